@@ -1,0 +1,72 @@
+package registry
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// Work is the code that processes one batch. Exactly one of Run and SQL is set.
+type Work struct {
+	// Name is what job_signature_name refers to: 1 to 63 characters, lower case
+	// letters, digits and underscores, a letter first.
+	Name string
+
+	// Version tells changes of meaning apart. It is recorded when a migration
+	// starts, and a replica whose Work has another version leaves the migration
+	// alone. Defaults to 1.
+	Version int
+
+	// Summary is one sentence for people, shown by `bbmd works`.
+	Summary string
+
+	// Run processes one batch in the batch's own transaction: what it writes
+	// through tx and the job's "finished" commit together or not at all. It must
+	// touch only rows in the batch's range, must not end the transaction, and
+	// must not use tx after it returned.
+	Run func(ctx context.Context, tx pgx.Tx, b Batch) (Result, error)
+
+	// SQL returns the one statement that processes a batch, once per migration.
+	// The executor sends it with the job's bookkeeping in one round trip, which
+	// makes it the faster form.
+	SQL func(m Migration) (Statement, error)
+
+	// Arguments is a pointer to a struct, or nil for a Work that takes none. The
+	// migration's arguments are decoded into a new value of its type, unknown
+	// fields refused, and validated if it has a method Validate() error.
+	Arguments any
+
+	// Check is asked once, before the migration starts, and returns what is
+	// missing. Nil means that nothing is checked.
+	Check func(ctx context.Context, db Querier, m Migration) error
+}
+
+// Querier is the part of a connection or transaction that reads.
+type Querier interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}
+
+var (
+	_ Querier = (*pgx.Conn)(nil)
+	_ Querier = (pgx.Tx)(nil)
+)
+
+// Migration is what a Work may know of the background migration it works for.
+type Migration struct {
+	Name      string          // unique name of the migration
+	Table     string          // schema-qualified and quoted, ready for SQL
+	Key       Key             // the key the batches walk along
+	Arguments json.RawMessage // a JSON object, validated; never nil
+}
+
+// Result is what a batch did.
+type Result struct {
+	// Rows is the number of rows that were changed, for progress.
+	Rows int64
+}
+
+// Affected returns the result of a batch that was one statement.
+func Affected(tag pgconn.CommandTag) Result { return Result{Rows: tag.RowsAffected()} }
