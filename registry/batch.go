@@ -2,6 +2,7 @@ package registry
 
 import (
 	"encoding/json"
+	"fmt"
 )
 
 // Batch is one job's range of keys: those greater than After (or equal to it,
@@ -27,8 +28,31 @@ type Batch struct {
 //
 //	tx.Exec(ctx, "UPDATE users SET email_norm = lower(email) WHERE "+b.Where("id"), b.Args()...)
 //
-// Parameters of your own follow at $n, n = len(b.Args()) + 1.
-func (b Batch) Where(columns ...string) string { panic("todo") }
+// Parameters of your own follow at $n, n = len(b.Args()) + 1. The columns are
+// SQL: qualify and quote them as needed ("u.id"). Where panics when their
+// number is not that of the key's columns.
+func (b Batch) Where(columns ...string) string {
+	if len(columns) == 0 {
+		columns = b.Key.quoted("")
+	}
+	if len(columns) != len(b.Key) || len(columns) == 0 {
+		panic(fmt.Sprintf("registry: Where with %d columns for a key of %d", len(columns), len(b.Key)))
+	}
+	return b.Key.within(columns, b.First)
+}
 
-// Args returns the values for the placeholders of [Batch.Where].
-func (b Batch) Args() []any { panic("todo") }
+// Args returns the values for the placeholders of [Batch.Where], as strings. It
+// panics on a bound that is not rendered as [Key] says, which no executor hands out.
+func (b Batch) Args() []any {
+	args := make([]any, 0, 2*len(b.Key))
+	for _, bound := range []string{b.After, b.End} {
+		values, err := b.Key.Values(bound)
+		if err != nil {
+			panic("registry: Args: " + err.Error())
+		}
+		for _, value := range values {
+			args = append(args, value)
+		}
+	}
+	return args
+}

@@ -2,8 +2,12 @@ package registry
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"strconv"
 	"strings"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // Column is one column of a key.
@@ -21,14 +25,62 @@ type Key []Column
 
 // Values splits a rendered key into the texts of its columns.
 func (k Key) Values(rendered string) ([]string, error) {
-	if len(k) == 1 {
+	switch len(k) {
+	case 0:
+		return nil, errors.New("key has no columns")
+	case 1:
 		return []string{rendered}, nil
 	}
-	var values []string
-	if err := json.Unmarshal([]byte(rendered), &values); err != nil || len(values) != len(k) {
+	var texts []*string
+	if err := json.Unmarshal([]byte(rendered), &texts); err != nil || len(texts) != len(k) {
 		return nil, fmt.Errorf("key %q is not a JSON array of %d texts", rendered, len(k))
 	}
+	values := make([]string, len(texts))
+	for i, text := range texts {
+		if text == nil {
+			return nil, fmt.Errorf("key %q has no value for column %q", rendered, k[i].Name)
+		}
+		values[i] = *text
+	}
 	return values, nil
+}
+
+// within renders the condition that columns lie in a batch's range. Its
+// parameters are the texts of the lower bound, then those of the upper bound.
+// Several columns are compared as rows, which a btree index on them can do.
+func (k Key) within(columns []string, inclusive bool) string {
+	lower, upper := make([]string, len(k)), make([]string, len(k))
+	for i := range k {
+		lower[i] = k.parameter(i, i+1)
+		upper[i] = k.parameter(i, len(k)+i+1)
+	}
+	above := " > "
+	if inclusive {
+		above = " >= "
+	}
+	return "(" + tuple(columns) + above + tuple(lower) + " AND " + tuple(columns) + " <= " + tuple(upper) + ")"
+}
+
+// parameter renders $number cast to the type of the i-th column.
+func (k Key) parameter(i, number int) string {
+	return "$" + strconv.Itoa(number) + "::" + k[i].Type
+}
+
+// quoted returns the columns' names, ready for SQL, with prefix before each.
+func (k Key) quoted(prefix string) []string {
+	names := k.names()
+	for i, name := range names {
+		names[i] = prefix + pgx.Identifier{name}.Sanitize()
+	}
+	return names
+}
+
+func (k Key) names() []string {
+	names := make([]string, len(k))
+	for i, column := range k {
+		names[i] = column.Name
+	}
+	return names
 }
 
 // tuple renders columns or parameters as one SQL value: a row for several.
