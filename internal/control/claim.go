@@ -1,0 +1,184 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Job is a range of keys that an owner has claimed.
+type Job struct {
+	ID        int64
+	After     *string // exclusive lower bound; nil: First holds the migration's smallest key, inclusive
+	First     *string // the first key in range, where the Work asks for it
+	End       string  // inclusive upper bound
+	BatchSize int32
+	Attempts  int32 // starts so far, this one included when it was claimed alone
+	Crashes   int32 // of these, how many ended with their worker's death
+	Careful   bool  // claimed alone, its start committed beforehand
+}
+
+// Lookups are the scalar subqueries on the migration's table that a block claim
+// needs. They are rendered for the key's columns and types, and speak of the
+// columns of w: lo and hi (bounds of the step before), first and stop (the
+// migration's range), and of $3, the batch size.
+type Lookups struct {
+	FirstEnd string // the last key of a first batch: w.first inclusive
+	NextEnd  string // the last key of a batch after w.hi, exclusive
+	Start    string // the first key of the batch (w.lo, w.hi]; "NULL" where nobody asks
+}
+
+// ClaimLockSQL is the statement that goes before every claim, in the claim's own
+// transaction and with a snapshot of its own. Parameters: migration, epoch. It
+// queues the claimers of a migration, makes the claim durable, and returns
+// whether the owner's lock is still its own.
+func (s Store) ClaimLockSQL() string {
+	return "SELECT pg_try_advisory_lock_shared(7701, $2::int), pg_advisory_xact_lock(7702, $1::int), set_config('synchronous_commit', 'on', true)"
+}
+
+// ClaimSQL is the block claim: it cuts the next batches of the chain in one
+// keyset walk and returns them as rows of (id, after_value, min_value,
+// max_value). Parameters: migration, epoch, batch size, number of batches.
+// A conflict on the ordinal must abort it: never add ON CONFLICT.
+func (s Store) ClaimSQL(l Lookups) string {
+	return s.sql(`
+WITH RECURSIVE mig AS (
+  SELECT id, min_value, max_value FROM bbm.batched_background_migrations
+  WHERE id = $1::int AND status = 'running' AND to_regclass(table_name)::oid = table_oid
+), tail AS (
+  SELECT coalesce(t.ordinal, 0) AS ordinal, t.max_value AS key FROM mig LEFT JOIN LATERAL (
+    SELECT ordinal, max_value FROM bbm.batched_background_migration_jobs
+    WHERE batched_background_migration_id = mig.id AND ordinal IS NOT NULL ORDER BY ordinal DESC LIMIT 1) t ON true
+), walk AS (
+  SELECT 0 AS k, NULL::text AS lo, tail.key AS hi, mig.min_value AS first, mig.max_value AS stop FROM tail, mig
+  UNION ALL
+  SELECT w.k + 1, w.hi, coalesce(CASE WHEN w.hi IS NULL THEN (` + l.FirstEnd + `) ELSE (` + l.NextEnd + `) END, w.stop), w.first, w.stop
+  FROM walk w WHERE w.k < $4::int AND w.hi IS DISTINCT FROM w.stop
+)
+INSERT INTO bbm.batched_background_migration_jobs
+  (batched_background_migration_id, ordinal, after_value, min_value, max_value, batch_size, owner)
+SELECT $1::int, tail.ordinal + w.k, w.lo, CASE WHEN w.lo IS NULL THEN w.first ELSE ` + l.Start + ` END, w.hi, $3::int, $2::int
+FROM walk w, tail WHERE w.k > 0 ORDER BY w.k
+RETURNING id, after_value, min_value, max_value`)
+}
+
+// StateSQL is what a worker asks with every claim, in the same transaction:
+// (status, batch_size, whether a pending job is due). Parameter: migration.
+func (s Store) StateSQL() string {
+	return s.sql(`
+SELECT m.status, m.batch_size, EXISTS (
+  SELECT FROM bbm.batched_background_migration_jobs
+  WHERE batched_background_migration_id = m.id AND status = 'pending' AND next_attempt_at <= clock_timestamp())
+FROM bbm.batched_background_migrations m WHERE m.id = $1::int`)
+}
+
+// FenceSQL makes a job finished if it is still its owner's and its migration
+// neither cancelled nor moved to another table; otherwise it fails with 22012
+// and takes the transaction with it. It goes before the Work's one statement, in the
+// same implicit transaction. Parameters: job, epoch.
+func (s Store) FenceSQL() string {
+	return s.sql(`
+WITH fenced AS (
+  UPDATE bbm.batched_background_migration_jobs j
+  SET status = 'finished', owner = NULL, attempts = greatest(attempts, 1), finished_at = clock_timestamp()
+  WHERE id = $1::bigint AND owner = $2::int AND status = 'running' AND EXISTS (
+    SELECT FROM bbm.batched_background_migrations m
+    WHERE m.id = j.batched_background_migration_id AND m.status <> 'cancelled' AND to_regclass(m.table_name)::oid = m.table_oid)
+  RETURNING 1)
+SELECT 1 / count(*) FROM fenced`)
+}
+
+// TokenFenceSQL is the fence of a batch in an explicit transaction: it goes
+// after the work, records what it did, and also demands the token that was set
+// when the transaction began, so that a Work which ended the transaction itself
+// is caught. Parameters: job, epoch, token, rows, milliseconds.
+func (s Store) TokenFenceSQL() string {
+	return s.sql(`
+WITH fenced AS (
+  UPDATE bbm.batched_background_migration_jobs j
+  SET status = 'finished', owner = NULL, attempts = greatest(attempts, 1), finished_at = clock_timestamp(),
+    rows_affected = $4::bigint, duration_ms = $5::real
+  WHERE id = $1::bigint AND owner = $2::int AND status = 'running' AND current_setting('bbmd.batch', true) = $3::text AND EXISTS (
+    SELECT FROM bbm.batched_background_migrations m
+    WHERE m.id = j.batched_background_migration_id AND m.status <> 'cancelled' AND to_regclass(m.table_name)::oid = m.table_oid)
+  RETURNING 1)
+SELECT 1 / count(*) FROM fenced`)
+}
+
+const carefulClaimSQL = `
+UPDATE bbm.batched_background_migration_jobs
+SET status = 'running', owner = $2, attempts = attempts + 1, careful = true, started_at = clock_timestamp()
+WHERE id = (SELECT j.id FROM bbm.batched_background_migration_jobs j
+    JOIN bbm.batched_background_migrations m ON m.id = j.batched_background_migration_id AND m.status = 'running'
+  WHERE m.id = $1 AND j.status = 'pending' AND j.next_attempt_at <= clock_timestamp() ORDER BY j.id LIMIT 1 FOR UPDATE OF j SKIP LOCKED)
+RETURNING id, after_value, coalesce(min_value, (SELECT min_value FROM bbm.batched_background_migrations WHERE id = $1)), max_value, batch_size, attempts, crashes`
+
+// ClaimCarefully claims one pending job that is due, alone, and commits its
+// attempt before its work starts, so that a batch which kills its worker is
+// counted. It returns nil when none is due.
+func (s Store) ClaimCarefully(ctx context.Context, conn *pgx.Conn, migration, epoch int32) (*Job, error) {
+	var job *Job
+	err := pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, "SET LOCAL synchronous_commit = on"); err != nil {
+			return err
+		}
+		j := Job{Careful: true}
+		err := tx.QueryRow(ctx, s.sql(carefulClaimSQL), migration, epoch).
+			Scan(&j.ID, &j.After, &j.First, &j.End, &j.BatchSize, &j.Attempts, &j.Crashes)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return nil
+		}
+		job = &j
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("claim a pending job: %w", err)
+	}
+	return job, nil
+}
+
+const giveBackSQL = `
+UPDATE bbm.batched_background_migration_jobs
+SET status = 'pending', owner = NULL, attempts = greatest(attempts - careful::int, 0), careful = false, next_attempt_at = clock_timestamp()
+WHERE owner = $1 AND status = 'running' AND batched_background_migration_id = $2`
+
+// GiveBack makes the owner's jobs that have not started pending again. Nothing
+// of the owner's may be in flight. It returns how many there were.
+func (s Store) GiveBack(ctx context.Context, conn *pgx.Conn, migration, epoch int32) (int64, error) {
+	tag, err := conn.Exec(ctx, s.sql(giveBackSQL), epoch, migration)
+	if err != nil {
+		return 0, fmt.Errorf("give jobs back: %w", err)
+	}
+	return tag.RowsAffected(), nil
+}
+
+const setJobBackSQL = `
+UPDATE bbm.batched_background_migration_jobs
+SET status = 'pending', owner = NULL, error_sqlstate = nullif($3, ''), error_message = $4,
+  attempts = CASE WHEN $5 THEN greatest(attempts - careful::int, 0) ELSE greatest(attempts, 1) END,
+  transients = transients + $5::int, careful = false, next_attempt_at = clock_timestamp() + $6
+WHERE id = $1 AND owner = $2 AND status = 'running'
+RETURNING attempts, transients`
+
+// Failure is a job's own error.
+type Failure struct {
+	SQLState  string // empty: the error did not come from PostgreSQL
+	Message   string
+	Transient bool // nobody's fault: does not count as an attempt
+}
+
+// SetBack records a failure on an owner's job and makes it pending again, due after
+// delay. It returns the counts so far; both are zero when the job is not the owner's any more.
+func (s Store) SetBack(ctx context.Context, conn *pgx.Conn, job int64, epoch int32, f Failure, delay time.Duration) (attempts, transients int32, err error) {
+	err = conn.QueryRow(ctx, s.sql(setJobBackSQL), job, epoch, f.SQLState, f.Message, f.Transient, delay).Scan(&attempts, &transients)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return 0, 0, nil
+	}
+	if err != nil {
+		return 0, 0, fmt.Errorf("record the failure of job %d: %w", job, err)
+	}
+	return attempts, transients, nil
+}

@@ -1,0 +1,152 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// The codes of failure_error_code, as the GitLab container registry has them.
+const (
+	CodeUnknown     = 0
+	CodeTable       = 1
+	CodeKey         = 2
+	CodeWork        = 3
+	CodeMaxAttempts = 4
+)
+
+// Target is what is recorded of a migration's table and Work when it starts.
+type Target struct {
+	Table       string // schema-qualified and quoted
+	OID         uint32
+	KeyColumns  []string
+	KeyTypes    []string
+	Collation   string // collation versions of the key's columns, to compare later
+	WorkVersion int
+	Tuples      int64 // estimate
+}
+
+const recordTargetSQL = `
+UPDATE bbm.batched_background_migrations
+SET table_name = $2, table_oid = $3, key_columns = $4, key_types = $5, key_collation = $6, work_version = $7, total_tuple_count = $8
+WHERE id = $1 AND status = 'active' AND table_oid IS NULL`
+
+// RecordTarget fixes a migration's table, key and Work before its start. It
+// reports false when the migration is not there to start any more.
+func (s Store) RecordTarget(ctx context.Context, db DB, migration int32, t Target) (bool, error) {
+	tag, err := db.Exec(ctx, s.sql(recordTargetSQL), migration, t.Table, t.OID, t.KeyColumns, t.KeyTypes, t.Collation, t.WorkVersion, t.Tuples)
+	if err != nil {
+		return false, fmt.Errorf("record the table of migration %d: %w", migration, err)
+	}
+	return tag.RowsAffected() == 1, nil
+}
+
+const runSQL = `
+UPDATE bbm.batched_background_migrations
+SET status = 'running', min_value = coalesce(min_value, $2), max_value = coalesce(max_value, $3), started_at = coalesce(started_at, clock_timestamp())
+WHERE id = $1 AND status = 'active'`
+
+// Run makes an active migration running, with its range; the range of a
+// migration that has one already stays. It reports false when the migration is not active any more.
+func (s Store) Run(ctx context.Context, db DB, migration int32, minValue, maxValue *string) (bool, error) {
+	tag, err := db.Exec(ctx, s.sql(runSQL), migration, minValue, maxValue)
+	if err != nil {
+		return false, fmt.Errorf("start migration %d: %w", migration, err)
+	}
+	return tag.RowsAffected() == 1, nil
+}
+
+// FinishEmpty finishes an active migration whose range holds no row.
+func (s Store) FinishEmpty(ctx context.Context, db DB, migration int32) (bool, error) {
+	tag, err := db.Exec(ctx, s.sql(`UPDATE bbm.batched_background_migrations
+		SET status = 'finished', status_reason = 'there were no rows in its range', started_at = clock_timestamp()
+		WHERE id = $1 AND status = 'active'`), migration)
+	if err != nil {
+		return false, fmt.Errorf("finish migration %d: %w", migration, err)
+	}
+	return tag.RowsAffected() == 1, nil
+}
+
+const finishSQL = `
+WITH counted AS (
+  SELECT coalesce(sum(batches), 0)::bigint AS batches, coalesce(sum(keys), 0)::bigint AS keys, coalesce(sum(rows), 0)::bigint AS rows
+  FROM bbm.counters WHERE batched_background_migration_id = $1
+), done AS (
+  UPDATE bbm.batched_background_migrations m
+  SET status = 'finished', rows_done = rows_done + counted.rows, keys_done = keys_done + counted.keys, batches_done = batches_done + counted.batches
+  FROM counted
+  WHERE id = $1 AND status = 'running'
+    AND NOT EXISTS (SELECT FROM bbm.batched_background_migration_jobs WHERE batched_background_migration_id = m.id AND status <> 'finished')
+    AND max_value IS NOT DISTINCT FROM (SELECT max_value FROM bbm.batched_background_migration_jobs
+      WHERE batched_background_migration_id = m.id AND ordinal IS NOT NULL ORDER BY ordinal DESC LIMIT 1)
+  RETURNING m.id
+)
+DELETE FROM bbm.counters USING done WHERE batched_background_migration_id = done.id`
+
+// Finish makes a running migration finished if every job of its chain is, and
+// folds its counters. Once true that condition stays true, so that the two last finishers
+// may both try. It reports whether this call did it.
+func (s Store) Finish(ctx context.Context, db DB, migration int32) (bool, error) {
+	var finished bool
+	if _, err := db.Exec(ctx, s.sql(finishSQL), migration); err != nil {
+		return false, fmt.Errorf("finish migration %d: %w", migration, err)
+	}
+	err := db.QueryRow(ctx, s.sql("SELECT status = 'finished' FROM bbm.batched_background_migrations WHERE id = $1"), migration).Scan(&finished)
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return false, fmt.Errorf("finish migration %d: %w", migration, err)
+	}
+	return finished, nil
+}
+
+// Reason is why a migration has failed.
+type Reason struct {
+	Code     int // one of the Code constants
+	Message  string
+	SQLState string // empty: the error did not come from PostgreSQL
+}
+
+const failSQL = `
+UPDATE bbm.batched_background_migrations
+SET status = 'failed', status_reason = $3, failure_error_code = $2, error_message = $3, error_sqlstate = nullif($4, '')
+WHERE id = $1 AND status IN ('active', 'running')`
+
+// Fail makes a migration failed, for a reason that people read. It reports false when it was
+// not active or running any more.
+func (s Store) Fail(ctx context.Context, db DB, migration int32, r Reason) (bool, error) {
+	tag, err := db.Exec(ctx, s.sql(failSQL), migration, r.Code, r.Message, r.SQLState)
+	if err != nil {
+		return false, fmt.Errorf("record the failure of migration %d: %w", migration, err)
+	}
+	return tag.RowsAffected() == 1, nil
+}
+
+// FailJob makes a pending job failed: it is not tried again until somebody retries the migration.
+func (s Store) FailJob(ctx context.Context, db DB, job int64) error {
+	_, err := db.Exec(ctx, s.sql(`UPDATE bbm.batched_background_migration_jobs SET status = 'failed', owner = NULL, careful = false
+		WHERE id = $1 AND status IN ('pending', 'running')`), job)
+	if err != nil {
+		return fmt.Errorf("record the failure of job %d: %w", job, err)
+	}
+	return nil
+}
+
+// SetReason writes why a migration does not move; empty: it does. It writes
+// nothing when that is what the row says already.
+func (s Store) SetReason(ctx context.Context, db DB, migration int32, reason string) error {
+	_, err := db.Exec(ctx, s.sql(`UPDATE bbm.batched_background_migrations SET status_reason = nullif($2, '')
+		WHERE id = $1 AND status IN ('active', 'running') AND status_reason IS DISTINCT FROM nullif($2, '')`), migration, reason)
+	if err != nil {
+		return fmt.Errorf("record why migration %d waits: %w", migration, err)
+	}
+	return nil
+}
+
+// Wake raises bbm_status, so that every executor looks.
+func (s Store) Wake(ctx context.Context, db DB) error {
+	if _, err := db.Exec(ctx, "SELECT pg_notify('bbm_status', '')"); err != nil {
+		return fmt.Errorf("wake the executors: %w", err)
+	}
+	return nil
+}

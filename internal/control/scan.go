@@ -1,0 +1,119 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// The statuses of a migration.
+const (
+	StatusPaused    = "paused"
+	StatusActive    = "active"
+	StatusRunning   = "running"
+	StatusFinished  = "finished"
+	StatusFailed    = "failed"
+	StatusCancelled = "cancelled"
+)
+
+// Candidate is a migration that is active or running, and what a reconcile has
+// to know to decide about it.
+type Candidate struct {
+	ID            int32
+	Name          string
+	Work          string
+	WorkVersion   *int32 // nil before the start
+	Table         string
+	KeyColumns    []string // nil before the start
+	KeyTypes      []string // nil before the start
+	TableOID      *uint32  // nil before the start
+	Columns       *string  // as the row says; nil: the primary key
+	Arguments     json.RawMessage
+	MinValue      *string
+	MaxValue      *string
+	BatchSize     int32
+	Parallelism   int32
+	MaxAttempts   *int32 // nil: as the daemon is configured
+	Status        string
+	StatusReason  *string
+	KeyCollation  *string
+	Waiting       []string       // dependencies that have not finished, with their statuses
+	TableBusy     *string        // name of the running migration that has the table
+	TableReplaced bool           // the name leads to another table than at the start, or to none
+	SlotsHeld     int32          // workers at it, over all replicas
+	Owners        []int32        // epochs that hold running jobs, at most 100
+	DueIn         *time.Duration // until the next pending job may be tried; negative: overdue; nil: none pending
+	LastError     *string        // of the pending job with the most failures
+	ChainComplete bool           // the last job reaches max_value
+	HasOpenJobs   bool
+}
+
+// Started reports whether the migration's table, key and range are recorded.
+func (c *Candidate) Started() bool { return c.TableOID != nil && c.MaxValue != nil }
+
+// Done reports whether nothing is left but to call the migration finished.
+func (c *Candidate) Done() bool {
+	return c.Status == StatusRunning && c.ChainComplete && !c.HasOpenJobs
+}
+
+const scanSQL = `
+WITH slots AS MATERIALIZED (
+  SELECT objid::bigint / 64 AS id, count(*)::int AS held FROM pg_catalog.pg_locks
+  WHERE locktype = 'advisory' AND classid = 7703 AND objsubid = 2 AND granted
+    AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
+  GROUP BY 1
+)
+SELECT m.id, m.name, m.job_signature_name, m.work_version, m.table_name, m.key_columns, m.key_types, m.table_oid, m.column_name,
+  m.arguments, m.min_value, m.max_value, m.batch_size, m.parallelism, m.max_attempts, m.status, m.status_reason, m.key_collation,
+  ARRAY(SELECT format('%s (%s)', d.name, coalesce(o.status, 'unknown')) FROM unnest(m.depends_on) d(name)
+    LEFT JOIN bbm.batched_background_migrations o ON o.name = d.name WHERE o.status IS DISTINCT FROM 'finished'),
+  CASE WHEN m.status = 'active' THEN (SELECT o.name FROM bbm.batched_background_migrations o
+    WHERE o.status = 'running' AND o.table_oid = coalesce(m.table_oid, to_regclass(m.table_name)::oid)) END,
+  m.table_oid IS NOT NULL AND to_regclass(m.table_name)::oid IS DISTINCT FROM m.table_oid,
+  coalesce(slots.held, 0), coalesce(open.owners, '{}'), open.due_in, open.last_error,
+  m.max_value IS NOT NULL AND m.max_value IS NOT DISTINCT FROM (
+    SELECT max_value FROM bbm.batched_background_migration_jobs
+    WHERE batched_background_migration_id = m.id AND ordinal IS NOT NULL ORDER BY ordinal DESC LIMIT 1),
+  coalesce(open.jobs, 0) > 0
+FROM bbm.batched_background_migrations m
+LEFT JOIN slots ON slots.id = m.id
+LEFT JOIN LATERAL (
+  SELECT count(*) AS jobs, (array_agg(DISTINCT owner) FILTER (WHERE status = 'running'))[1:100] AS owners,
+    extract(epoch FROM min(next_attempt_at) FILTER (WHERE status = 'pending') - clock_timestamp())::float8 AS due_in,
+    (array_agg(error_message ORDER BY attempts + transients DESC) FILTER (WHERE status = 'pending' AND error_message IS NOT NULL))[1] AS last_error
+  FROM bbm.batched_background_migration_jobs
+  WHERE batched_background_migration_id = m.id AND status <> 'finished'
+) open ON m.table_oid IS NOT NULL
+WHERE m.status IN ('active', 'running')
+ORDER BY m.priority, m.id
+LIMIT 500`
+
+// Scan returns the migrations that are active or running, in the order in which they want
+// to run, at most 500. Its cost grows with the open jobs, never with the finished ones.
+func (s Store) Scan(ctx context.Context, db DB) ([]Candidate, error) {
+	rows, err := db.Query(ctx, s.sql(scanSQL))
+	if err != nil {
+		return nil, fmt.Errorf("scan migrations: %w", err)
+	}
+	found, err := pgx.CollectRows(rows, scanCandidate)
+	if err != nil {
+		return nil, fmt.Errorf("scan migrations: %w", err)
+	}
+	return found, nil
+}
+
+func scanCandidate(row pgx.CollectableRow) (Candidate, error) {
+	var c Candidate
+	var dueIn *float64
+	err := row.Scan(&c.ID, &c.Name, &c.Work, &c.WorkVersion, &c.Table, &c.KeyColumns, &c.KeyTypes, &c.TableOID, &c.Columns,
+		&c.Arguments, &c.MinValue, &c.MaxValue, &c.BatchSize, &c.Parallelism, &c.MaxAttempts, &c.Status, &c.StatusReason, &c.KeyCollation,
+		&c.Waiting, &c.TableBusy, &c.TableReplaced, &c.SlotsHeld, &c.Owners, &dueIn, &c.LastError, &c.ChainComplete, &c.HasOpenJobs)
+	if dueIn != nil {
+		due := time.Duration(*dueIn * float64(time.Second))
+		c.DueIn = &due
+	}
+	return c, err
+}

@@ -1,0 +1,379 @@
+-- The control schema: what bbmd knows of background migrations, and the SQL
+-- interface to it. The schema's name is configurable; this file says "bbm.".
+-- Column names follow the GitLab container registry where it has them.
+-- Keys are text renderings of the key's columns and are only ever compared in
+-- SQL, as the columns' own types.
+
+CREATE TABLE bbm.batched_background_migrations (
+  id                 int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  name               text NOT NULL,
+  job_signature_name text NOT NULL,
+  table_name         text NOT NULL,
+  column_name        text,
+  arguments          jsonb NOT NULL DEFAULT '{}',
+  min_value          text,
+  max_value          text,
+  batch_size         int NOT NULL DEFAULT 1000,
+  parallelism        int NOT NULL DEFAULT 1,
+  priority           int NOT NULL DEFAULT 0,
+  depends_on         text[] NOT NULL DEFAULT '{}',
+  max_attempts       int,
+  status             text NOT NULL DEFAULT 'active',
+  status_reason      text,
+  failure_error_code smallint,
+  error_message      text,
+  error_sqlstate     text,
+  total_tuple_count  bigint,
+  rows_done          bigint NOT NULL DEFAULT 0,
+  keys_done          bigint NOT NULL DEFAULT 0,
+  batches_done       bigint NOT NULL DEFAULT 0,
+  work_version       int,
+  table_oid          oid,
+  key_columns        text[],
+  key_types          text[],
+  key_collation      text,
+  created_at         timestamptz NOT NULL DEFAULT clock_timestamp(),
+  started_at         timestamptz,
+  finished_at        timestamptz,
+  updated_at         timestamptz NOT NULL DEFAULT clock_timestamp(),
+
+  CONSTRAINT name_is_taken_already UNIQUE (name),
+  CONSTRAINT name_has_1_to_200_characters CHECK (length(name) BETWEEN 1 AND 200),
+  CONSTRAINT job_signature_name_is_not_empty CHECK (job_signature_name <> ''),
+  CONSTRAINT table_name_is_not_empty CHECK (table_name <> ''),
+  CONSTRAINT column_name_is_null_or_not_empty CHECK (column_name <> ''),
+  CONSTRAINT arguments_are_a_json_object CHECK (jsonb_typeof(arguments) = 'object'),
+  CONSTRAINT batch_size_is_between_1_and_10_million CHECK (batch_size BETWEEN 1 AND 10000000),
+  CONSTRAINT parallelism_is_between_1_and_64 CHECK (parallelism BETWEEN 1 AND 64),
+  CONSTRAINT max_attempts_is_between_1_and_100 CHECK (max_attempts BETWEEN 1 AND 100),
+  CONSTRAINT status_is_known CHECK (status IN ('paused', 'active', 'running', 'finished', 'failed', 'cancelled'))
+) WITH (fillfactor = 70);
+
+COMMENT ON TABLE bbm.batched_background_migrations IS 'One row per background migration. INSERT name, job_signature_name and table_name; everything else has a default.';
+COMMENT ON COLUMN bbm.batched_background_migrations.job_signature_name IS 'Name of the registered Work that processes a batch.';
+COMMENT ON COLUMN bbm.batched_background_migrations.column_name IS 'Key columns the batches walk along, separated by commas; NULL: the primary key.';
+COMMENT ON COLUMN bbm.batched_background_migrations.min_value IS 'First key, inclusive; NULL: the smallest when the migration starts. Several columns: a JSON array of texts.';
+COMMENT ON COLUMN bbm.batched_background_migrations.max_value IS 'Last key, inclusive; NULL: the greatest when the migration starts.';
+COMMENT ON COLUMN bbm.batched_background_migrations.parallelism IS 'How many workers, over all replicas, may process its batches at the same time.';
+COMMENT ON COLUMN bbm.batched_background_migrations.priority IS 'Lower runs first; equal ones in the order of id.';
+COMMENT ON COLUMN bbm.batched_background_migrations.depends_on IS 'Names of migrations that must have finished before this one starts.';
+COMMENT ON COLUMN bbm.batched_background_migrations.max_attempts IS 'How often a batch may fail before the migration fails; NULL: as the daemon is configured.';
+COMMENT ON COLUMN bbm.batched_background_migrations.status_reason IS 'Why nothing moves, whenever nothing moves.';
+COMMENT ON COLUMN bbm.batched_background_migrations.failure_error_code IS '0 unknown, 1 table, 2 key column, 3 work or arguments, 4 a job used up its attempts.';
+COMMENT ON COLUMN bbm.batched_background_migrations.total_tuple_count IS 'Rows in the table when the migration started, estimated by the planner.';
+COMMENT ON COLUMN bbm.batched_background_migrations.rows_done IS 'Rows changed, as of the last fold of the counters; the view bbm.progress has the live figure.';
+
+-- One table has one running migration at a time. A migration that waits is
+-- active, not running, so that it does not keep others off its table.
+CREATE UNIQUE INDEX one_running_migration_per_table ON bbm.batched_background_migrations (table_oid) WHERE status = 'running';
+CREATE INDEX ON bbm.batched_background_migrations (priority, id) WHERE status IN ('active', 'running');
+
+-- The jobs of a migration form a chain: each covers (after_value, max_value],
+-- and its ordinal is its place. There is no foreign key: it would cost every
+-- claim a look-up of the same row; a trigger keeps the two tables together.
+CREATE TABLE bbm.batched_background_migration_jobs (
+  id                              bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  batched_background_migration_id int NOT NULL,
+  ordinal                         bigint,
+  after_value                     text,
+  min_value                       text,
+  max_value                       text NOT NULL,
+  batch_size                      int NOT NULL,
+  status                          text NOT NULL DEFAULT 'running' CHECK (status IN ('running', 'pending', 'finished', 'failed')),
+  attempts                        int NOT NULL DEFAULT 0,
+  crashes                         int NOT NULL DEFAULT 0,
+  transients                      int NOT NULL DEFAULT 0,
+  careful                         boolean NOT NULL DEFAULT false,
+  next_attempt_at                 timestamptz NOT NULL DEFAULT clock_timestamp(),
+  owner                           int,
+  rows_affected                   bigint,
+  duration_ms                     real,
+  error_message                   text,
+  error_sqlstate                  text,
+  started_at                      timestamptz DEFAULT clock_timestamp(),
+  finished_at                     timestamptz,
+  UNIQUE (batched_background_migration_id, ordinal),
+  CONSTRAINT running_jobs_have_an_owner CHECK ((status = 'running') = (owner IS NOT NULL))
+) WITH (fillfactor = 50); -- room for a job's later versions on its own page
+
+-- Only the open jobs, so that no look-up ever grows with the finished ones.
+CREATE INDEX open_jobs ON bbm.batched_background_migration_jobs (batched_background_migration_id, id) WHERE status <> 'finished';
+
+COMMENT ON TABLE bbm.batched_background_migration_jobs IS 'One row per batch: the keys in (after_value, max_value], from min_value on where after_value is NULL.';
+COMMENT ON COLUMN bbm.batched_background_migration_jobs.ordinal IS 'Place in the migration''s chain of jobs; NULL for the lower half of a split job.';
+COMMENT ON COLUMN bbm.batched_background_migration_jobs.attempts IS 'Starts that were committed beforehand, or failures that the Work reported.';
+COMMENT ON COLUMN bbm.batched_background_migration_jobs.crashes IS 'Of the attempts, how many ended because their worker died.';
+COMMENT ON COLUMN bbm.batched_background_migration_jobs.transients IS 'Failures that were nobody''s fault (deadlocks, lock time-outs, lost connections) and did not count as attempts.';
+COMMENT ON COLUMN bbm.batched_background_migration_jobs.careful IS 'The current start was claimed alone, and its attempt committed before the work began.';
+COMMENT ON COLUMN bbm.batched_background_migration_jobs.owner IS 'Epoch of the worker that claimed it; its session holds the advisory lock (7701, owner).';
+COMMENT ON COLUMN bbm.batched_background_migration_jobs.rows_affected IS 'Written once a second for the jobs before it, so that it may be missing after a crash.';
+
+CREATE SEQUENCE bbm.owner_epoch AS int CYCLE;
+
+-- Progress, one row per owner and migration, so that no two workers and no two
+-- batches ever meet on a row.
+CREATE TABLE bbm.counters (
+  batched_background_migration_id int NOT NULL,
+  owner                           int NOT NULL,
+  batches                         bigint NOT NULL DEFAULT 0,
+  keys                            bigint NOT NULL DEFAULT 0,
+  rows                            bigint NOT NULL DEFAULT 0,
+  updated_at                      timestamptz NOT NULL DEFAULT clock_timestamp(),
+  PRIMARY KEY (batched_background_migration_id, owner)
+) WITH (fillfactor = 50);
+
+CREATE TABLE bbm.transitions (
+  id                              bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  batched_background_migration_id int NOT NULL,
+  name                            text NOT NULL,
+  from_status                     text,
+  to_status                       text NOT NULL,
+  reason                          text,
+  who                             text NOT NULL DEFAULT session_user,
+  application                     text NOT NULL DEFAULT current_setting('application_name'),
+  at                              timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE INDEX ON bbm.transitions (batched_background_migration_id, id);
+COMMENT ON TABLE bbm.transitions IS 'Audit: every change of a migration''s status, from what, to what, why, and by whom.';
+
+CREATE FUNCTION bbm.transition_is_possible(from_status text, to_status text) RETURNS boolean
+LANGUAGE sql IMMUTABLE AS $$
+  SELECT CASE from_status
+    WHEN 'active'  THEN to_status IN ('running', 'paused', 'finished', 'failed', 'cancelled')
+    WHEN 'running' THEN to_status IN ('active', 'paused', 'finished', 'failed', 'cancelled')
+    WHEN 'paused'  THEN to_status IN ('active', 'cancelled')
+    WHEN 'failed'  THEN to_status IN ('active', 'cancelled')
+    ELSE false
+  END
+$$;
+
+CREATE FUNCTION bbm.guard_migration_insert() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+  IF NEW.status NOT IN ('active', 'paused') THEN
+    RAISE EXCEPTION 'migration "%": a new migration is active or paused, not %', NEW.name, NEW.status
+      USING ERRCODE = 'check_violation', HINT = 'Leave status out: it is active by default.';
+  END IF;
+  RETURN NEW;
+END
+$$;
+
+CREATE FUNCTION bbm.guard_migration_update() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+  NEW.updated_at := clock_timestamp();
+  IF OLD.table_oid IS NOT NULL AND
+     (NEW.name, NEW.job_signature_name, NEW.table_name, NEW.column_name, NEW.arguments, NEW.min_value, NEW.max_value,
+      NEW.table_oid, NEW.key_columns, NEW.key_types, NEW.work_version) IS DISTINCT FROM
+     (OLD.name, OLD.job_signature_name, OLD.table_name, OLD.column_name, OLD.arguments, OLD.min_value, OLD.max_value,
+      OLD.table_oid, OLD.key_columns, OLD.key_types, OLD.work_version)
+  THEN
+    RAISE EXCEPTION 'migration "%" has started: its name, work, table, key, range and arguments cannot change any more', OLD.name
+      USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Cancel it, and enqueue another one under a new name.';
+  END IF;
+  IF NEW.status = OLD.status THEN
+    RETURN NEW;
+  END IF;
+  IF NOT bbm.transition_is_possible(OLD.status, NEW.status) THEN
+    RAISE EXCEPTION 'migration "%" is %: it cannot become %', OLD.name, OLD.status, NEW.status
+      USING ERRCODE = 'object_not_in_prerequisite_state', HINT = CASE OLD.status
+        WHEN 'paused' THEN 'A paused migration is resumed by making it active, or cancelled.'
+        WHEN 'failed' THEN 'A failed migration is retried by making it active, or cancelled.'
+        ELSE 'A migration that is over stays so; enqueue another one under a new name.' END;
+  END IF;
+  IF NEW.status_reason IS NOT DISTINCT FROM OLD.status_reason THEN
+    NEW.status_reason := NULL;
+  END IF;
+  IF NEW.status = 'active' THEN
+    NEW.failure_error_code := NULL;
+    NEW.error_message := NULL;
+    NEW.error_sqlstate := NULL;
+    NEW.finished_at := NULL;
+  ELSIF NEW.status IN ('finished', 'failed', 'cancelled') THEN
+    NEW.finished_at := clock_timestamp();
+  END IF;
+  -- Whoever writes a status writes it durably: others act on it at once.
+  IF current_setting('synchronous_commit') IN ('off', 'local') THEN
+    PERFORM set_config('synchronous_commit', 'on', true);
+  END IF;
+  RETURN NEW;
+END
+$$;
+
+CREATE FUNCTION bbm.record_transition() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO bbm.transitions (batched_background_migration_id, name, from_status, to_status, reason)
+  VALUES (NEW.id, NEW.name, CASE WHEN TG_OP = 'UPDATE' THEN OLD.status END, NEW.status, NEW.status_reason);
+  IF TG_OP = 'UPDATE' AND OLD.status = 'failed' AND NEW.status = 'active' THEN
+    UPDATE bbm.batched_background_migration_jobs
+    SET status = 'pending', attempts = 0, crashes = 0, transients = 0, next_attempt_at = clock_timestamp()
+    WHERE batched_background_migration_id = NEW.id AND status = 'failed';
+  END IF;
+  RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION bbm.notify_change() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM pg_notify(TG_ARGV[0], '');
+  RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION bbm.guard_migration_delete() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+  IF OLD.status IN ('active', 'running') OR EXISTS (
+    SELECT FROM bbm.batched_background_migration_jobs WHERE batched_background_migration_id = OLD.id AND status = 'running')
+  THEN
+    RAISE EXCEPTION 'migration "%" is %: it cannot be deleted while it may be at work', OLD.name, OLD.status
+      USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Cancel it first.';
+  END IF;
+  DELETE FROM bbm.batched_background_migration_jobs WHERE batched_background_migration_id = OLD.id;
+  DELETE FROM bbm.counters WHERE batched_background_migration_id = OLD.id;
+  RETURN OLD;
+END
+$$;
+
+-- The chain of jobs is what proves that every row was processed once.
+CREATE FUNCTION bbm.guard_job_chain() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+  IF TG_OP = 'UPDATE' AND (NEW.batched_background_migration_id, NEW.ordinal, NEW.max_value)
+     IS NOT DISTINCT FROM (OLD.batched_background_migration_id, OLD.ordinal, OLD.max_value) THEN
+    RETURN NEW;
+  END IF;
+  IF EXISTS (SELECT FROM bbm.batched_background_migrations WHERE id = OLD.batched_background_migration_id AND status NOT IN ('finished', 'cancelled')) THEN
+    RAISE EXCEPTION 'job % belongs to a migration that is not over: its place and its end stay as they are', OLD.id
+      USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Cancel the migration first.';
+  END IF;
+  RETURN CASE WHEN TG_OP = 'DELETE' THEN OLD ELSE NEW END;
+END
+$$;
+
+CREATE TRIGGER guard_insert BEFORE INSERT ON bbm.batched_background_migrations
+  FOR EACH ROW EXECUTE FUNCTION bbm.guard_migration_insert();
+CREATE TRIGGER guard_update BEFORE UPDATE ON bbm.batched_background_migrations
+  FOR EACH ROW EXECUTE FUNCTION bbm.guard_migration_update();
+CREATE TRIGGER guard_delete BEFORE DELETE ON bbm.batched_background_migrations
+  FOR EACH ROW EXECUTE FUNCTION bbm.guard_migration_delete();
+CREATE TRIGGER record_insert AFTER INSERT ON bbm.batched_background_migrations
+  FOR EACH ROW EXECUTE FUNCTION bbm.record_transition();
+CREATE TRIGGER record_update AFTER UPDATE ON bbm.batched_background_migrations
+  FOR EACH ROW WHEN (OLD.status IS DISTINCT FROM NEW.status) EXECUTE FUNCTION bbm.record_transition();
+
+-- Constant payloads: PostgreSQL folds equal notifications of a transaction into one.
+CREATE TRIGGER notify_new AFTER INSERT ON bbm.batched_background_migrations
+  FOR EACH STATEMENT EXECUTE FUNCTION bbm.notify_change('bbm_new');
+CREATE TRIGGER notify_status AFTER UPDATE ON bbm.batched_background_migrations
+  FOR EACH ROW WHEN ((OLD.status, OLD.batch_size, OLD.parallelism, OLD.priority, OLD.depends_on, OLD.max_attempts)
+    IS DISTINCT FROM (NEW.status, NEW.batch_size, NEW.parallelism, NEW.priority, NEW.depends_on, NEW.max_attempts))
+  EXECUTE FUNCTION bbm.notify_change('bbm_status');
+
+CREATE TRIGGER guard_chain BEFORE UPDATE OF batched_background_migration_id, ordinal, max_value ON bbm.batched_background_migration_jobs
+  FOR EACH ROW EXECUTE FUNCTION bbm.guard_job_chain();
+CREATE TRIGGER guard_chain_delete BEFORE DELETE ON bbm.batched_background_migration_jobs
+  FOR EACH ROW EXECUTE FUNCTION bbm.guard_job_chain();
+
+CREATE VIEW bbm.progress AS
+SELECT m.id, m.name, m.job_signature_name, m.table_name, m.status, m.status_reason,
+  c.rows_done, c.keys_done, c.batches_done, m.total_tuple_count,
+  CASE WHEN m.status = 'finished' THEN 100.0
+       WHEN coalesce(m.total_tuple_count, 0) <= 0 THEN 0.0
+       ELSE round(least(100.0 * c.keys_done / m.total_tuple_count, 99.9), 1) END AS percent,
+  f.failed_jobs, m.error_message, m.error_sqlstate, m.created_at, m.started_at, m.finished_at,
+  coalesce(m.finished_at, clock_timestamp()) - m.started_at AS elapsed,
+  greatest(m.updated_at, c.updated_at) AS updated_at
+FROM bbm.batched_background_migrations m
+CROSS JOIN LATERAL (
+  SELECT m.rows_done + coalesce(sum(rows), 0)::bigint AS rows_done, m.keys_done + coalesce(sum(keys), 0)::bigint AS keys_done,
+    m.batches_done + coalesce(sum(batches), 0)::bigint AS batches_done, max(updated_at) AS updated_at
+  FROM bbm.counters WHERE batched_background_migration_id = m.id) c
+CROSS JOIN LATERAL (
+  SELECT count(*) AS failed_jobs FROM bbm.batched_background_migration_jobs
+  WHERE batched_background_migration_id = m.id AND status = 'failed') f;
+COMMENT ON VIEW bbm.progress IS 'How far each migration is. Figures are counted once a second and are estimates until it has finished.';
+
+-- The functions below are the SQL interface. They name what is wrong at once.
+
+CREATE FUNCTION bbm.enqueue(
+  work text, table_name text, arguments jsonb DEFAULT '{}', name text DEFAULT NULL, column_name text DEFAULT NULL,
+  batch_size int DEFAULT NULL, parallelism int DEFAULT NULL, priority int DEFAULT NULL, depends_on text[] DEFAULT NULL,
+  max_attempts int DEFAULT NULL, min_value text DEFAULT NULL, max_value text DEFAULT NULL, paused boolean DEFAULT false
+) RETURNS text
+LANGUAGE plpgsql AS $$
+#variable_conflict use_variable
+DECLARE
+  relation  regclass := to_regclass(table_name);
+  qualified text;
+  absent    text;
+  existing  text;
+BEGIN
+  IF relation IS NULL THEN
+    RAISE EXCEPTION 'table "%" does not exist', table_name USING ERRCODE = 'undefined_table',
+      HINT = 'Give its schema as well, as in public.users, and check that it is in this database.';
+  END IF;
+  SELECT format('%I.%I', n.nspname, c.relname), coalesce(name, work || '_' || c.relname) INTO qualified, name
+  FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = relation;
+  SELECT string_agg(k, ', ') INTO absent FROM (SELECT btrim(btrim(k), '"') AS k FROM unnest(string_to_array(column_name, ',')) k) s
+  WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = relation AND a.attname = k AND a.attnum > 0 AND NOT a.attisdropped);
+  IF absent IS NOT NULL THEN
+    RAISE EXCEPTION 'table % has no column %', qualified, absent USING ERRCODE = 'undefined_column',
+      HINT = 'Leave column_name out to walk along the primary key.';
+  END IF;
+  SELECT m.status INTO existing FROM bbm.batched_background_migrations m WHERE m.name = enqueue.name;
+  IF FOUND THEN
+    RAISE EXCEPTION 'there is a migration named "%" already, and it is %', name, existing USING ERRCODE = 'unique_violation',
+      HINT = 'Give this one a name of its own: bbm.enqueue(..., name => ''...'').';
+  END IF;
+  INSERT INTO bbm.batched_background_migrations AS m
+    (name, job_signature_name, table_name, column_name, arguments, min_value, max_value, batch_size, parallelism, priority, depends_on, max_attempts, status)
+  VALUES (name, work, qualified, column_name, coalesce(arguments, '{}'), min_value, max_value, coalesce(batch_size, 1000), coalesce(parallelism, 1),
+    coalesce(priority, 0), coalesce(depends_on, '{}'), max_attempts, CASE WHEN paused THEN 'paused' ELSE 'active' END);
+  RETURN name;
+END
+$$;
+
+CREATE FUNCTION bbm.set_status(migration text, to_status text, reason text, already text[]) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+  current text;
+BEGIN
+  SELECT status INTO current FROM bbm.batched_background_migrations WHERE name = migration FOR UPDATE;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'there is no migration named "%"', migration USING ERRCODE = 'no_data_found',
+      HINT = 'SELECT name, status FROM bbm.progress lists them.';
+  END IF;
+  IF current = ANY (already) THEN
+    RETURN;
+  END IF;
+  UPDATE bbm.batched_background_migrations SET status = to_status, status_reason = reason WHERE name = migration;
+END
+$$;
+
+CREATE FUNCTION bbm.pause(name text, reason text DEFAULT NULL) RETURNS void LANGUAGE sql AS $$
+  SELECT bbm.set_status(name, 'paused', coalesce(reason, 'paused by ' || session_user), '{paused}')
+$$;
+CREATE FUNCTION bbm.resume(name text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  IF EXISTS (SELECT FROM bbm.batched_background_migrations m WHERE m.name = resume.name AND status = 'failed') THEN
+    RAISE EXCEPTION 'migration "%" has failed: it cannot be resumed', name USING ERRCODE = 'object_not_in_prerequisite_state',
+      HINT = 'See its error_message, mend the cause, then: SELECT bbm.retry(''' || name || ''').';
+  END IF;
+  PERFORM bbm.set_status(name, 'active', NULL, '{active,running}');
+END
+$$;
+CREATE FUNCTION bbm.cancel(name text, reason text DEFAULT NULL) RETURNS void LANGUAGE sql AS $$
+  SELECT bbm.set_status(name, 'cancelled', coalesce(reason, 'cancelled by ' || session_user), '{cancelled}')
+$$;
+CREATE FUNCTION bbm.retry(name text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  IF EXISTS (SELECT FROM bbm.batched_background_migrations m WHERE m.name = retry.name AND status = 'paused') THEN
+    RAISE EXCEPTION 'migration "%" is paused: there is nothing to retry', name USING ERRCODE = 'object_not_in_prerequisite_state',
+      HINT = 'SELECT bbm.resume(''' || name || ''') lets it go on.';
+  END IF;
+  PERFORM bbm.set_status(name, 'active', NULL, '{active,running}');
+END
+$$;
