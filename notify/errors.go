@@ -1,0 +1,49 @@
+package notify
+
+import (
+	"errors"
+	"strings"
+)
+
+var (
+	// ErrTransactionPooler means that LISTEN does not survive on this
+	// connection: whoever configures it has to name a direct one.
+	ErrTransactionPooler = errors.New("the connection goes through a transaction pooler, " +
+		"which drops LISTEN between statements, so no notification would ever arrive: " +
+		"set listen_url to a direct connection (or a session-mode pool) of the same database")
+
+	// ErrStandby means that the server is read-only and refuses LISTEN: whoever
+	// configures it has to name the primary.
+	ErrStandby = errors.New("the server is a hot standby, which refuses LISTEN: " +
+		"point listen_url at the primary, or name all hosts in it with target_session_attrs=primary")
+
+	// ErrRunning means that a Listener was run while it is running. One Listener
+	// is one connection; make a second one.
+	ErrRunning = errors.New("the listener is already running")
+)
+
+// lineError is an error whose text fits on one line and holds no secret. The
+// chain behind it stays, for errors.Is and errors.As.
+type lineError struct {
+	text string
+	err  error
+}
+
+func (e *lineError) Error() string { return e.text }
+func (e *lineError) Unwrap() error { return e.err }
+
+// oneLine makes err fit for logs: on one line, without the secret. An error that
+// held it loses its chain, since every link of it may be printed.
+func oneLine(err error, secret string) error {
+	raw := err.Error()
+	if secret != "" && strings.Contains(raw, secret) {
+		return errors.New(squeeze(strings.ReplaceAll(raw, secret, "xxxxx")))
+	}
+	if text := squeeze(raw); text != raw {
+		return &lineError{text: text, err: err}
+	}
+	return err
+}
+
+// squeeze puts text on one line.
+func squeeze(text string) string { return strings.Join(strings.Fields(text), " ") }

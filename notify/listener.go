@@ -1,0 +1,248 @@
+package notify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
+)
+
+// Defaults of [ListenerConfig].
+const (
+	DefaultPingInterval = time.Minute
+	DefaultPingTimeout  = 10 * time.Second
+	DefaultRetryMin     = 100 * time.Millisecond
+	DefaultRetryMax     = 15 * time.Second
+)
+
+const (
+	connectTimeout = 10 * time.Second // per host, where the URL says nothing
+	maxMessage     = 1 << 20          // bytes; a payload has at most 8000
+)
+
+// ListenerConfig says what a Listener listens to. Only URL is needed.
+type ListenerConfig struct {
+	// URL is a connection string, as a URL or in key=value form. It has to lead to
+	// the primary, directly or through a pool in session mode. What it leaves out
+	// comes from libpq's variables. Without a connect_timeout it is 10 seconds.
+	URL string
+
+	// Logger tells about connections that come and go. Nil is silent.
+	Logger *slog.Logger
+
+	// PingInterval is the silence after which the peer is asked whether it is
+	// there: the only traffic of an idle connection. Defaults to
+	// DefaultPingInterval.
+	PingInterval time.Duration
+
+	// PingTimeout is how long the answer may take. Defaults to DefaultPingTimeout.
+	PingTimeout time.Duration
+
+	// RetryMin and RetryMax bound the waits between attempts to connect, before a
+	// jitter of half of them in both directions. The first retry after a
+	// connection that lasted comes at once. They default to DefaultRetryMin and
+	// DefaultRetryMax; a RetryMax below RetryMin counts as RetryMin.
+	RetryMin, RetryMax time.Duration
+
+	// OnChange is told when Run starts, a connection starts to listen, an attempt
+	// or a connection fails, and when Run ends; not about notifications. It is
+	// called from Run's goroutine and must not block. Nil means that nobody asks.
+	OnChange func(State)
+}
+
+// Listener is the [Source] that uses LISTEN, on one connection of its own. Make
+// one with [NewListener]. All methods may be called from any goroutine.
+type Listener struct {
+	config  ListenerConfig
+	logger  *slog.Logger
+	secret  string
+	tracker tracker
+	running atomic.Bool
+
+	mu   sync.Mutex
+	conn *pgconn.Config // without the settings that the server refused so far
+}
+
+var _ Source = (*Listener)(nil)
+
+// NewListener returns a Listener that does nothing until it is run. The error is
+// about the URL or a negative duration, and never holds a password.
+func NewListener(config ListenerConfig) (*Listener, error) {
+	conn, err := parseURL(config.URL)
+	if err != nil {
+		return nil, fmt.Errorf("listener: %w", err)
+	}
+	if min(config.PingInterval, config.PingTimeout, config.RetryMin, config.RetryMax) < 0 {
+		return nil, errors.New("listener: a duration is negative: leave it out for the default")
+	}
+	prepare(conn)
+	return &Listener{
+		config:  config.withDefaults(),
+		logger:  loggerOf(config),
+		tracker: tracker{onChange: config.OnChange},
+		secret:  secretOf(conn),
+		conn:    conn,
+	}, nil
+}
+
+func loggerOf(config ListenerConfig) *slog.Logger {
+	if config.Logger == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return config.Logger
+}
+
+func (c ListenerConfig) withDefaults() ListenerConfig {
+	for _, d := range []struct {
+		value    *time.Duration
+		standard time.Duration
+	}{
+		{&c.PingInterval, DefaultPingInterval},
+		{&c.PingTimeout, DefaultPingTimeout},
+		{&c.RetryMin, DefaultRetryMin},
+		{&c.RetryMax, DefaultRetryMax},
+	} {
+		if *d.value == 0 {
+			*d.value = d.standard
+		}
+	}
+	c.RetryMax = max(c.RetryMin, c.RetryMax)
+	return c
+}
+
+// prepare makes a user's configuration that of a listening connection.
+func prepare(conn *pgconn.Config) {
+	setParams(conn)
+	conn.DialFunc = dial
+	conn.MaxProtocolMessageBodyLen = maxMessage
+	if conn.ConnectTimeout == 0 {
+		conn.ConnectTimeout = connectTimeout
+	}
+	if conn.ValidateConnect == nil { // the URL has no target_session_attrs
+		otherHosts := hasOtherHosts(conn)
+		conn.ValidateConnect = func(ctx context.Context, c *pgconn.PgConn) error {
+			return refuseStandby(ctx, c, otherHosts)
+		}
+	}
+}
+
+// State returns what the Listener knows of itself now.
+func (l *Listener) State() State { return l.tracker.snapshot() }
+
+// Run listens until ctx ends and returns its cause. It reconnects for as long as
+// it takes, whatever the reason; State and the log say what is wrong. The only
+// other error is ErrRunning.
+func (l *Listener) Run(ctx context.Context, deliver func(Event)) error {
+	if !l.running.CompareAndSwap(false, true) {
+		return ErrRunning
+	}
+	defer l.running.Store(false)
+
+	l.tracker.started()
+	defer l.tracker.disconnected(nil)
+
+	retry := newRetry(l.config.RetryMin, l.config.RetryMax)
+	var told string
+	for ctx.Err() == nil {
+		lived, err := l.listen(ctx, deliver)
+		if ctx.Err() != nil {
+			break
+		}
+		err = oneLine(err, l.secret)
+		l.tracker.disconnected(err)
+		delay := retry.delay(lived)
+		l.tell(ctx, lived, delay, err, &told)
+		pause(ctx, delay)
+	}
+	return context.Cause(ctx)
+}
+
+// Check connects once, subscribes, verifies that notifications would arrive, and
+// disconnects. It is for start-up checks, and may be called while the Listener
+// runs. The error says what to do and never holds a password.
+func (l *Listener) Check(ctx context.Context) error {
+	s, err := l.open(ctx)
+	if err != nil {
+		return fmt.Errorf("check listener: %w", oneLine(err, l.secret))
+	}
+	s.close()
+	return nil
+}
+
+// listen is the life of one connection: subscribe, resync, wait. It returns how
+// long the subscription was in force.
+func (l *Listener) listen(ctx context.Context, deliver func(Event)) (lived time.Duration, err error) {
+	s, err := l.open(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer s.close()
+	since := time.Now()
+	l.tracker.connected(s.pid)
+	l.logger.InfoContext(ctx, "listening for events", "backend_pid", s.pid)
+	deliver(Event{})
+	w := waiter{
+		session:  s,
+		interval: l.config.PingInterval,
+		timeout:  l.config.PingTimeout,
+		notification: func(n *pgproto3.NotificationResponse) {
+			l.notified(n, deliver)
+		},
+	}
+	err = w.wait(ctx)
+	return time.Since(since), err
+}
+
+// notified hands a notification over, or drops it if it is not for us.
+func (l *Listener) notified(n *pgproto3.NotificationResponse, deliver func(Event)) {
+	event, ok := known(n.Channel, n.Payload)
+	if !ok {
+		l.tracker.ignored.Add(1)
+		return
+	}
+	l.tracker.notified(time.Now())
+	deliver(event)
+}
+
+// open opens a session and remembers which settings the server refused.
+func (l *Listener) open(ctx context.Context) (*session, error) {
+	l.mu.Lock()
+	conn := l.conn.Copy()
+	l.mu.Unlock()
+	s, err := open(ctx, conn)
+	l.mu.Lock()
+	l.conn = conn
+	l.mu.Unlock()
+	return s, err
+}
+
+// secretOf returns the password that must not show in an error. One that is a
+// part of the names beside it cannot be hidden, and hiding it would only make
+// `postgres:postgres@…` illegible.
+func secretOf(conn *pgconn.Config) string {
+	if strings.Contains(conn.User+" "+conn.Database+" "+conn.Host, conn.Password) {
+		return ""
+	}
+	return conn.Password
+}
+
+// tell logs a failure: the end of a connection and each new reason as a warning,
+// the same reason over and over for those who look closely.
+func (l *Listener) tell(ctx context.Context, lived, delay time.Duration, err error, told *string) {
+	level := slog.LevelWarn
+	switch {
+	case lived == 0 && err.Error() == *told:
+		level = slog.LevelDebug
+	case errors.Is(err, ErrTransactionPooler), errors.Is(err, ErrStandby):
+		level = slog.LevelError // waiting will not help
+	}
+	*told = err.Error()
+	l.logger.Log(ctx, level, "not listening for events", "error", err, "listened_for", lived, "retry_in", delay)
+}

@@ -1,0 +1,51 @@
+package notify
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// parseURL reads a connection string. It goes through pgxpool, so that a string
+// with pool settings is accepted as well. Its errors never hold a password, not
+// even of a string in which nobody can tell where the password ends.
+func parseURL(url string) (*pgconn.Config, error) {
+	config, err := pgxpool.ParseConfig(url)
+	if err == nil {
+		return config.ConnConfig.Config.Copy(), nil
+	}
+	// The library's message may quote the wrong part of a malformed string. What
+	// it says of the same string without credentials cannot.
+	if _, err = pgxpool.ParseConfig(withoutCredentials(url)); err == nil {
+		return nil, errors.New("parse connection string: user or password is malformed: " +
+			"percent-encode special characters in a URL, quote them in key=value form")
+	}
+	return nil, fmt.Errorf("parse connection string: %s", reason(err))
+}
+
+// withoutCredentials cuts the user part of a URL and every password setting.
+func withoutCredentials(url string) string {
+	if scheme, rest, ok := strings.Cut(url, "://"); ok {
+		if at := strings.LastIndexByte(rest, '@'); at >= 0 {
+			rest = rest[at+1:]
+		}
+		return scheme + "://" + regexp.MustCompile(`(?i)\b\w*pass[\w%]*=[^&]*`).ReplaceAllString(rest, "")
+	}
+	// What follows an unquoted password with a blank in it cannot be told from
+	// the password, so everything up to the end goes.
+	return regexp.MustCompile(`(?is)\w*pass\w*\s*=.*`).ReplaceAllString(url, "")
+}
+
+// reason returns what the library says of a connection string, without the
+// string that it quotes in front.
+func reason(err error) string {
+	text := err.Error()
+	if at := strings.LastIndex(text, "`: "); at >= 0 {
+		text = text[at+len("`: "):]
+	}
+	return squeeze(text)
+}
