@@ -136,7 +136,7 @@ func (a account) checkOwner(path string) error {
 // lockFile creates a file if need be and locks it for this process, or
 // returns syscall.EWOULDBLOCK when another one has it.
 func lockFile(path string) (*os.File, error) {
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600) //nolint:gosec // a path of this package
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open lock: %w", err)
 	}

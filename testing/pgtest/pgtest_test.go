@@ -3,8 +3,9 @@ package pgtest_test
 import (
 	"testing"
 
-	"github.com/bbmd-dev/bbmd/testing/pgtest"
 	"github.com/stretchr/testify/require"
+
+	"github.com/bbmd-dev/bbmd/testing/pgtest"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }

@@ -3,6 +3,7 @@ package pgtest
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -31,56 +32,54 @@ type Server struct {
 
 // NewServer starts a server that ends with the test. When the test has failed
 // the end of the server's log is in the test's.
-func NewServer(t testing.TB, options pgserver.Options) *Server {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), deadline)
+func NewServer(tb testing.TB, options pgserver.Options) *Server {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(tb.Context(), deadline)
 	defer cancel()
 	server, err := pgserver.Start(ctx, options)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Logf("the log of the test's server ends:\n%s", server.LogTail(60))
+	tb.Cleanup(func() {
+		if tb.Failed() {
+			tb.Logf("the log of the test's server ends:\n%s", server.LogTail(60))
 		}
-		closeServer(t.Context(), server, t.Error)
+		if err := closeServer(tb.Context(), server); err != nil {
+			tb.Error(err)
+		}
 	})
 	return &Server{Server: server}
 }
 
 // New is [New] on this server.
-func (s *Server) New(t testing.TB) *Database {
-	t.Helper()
-	return clone(t, s.URL("postgres"), controlTemplate())
+func (s *Server) New(tb testing.TB) *Database {
+	tb.Helper()
+	return clone(tb, s.URL("postgres"), controlTemplate())
 }
 
 // NewEmpty is [NewEmpty] on this server.
-func (s *Server) NewEmpty(t testing.TB) *Database {
-	t.Helper()
-	return clone(t, s.URL("postgres"), Template{})
+func (s *Server) NewEmpty(tb testing.TB) *Database {
+	tb.Helper()
+	return clone(tb, s.URL("postgres"), Template{})
 }
 
 // From is [From] on this server.
-func (s *Server) From(t testing.TB, template Template) *Database {
-	t.Helper()
-	return clone(t, s.URL("postgres"), template)
+func (s *Server) From(tb testing.TB, template Template) *Database {
+	tb.Helper()
+	return clone(tb, s.URL("postgres"), template)
 }
 
 // Main runs a package's tests, ends the server they shared, and fails when
 // goroutines are left over. It is to be all of a TestMain.
 func Main(m *testing.M, options ...goleak.Option) {
 	code := m.Run()
-	shared.mu.Lock()
-	defer shared.mu.Unlock()
-	if shared.server != nil {
-		closeServer(context.Background(), shared.server, func(args ...any) {
-			fmt.Fprintln(os.Stderr, args...)
-			code = max(code, 1)
-		})
+	err := closeShared()
+	if code == 0 {
+		err = errors.Join(err, goleak.Find(options...))
 	}
-	if err := goleak.Find(options...); err != nil && code == 0 {
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
-		code = 1
+		code = max(code, 1)
 	}
 	os.Exit(code) //nolint:forbidigo // it stands for main
 }
@@ -96,19 +95,19 @@ var shared struct {
 }
 
 // sharedURL returns the maintenance database of the shared server.
-func sharedURL(t testing.TB) string {
-	t.Helper()
+func sharedURL(tb testing.TB) string {
+	tb.Helper()
 	if given := os.Getenv(EnvServer); given != "" {
 		return given
 	}
 	shared.mu.Lock()
 	defer shared.mu.Unlock()
 	if shared.server == nil {
-		ctx, cancel := context.WithTimeout(t.Context(), deadline)
+		ctx, cancel := context.WithTimeout(tb.Context(), deadline)
 		defer cancel()
 		server, err := pgserver.Start(ctx, SharedOptions())
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		shared.server = server
 	}
@@ -125,12 +124,20 @@ func SharedOptions() pgserver.Options {
 	}}
 }
 
-func closeServer(ctx context.Context, server *pgserver.Server, complain func(...any)) {
+// closeShared ends the shared server, if any test asked for it.
+func closeShared() error {
+	shared.mu.Lock()
+	defer shared.mu.Unlock()
+	if shared.server == nil {
+		return nil
+	}
+	return closeServer(context.Background(), shared.server)
+}
+
+func closeServer(ctx context.Context, server *pgserver.Server) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), deadline)
 	defer cancel()
-	if err := server.Close(ctx); err != nil {
-		complain(err)
-	}
+	return server.Close(ctx)
 }
 
 // withDatabase returns a server's URL with another database in it.

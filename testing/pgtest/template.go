@@ -37,23 +37,23 @@ func (t Template) digest() string {
 const lockSpace = 0x62626d // bbm
 
 // clone makes a database for a test and sees to its end.
-func clone(t testing.TB, serverURL string, template Template) *Database {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), deadline)
+func clone(tb testing.TB, serverURL string, template Template) *Database {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(tb.Context(), deadline)
 	defer cancel()
-	name := databaseName(t.Name())
+	name := databaseName(tb.Name())
 	if err := create(ctx, serverURL, name, template); err != nil {
-		t.Fatalf("create the test's database: %v", err)
+		tb.Fatalf("create the test's database: %v", err)
 	}
 	address, err := withDatabase(serverURL, name)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), deadline)
+	tb.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(tb.Context()), deadline)
 		defer cancel()
 		if err := drop(ctx, serverURL, name); err != nil {
-			t.Errorf("drop the test's database: %v", err)
+			tb.Errorf("drop the test's database: %v", err)
 		}
 	})
 	return &Database{Name: name, URL: address}
