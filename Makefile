@@ -1,0 +1,62 @@
+# `make` shows what there is to do. CI runs the same targets (.ci/run).
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+
+GO ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LINTER := $(GO) tool -modfile=.ci/tools/go.mod golangci-lint
+# One server for the tests of all packages.
+SERVE := $(GO) run ./testing/pgtest/serve
+# Packages to test, and further arguments for go test: make test PKG=./notify/... ARGS='-run Listener'
+PKG ?= ./...
+ARGS ?=
+
+.PHONY: help
+help: ## show this
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: build postgres ## build, then watch a backfill on a private PostgreSQL survive a pause and a kill -9
+	bin/bbmd demo
+
+.PHONY: build
+build: ## build bin/bbmd, a static program
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/bbmd ./cmd/bbmd
+
+.PHONY: test
+test: postgres ## run all tests, with the race detector, on a private PostgreSQL
+	$(SERVE) $(GO) test -race $(ARGS) $(PKG)
+
+.PHONY: lint
+lint: ## check style, mistakes and who imports whom
+	$(LINTER) run
+	$(GO) mod tidy -diff
+
+.PHONY: fmt
+fmt: ## format the code as lint wants it
+	$(LINTER) fmt
+
+.PHONY: bench
+bench: build postgres ## measure against bare PostgreSQL (about 20 minutes)
+	$(GO) run ./testing/bench
+
+.PHONY: bench-quick
+bench-quick: build postgres ## the same, shorter and less exact
+	$(GO) run ./testing/bench -quick
+
+.PHONY: chaos
+chaos: build postgres ## kill everything at random for long, and check that every row is processed exactly once
+	$(SERVE) $(GO) test -race -timeout 60m ./testing/chaos -long $(ARGS)
+
+.PHONY: postgres
+postgres: ## make sure that there is a PostgreSQL server to run: found, installed, or fetched
+	@$(GO) run ./internal/pgserver/provide
+
+.PHONY: tools
+tools: ## build the linter, which takes minutes the first time
+	$(LINTER) version
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin
