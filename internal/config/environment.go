@@ -1,0 +1,162 @@
+package config
+
+import (
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/knadh/koanf/providers/env/v2"
+)
+
+// The environment variables of other names that have a meaning.
+const (
+	enabledVariable = "BBM_ENABLED"   // background_migrations.enabled
+	debugVariable   = "DEBUG_LOGGING" // true: log.level debug
+	testPrefix      = "BBMD_TEST_"    // the project's tests; not ours to read
+)
+
+// serviceLink matches what Kubernetes puts into every pod for a Service that
+// is named bbmd, or bbmd-something.
+var serviceLink = regexp.MustCompile(`^BBMD_([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$`)
+
+// readEnvironment merges the environment: first the names that others gave,
+// then the BBMD_ variables, which are more specific.
+func (l *loader) readEnvironment() {
+	given := l.variables()
+	values := layer{}
+	l.readLegacy(values, given)
+	for _, path := range slices.Sorted(maps.Keys(given)) {
+		l.readVariable(values, path, given[path])
+	}
+	l.put(values)
+}
+
+// given is one BBMD_ variable.
+type givenVariable struct{ name, value string }
+
+// variables returns the BBMD_ variables by the path they mean.
+func (l *loader) variables() map[string]givenVariable {
+	provider := env.Provider("", env.Opt{
+		Prefix:      envPrefix,
+		EnvironFunc: l.sources.environ,
+		TransformFunc: func(name, value string) (string, any) {
+			if isForeign(name) {
+				return "", nil
+			}
+			path := strings.TrimPrefix(name, envPrefix)
+			if path == strings.ToUpper(path) {
+				path = strings.ReplaceAll(strings.ToLower(path), "__", ".")
+			}
+			return path, givenVariable{name: name, value: value}
+		},
+	})
+	raw, err := provider.Read()
+	l.check(err)
+	given := make(map[string]givenVariable, len(raw))
+	for path, value := range raw {
+		if variable, ok := value.(givenVariable); ok {
+			given[path] = variable
+		}
+	}
+	return given
+}
+
+// isForeign reports whether a BBMD_ variable is no key and no mistake.
+func isForeign(name string) bool {
+	return name == configVariable || strings.HasPrefix(name, testPrefix) || serviceLink.MatchString(name)
+}
+
+func (l *loader) readVariable(into layer, path string, variable givenVariable) {
+	names := l.databasePath(strings.Split(path, "."))
+	if _, isKey := l.schema.leaves[generic(names)]; !isKey {
+		l.unknownVariable(variable.name)
+		return
+	}
+	if names[0] == "databases" && !databaseName.MatchString(names[1]) {
+		l.unknownVariable(variable.name)
+		return
+	}
+	l.set(into, names, variable.value, quote(variable.value), Origin{Kind: OriginEnvironment, Detail: variable.name})
+}
+
+// databasePath maps a database's name from a variable, which has no dashes, to
+// the name that the file gave it.
+func (l *loader) databasePath(names []string) []string {
+	if len(names) < 2 || names[0] != "databases" {
+		return names
+	}
+	known := l.databases()
+	if slices.Contains(known, names[1]) {
+		return names
+	}
+	for _, name := range known {
+		if strings.ReplaceAll(name, "-", "_") == names[1] {
+			return append([]string{names[0], name}, names[2:]...)
+		}
+	}
+	return names
+}
+
+func (l *loader) unknownVariable(name string) {
+	var known []string
+	for _, key := range Keys() {
+		known = append(known, key.Env)
+	}
+	hint := "two underscores nest: BBMD_HTTP__LISTEN is http.listen"
+	if near := nearest(name, known); near != "" {
+		hint = "did you mean " + near + "?"
+	} else if near := nearest(strings.ReplaceAll(name, "__", "_"), collapsed(known)); near != "" {
+		hint = "two underscores nest: did you mean " + known[slices.Index(collapsed(known), near)] + "?"
+	}
+	if !plainWord.MatchString(name) {
+		name = envPrefix + "…"
+	}
+	l.problems = append(l.problems, &KeyError{Key: name, Source: string(OriginEnvironment), Reason: "no key has this variable", Hint: hint})
+}
+
+// collapsed returns the names with single underscores only.
+func collapsed(names []string) []string {
+	out := make([]string, len(names))
+	for i, name := range names {
+		out[i] = strings.ReplaceAll(name, "__", "_")
+	}
+	return out
+}
+
+// readLegacy adds BBM_ENABLED and DEBUG_LOGGING.
+func (l *loader) readLegacy(into layer, given map[string]givenVariable) {
+	if value, _ := l.sources.lookup(enabledVariable); value != "" {
+		l.readSwitch(into, value, given)
+	}
+	value, _ := l.sources.lookup(debugVariable)
+	if value == "" {
+		return
+	}
+	origin := Origin{Kind: OriginEnvironment, Detail: debugVariable}
+	debug, err := parseBool(value, quote(value))
+	if err != nil {
+		l.problem(debugVariable, Origin{Kind: OriginEnvironment}, err)
+	} else if debug == true {
+		l.set(into, []string{"log", "level"}, "debug", "", origin)
+	}
+}
+
+// readSwitch adds BBM_ENABLED. A switch that contradicts its own key is
+// refused: whoever set it relies on it.
+func (l *loader) readSwitch(into layer, value string, given map[string]givenVariable) {
+	const key = "background_migrations.enabled"
+	l.set(into, strings.Split(key, "."), value, quote(value), Origin{Kind: OriginEnvironment, Detail: enabledVariable})
+	specific, both := given[key]
+	if !both {
+		return
+	}
+	first, err1 := parseBool(value, "")
+	second, err2 := parseBool(specific.value, "")
+	if err1 == nil && err2 == nil && first != second {
+		l.problems = append(l.problems, &KeyError{
+			Key: key, Source: string(OriginEnvironment),
+			Reason: enabledVariable + " and " + specific.name + " contradict each other", Hint: "keep one of them",
+		})
+	}
+}

@@ -1,0 +1,33 @@
+package config
+
+import (
+	"regexp"
+	"strings"
+)
+
+// linkText finds connection strings with a user part in running text: up to
+// the last '@' of the line, since a password may hold anything before it.
+var linkText = regexp.MustCompile(`[A-Za-z][A-Za-z0-9+.-]*://[^\n]*@[^\s"'<>` + "`" + `]*|postgres(?:ql)?://[^\s"'<>` + "`" + `]*`)
+
+// assignText finds key=value and "key": "value" secrets in running text.
+var assignText = regexp.MustCompile(`(?i)\b([a-z_]*(?:password|passwd|secret)[a-z_]*"?\s*[=:]\s*)('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[^\s,;&)}]+)`)
+
+// Redact returns text with the passwords of connection strings in it masked.
+// It is the last line, for text from elsewhere (a driver's error, a command's
+// output): it masks too much rather than too little.
+func Redact(text string) string {
+	if strings.Contains(text, "://") {
+		text = linkText.ReplaceAllStringFunc(text, redactLink)
+	}
+	return assignText.ReplaceAllString(text, "${1}"+masked)
+}
+
+// redactLink masks one URL of any scheme.
+func redactLink(link string) string {
+	scheme, rest, _ := strings.Cut(link, "://")
+	shown, _, ok := openURL(rest)
+	if !ok {
+		shown = masked
+	}
+	return scheme + "://" + shown
+}
