@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // Suggestion returns `, did you mean "x"?` with the known names that are close
@@ -16,8 +17,13 @@ func Suggestion(name string, known []string) string {
 		distance int
 	}
 	var near []candidate
+	length := utf8.RuneCountInString(name)
+	limit := max(1, length/3)
 	for _, k := range known {
-		if d := distance(strings.ToLower(name), strings.ToLower(k)); d <= max(1, len(name)/3) {
+		if n := utf8.RuneCountInString(k); n > length+limit || length > n+limit {
+			continue // also keeps an absurdly long name cheap
+		}
+		if d := distance(strings.ToLower(name), strings.ToLower(k)); d <= limit {
 			near = append(near, candidate{name: k, distance: d})
 		}
 	}
@@ -34,25 +40,29 @@ func Suggestion(name string, known []string) string {
 	return ", did you mean " + strings.Join(names, " or ") + "?"
 }
 
-// distance returns Levenshtein's distance of two names: how many characters to
-// insert, remove or replace to get from one to the other.
+// distance returns how many characters to insert, remove, replace or swap with
+// their neighbour to get from one name to the other.
 func distance(a, b string) int {
 	from, to := []rune(a), []rune(b)
-	row := make([]int, len(to)+1)
-	for j := range row {
-		row[j] = j
+	rows := make([][]int, len(from)+1) // rows[i][j]: from the first i to the first j
+	for i := range rows {
+		rows[i] = make([]int, len(to)+1)
+		rows[i][0] = i
 	}
-	for i, r := range from {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j, s := range to {
-			replace := diagonal
-			if r != s {
+	for j := range rows[0] {
+		rows[0][j] = j
+	}
+	for i := 1; i <= len(from); i++ {
+		for j := 1; j <= len(to); j++ {
+			replace := rows[i-1][j-1]
+			if from[i-1] != to[j-1] {
 				replace++
 			}
-			diagonal = row[j+1]
-			row[j+1] = min(replace, row[j]+1, row[j+1]+1)
+			rows[i][j] = min(replace, rows[i-1][j]+1, rows[i][j-1]+1)
+			if i > 1 && j > 1 && from[i-1] == to[j-2] && from[i-2] == to[j-1] {
+				rows[i][j] = min(rows[i][j], rows[i-2][j-2]+1)
+			}
 		}
 	}
-	return row[len(to)]
+	return rows[len(from)][len(to)]
 }
