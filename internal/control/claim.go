@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -33,10 +32,11 @@ type Lookups struct {
 
 // ClaimLockSQL is the statement that goes before every claim, in the claim's own
 // transaction and with a snapshot of its own. Parameters: migration, epoch. It
-// queues the claimers of a migration, makes the claim durable, and returns
-// whether the owner's lock is still its own.
+// queues the claimers of a migration, makes the claim durable, pins the plan of
+// its look-ups to the key's index, and returns whether the owner's lock is still its own.
 func (s Store) ClaimLockSQL() string {
-	return "SELECT pg_try_advisory_lock_shared(7701, $2::int), pg_advisory_xact_lock(7702, $1::int), set_config('synchronous_commit', 'on', true)"
+	return "SELECT pg_try_advisory_lock_shared(7701, $2::int), pg_advisory_xact_lock(7702, $1::int), set_config('synchronous_commit', 'on', true)," +
+		" set_config('plan_cache_mode', 'force_generic_plan', true), set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true)"
 }
 
 // ClaimSQL is the block claim: it cuts the next batches of the chain in one
@@ -55,7 +55,7 @@ WITH RECURSIVE mig AS (
 ), walk AS (
   SELECT 0 AS k, NULL::text AS lo, tail.key AS hi, mig.min_value AS first, mig.max_value AS stop FROM tail, mig
   UNION ALL
-  SELECT w.k + 1, w.hi, coalesce(CASE WHEN w.hi IS NULL THEN (` + l.FirstEnd + `) ELSE (` + l.NextEnd + `) END, w.stop), w.first, w.stop
+  SELECT w.k + 1, w.hi, coalesce(CASE WHEN w.hi IS NULL THEN (` + l.FirstEnd + `) ELSE (` + l.NextEnd + `) END, w.stop) COLLATE "default", w.first, w.stop
   FROM walk w WHERE w.k < $4::int AND w.hi IS DISTINCT FROM w.stop
 )
 INSERT INTO bbm.batched_background_migration_jobs
@@ -114,7 +114,7 @@ SET status = 'running', owner = $2, attempts = attempts + 1, careful = true, sta
 WHERE id = (SELECT j.id FROM bbm.batched_background_migration_jobs j
     JOIN bbm.batched_background_migrations m ON m.id = j.batched_background_migration_id AND m.status = 'running'
   WHERE m.id = $1 AND j.status = 'pending' AND j.next_attempt_at <= clock_timestamp() ORDER BY j.id LIMIT 1 FOR UPDATE OF j SKIP LOCKED)
-RETURNING id, after_value, coalesce(min_value, (SELECT min_value FROM bbm.batched_background_migrations WHERE id = $1)), max_value, batch_size, attempts, crashes`
+RETURNING id, after_value, CASE WHEN after_value IS NULL THEN (SELECT min_value FROM bbm.batched_background_migrations WHERE id = $1) ELSE min_value END, max_value, batch_size, attempts, crashes`
 
 // ClaimCarefully claims one pending job that is due, alone, and commits its
 // attempt before its work starts, so that a batch which kills its worker is
@@ -159,7 +159,9 @@ const setJobBackSQL = `
 UPDATE bbm.batched_background_migration_jobs
 SET status = 'pending', owner = NULL, error_sqlstate = nullif($3, ''), error_message = $4,
   attempts = CASE WHEN $5 THEN greatest(attempts - careful::int, 0) ELSE greatest(attempts, 1) END,
-  transients = transients + $5::int, careful = false, next_attempt_at = clock_timestamp() + $6
+  transients = transients + $5::int, careful = false,
+  next_attempt_at = clock_timestamp() + least(interval '1 minute', (0.75 + random() / 2) *
+    CASE WHEN $5 THEN interval '200 milliseconds' * 2 ^ least(transients, 9) ELSE interval '1 second' * 2 ^ least(attempts - 1, 6) END)
 WHERE id = $1 AND owner = $2 AND status = 'running'
 RETURNING attempts, transients`
 
@@ -170,10 +172,11 @@ type Failure struct {
 	Transient bool // nobody's fault: does not count as an attempt
 }
 
-// SetBack records a failure on an owner's job and makes it pending again, due after
-// delay. It returns the counts so far; both are zero when the job is not the owner's any more.
-func (s Store) SetBack(ctx context.Context, conn *pgx.Conn, job int64, epoch int32, f Failure, delay time.Duration) (attempts, transients int32, err error) {
-	err = conn.QueryRow(ctx, s.sql(setJobBackSQL), job, epoch, f.SQLState, f.Message, f.Transient, delay).Scan(&attempts, &transients)
+// SetBack records a failure on an owner's job and makes it pending again, due
+// after a time that doubles with every failure, with jitter, up to a minute. It
+// returns the counts so far; both are zero when the job is not the owner's any more.
+func (s Store) SetBack(ctx context.Context, conn *pgx.Conn, job int64, epoch int32, f Failure) (attempts, transients int32, err error) {
+	err = conn.QueryRow(ctx, s.sql(setJobBackSQL), job, epoch, f.SQLState, f.Message, f.Transient).Scan(&attempts, &transients)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return 0, 0, nil
 	}
@@ -181,4 +184,18 @@ func (s Store) SetBack(ctx context.Context, conn *pgx.Conn, job int64, epoch int
 		return 0, 0, fmt.Errorf("record the failure of job %d: %w", job, err)
 	}
 	return attempts, transients, nil
+}
+
+// Owns reports whether a job is still running under the owner's epoch and its migration
+// neither cancelled nor moved to another table.
+func (s Store) Owns(ctx context.Context, conn *pgx.Conn, job int64, epoch int32) (bool, error) {
+	var owns bool
+	err := conn.QueryRow(ctx, s.sql(`SELECT EXISTS (
+		SELECT FROM bbm.batched_background_migration_jobs j JOIN bbm.batched_background_migrations m ON m.id = j.batched_background_migration_id
+		WHERE j.id = $1 AND j.owner = $2 AND j.status = 'running' AND m.status <> 'cancelled' AND to_regclass(m.table_name)::oid = m.table_oid)`),
+		job, epoch).Scan(&owns)
+	if err != nil {
+		return false, fmt.Errorf("look up job %d: %w", job, err)
+	}
+	return owns, nil
 }

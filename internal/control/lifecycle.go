@@ -25,35 +25,35 @@ type Target struct {
 	KeyTypes    []string
 	Collation   string // collation versions of the key's columns, to compare later
 	WorkVersion int
-	Tuples      int64 // estimate
+	Tuples      int64  // estimate
+	MinValue    string // first key, rendered
+	MaxValue    string // last key, rendered
 }
 
-const recordTargetSQL = `
+const startSQL = `
 UPDATE bbm.batched_background_migrations
-SET table_name = $2, table_oid = $3, key_columns = $4, key_types = $5, key_collation = $6, work_version = $7, total_tuple_count = $8
+SET status = 'running', table_name = $2, table_oid = $3, key_columns = $4, key_types = $5, key_collation = $6, work_version = $7,
+  total_tuple_count = $8, min_value = $9, max_value = $10, started_at = clock_timestamp()
 WHERE id = $1 AND status = 'active' AND table_oid IS NULL`
 
-// RecordTarget fixes a migration's table, key and Work before its start. It
-// reports false when the migration is not there to start any more.
-func (s Store) RecordTarget(ctx context.Context, db DB, migration int32, t Target) (bool, error) {
-	tag, err := db.Exec(ctx, s.sql(recordTargetSQL), migration, t.Table, t.OID, t.KeyColumns, t.KeyTypes, t.Collation, t.WorkVersion, t.Tuples)
+// Start makes an active migration running, and fixes its table, key, Work and
+// range. It reports false when the migration is not there to start any more. A
+// unique violation means that another migration runs on the table.
+func (s Store) Start(ctx context.Context, db DB, migration int32, t Target) (bool, error) {
+	tag, err := db.Exec(ctx, s.sql(startSQL), migration, t.Table, t.OID, t.KeyColumns, t.KeyTypes, t.Collation, t.WorkVersion, t.Tuples, t.MinValue, t.MaxValue)
 	if err != nil {
-		return false, fmt.Errorf("record the table of migration %d: %w", migration, err)
+		return false, fmt.Errorf("start migration %d: %w", migration, err)
 	}
 	return tag.RowsAffected() == 1, nil
 }
 
-const runSQL = `
-UPDATE bbm.batched_background_migrations
-SET status = 'running', min_value = coalesce(min_value, $2), max_value = coalesce(max_value, $3), started_at = coalesce(started_at, clock_timestamp())
-WHERE id = $1 AND status = 'active'`
-
-// Run makes an active migration running, with its range; the range of a
-// migration that has one already stays. It reports false when the migration is not active any more.
-func (s Store) Run(ctx context.Context, db DB, migration int32, minValue, maxValue *string) (bool, error) {
-	tag, err := db.Exec(ctx, s.sql(runSQL), migration, minValue, maxValue)
+// GoOn makes an active migration that has started before running again. It
+// reports false when the migration is not active any more. A unique violation
+// means that another migration runs on the table.
+func (s Store) GoOn(ctx context.Context, db DB, migration int32) (bool, error) {
+	tag, err := db.Exec(ctx, s.sql("UPDATE bbm.batched_background_migrations SET status = 'running' WHERE id = $1 AND status = 'active' AND table_oid IS NOT NULL"), migration)
 	if err != nil {
-		return false, fmt.Errorf("start migration %d: %w", migration, err)
+		return false, fmt.Errorf("resume migration %d: %w", migration, err)
 	}
 	return tag.RowsAffected() == 1, nil
 }

@@ -52,12 +52,15 @@ type Candidate struct {
 }
 
 // Started reports whether the migration's table, key and range are recorded.
-func (c *Candidate) Started() bool { return c.TableOID != nil && c.MaxValue != nil }
+func (c *Candidate) Started() bool { return c.TableOID != nil }
 
 // Done reports whether nothing is left but to call the migration finished.
 func (c *Candidate) Done() bool {
 	return c.Status == StatusRunning && c.ChainComplete && !c.HasOpenJobs
 }
+
+// ScanLimit is how many migrations a scan returns at most: the first of the queue.
+const ScanLimit = 500
 
 const scanSQL = `
 WITH slots AS MATERIALIZED (
@@ -92,7 +95,7 @@ ORDER BY m.priority, m.id
 LIMIT 500`
 
 // Scan returns the migrations that are active or running, in the order in which they want
-// to run, at most 500. Its cost grows with the open jobs, never with the finished ones.
+// to run, at most [ScanLimit]. Its cost grows with the open jobs, never with the finished ones.
 func (s Store) Scan(ctx context.Context, db DB) ([]Candidate, error) {
 	rows, err := db.Query(ctx, s.sql(scanSQL))
 	if err != nil {

@@ -1,0 +1,127 @@
+package executor
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/bbmd-dev/bbmd/internal/control"
+	"github.com/bbmd-dev/bbmd/registry"
+)
+
+// situation is what a decision about the queue rests on, besides the queue.
+type situation struct {
+	registry *registry.Registry
+	settings Settings
+	now      time.Time
+	mine     map[int32]int       // workers of this process, by migration
+	again    map[int32]time.Time // not before: after an error, or while something is waited for
+}
+
+// decision is what one reconcile does.
+type decision struct {
+	begin   []assignment     // workers to begin, in this order
+	reasons map[int32]string // why a migration waits, where that is this replica's to say; empty: it does not
+	wake    time.Duration    // when to look again; 0: not before an event
+}
+
+type assignment struct {
+	candidate control.Candidate
+	work      registry.Work
+}
+
+// decide gives free workers to what may run, in the order of the queue: first
+// one to each migration, so that one which waits or fails never keeps the next from
+// its turn, then more to those that allow it.
+func decide(queue []control.Candidate, s situation) decision {
+	d := decision{reasons: make(map[int32]string)}
+	free := s.settings.Workers
+	for _, n := range s.mine {
+		free -= n
+	}
+	starting := make(map[string]bool)
+	var more []assignment
+	for _, c := range queue {
+		work, ok := d.runnable(&c, &s)
+		if !ok {
+			continue
+		}
+		if c.Status == control.StatusActive && s.mine[c.ID] == 0 {
+			if starting[c.Table] {
+				continue // it starts when the one before it has ended: an event
+			}
+			starting[c.Table] = true
+		}
+		places := min(int(c.Parallelism-c.SlotsHeld), wanted(&c))
+		if s.mine[c.ID] == 0 {
+			d.wakeWithin(s.settings.TakeoverInterval) // whoever works on it may die
+			if places > 0 && free > 0 {
+				d.begin, free, places = append(d.begin, assignment{c, work}), free-1, places-1
+			}
+		}
+		for range places {
+			more = append(more, assignment{c, work})
+		}
+	}
+	d.begin = append(d.begin, more[:min(max(free, 0), len(more))]...)
+	return d
+}
+
+// wanted is how many workers have something to do at once.
+func wanted(c *control.Candidate) int {
+	switch {
+	case c.Status == control.StatusActive:
+		return 1
+	case !c.ChainComplete:
+		return int(c.Parallelism)
+	case c.DueIn != nil && *c.DueIn <= 0:
+		return 1
+	default:
+		return 0
+	}
+}
+
+// runnable reports whether this replica may work on a migration now. Where it
+// may not, the decision knows when to look again, or that an event will tell.
+func (d *decision) runnable(c *control.Candidate, s *situation) (registry.Work, bool) {
+	work, err := s.registry.Lookup(c.Work)
+	switch {
+	case err != nil:
+		d.explain(c, err.Error())
+		return work, false
+	case c.WorkVersion != nil && int(*c.WorkVersion) != work.Version:
+		d.explain(c, fmt.Sprintf("waits for a replica that has version %d of the work %q; this one has version %d", *c.WorkVersion, c.Work, work.Version))
+		return work, false
+	case len(c.Waiting) > 0:
+		d.explain(c, "waits for "+strings.Join(c.Waiting, ", ")+" to finish")
+		return work, false
+	case c.TableBusy != nil:
+		d.explain(c, fmt.Sprintf("waits for %s, which is running on the same table", *c.TableBusy))
+		return work, false
+	}
+	if until, ok := s.again[c.ID]; ok && s.now.Before(until) {
+		d.wakeWithin(until.Sub(s.now))
+		return work, false
+	}
+	if c.DueIn != nil && *c.DueIn > 0 {
+		d.wakeWithin(*c.DueIn)
+		if c.ChainComplete && len(c.Owners) == 0 && c.LastError != nil {
+			d.explain(c, "waits to try a failed batch again: "+*c.LastError)
+		}
+	}
+	return work, true
+}
+
+// explain says why a migration waits, unless another replica is at it.
+func (d *decision) explain(c *control.Candidate, reason string) {
+	if c.SlotsHeld == 0 && (c.StatusReason == nil || *c.StatusReason != reason) {
+		d.reasons[c.ID] = reason
+	}
+}
+
+func (d *decision) wakeWithin(t time.Duration) {
+	t = max(t, time.Millisecond)
+	if d.wake == 0 || t < d.wake {
+		d.wake = t
+	}
+}

@@ -1,0 +1,171 @@
+package executor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/bbmd-dev/bbmd/internal/control"
+)
+
+// block is the answer to a claim.
+type block struct {
+	jobs     []control.Job
+	status   string // the migration's
+	due      bool   // a pending job may be tried
+	complete bool   // the chain has reached the end of the range
+	lostLock bool   // somebody takes the owner for dead
+}
+
+// claimer cuts the next jobs of a migration's chain. It speaks for one
+// connection, in pipeline mode, and keeps the size of blocks near blockTime of work.
+type claimer struct {
+	migration int32
+	epoch     int32
+	maxValue  string
+	blockTime time.Duration
+	most      int64
+	batchTime atomic.Int64 // nanoseconds, moving average; 0: not known yet
+	batchSize atomic.Int32 // as of the last claim
+}
+
+// The names of the prepared statements of a claim.
+const (
+	stmtClaimLock = "bbmd_claim_lock"
+	stmtClaim     = "bbmd_claim"
+	stmtState     = "bbmd_state"
+)
+
+func prepareClaim(ctx context.Context, conn *pgx.Conn, store control.Store, l control.Lookups) error {
+	for _, s := range [][2]string{{stmtClaimLock, store.ClaimLockSQL()}, {stmtClaim, store.ClaimSQL(l)}, {stmtState, store.StateSQL()}} {
+		if _, err := conn.Prepare(ctx, s[0], s[1]); err != nil {
+			return &claimError{err}
+		}
+	}
+	return nil
+}
+
+// observe learns from a batch how long batches take.
+func (c *claimer) observe(took time.Duration) {
+	old := c.batchTime.Load()
+	if old == 0 {
+		c.batchTime.Store(int64(took))
+		return
+	}
+	c.batchTime.Store(old + (int64(took)-old)/4)
+}
+
+// blockSize is how many batches to claim at once.
+func (c *claimer) blockSize() int64 {
+	average := c.batchTime.Load()
+	if average == 0 {
+		return 2
+	}
+	return min(max(int64(c.blockTime)/average, 2), c.most)
+}
+
+// send writes a claim as one transaction of the pipeline, without flushing it.
+func (c *claimer) send(p *pgconn.Pipeline) {
+	migration, epoch := text(int64(c.migration)), text(int64(c.epoch))
+	p.SendQueryPrepared(stmtClaimLock, [][]byte{migration, epoch}, nil, nil)
+	p.SendQueryPrepared(stmtClaim, [][]byte{migration, epoch, text(int64(c.batchSize.Load())), text(c.blockSize())}, nil, nil)
+	p.SendQueryPrepared(stmtState, [][]byte{migration}, nil, nil)
+	p.SendPipelineSync()
+}
+
+func text(n int64) []byte { return strconv.AppendInt(nil, n, 10) }
+
+// receive reads the answer to a claim that was sent.
+func (c *claimer) receive(p *pgconn.Pipeline) (block, error) {
+	var b block
+	err := readGroup(p, func(i int, row [][]byte) {
+		switch i {
+		case 0:
+			b.lostLock = string(row[0]) != "t"
+		case 1:
+			b.jobs = append(b.jobs, jobFromRow(row, c.batchSize.Load()))
+		case 2:
+			b.status, b.due = string(row[0]), string(row[2]) == "t"
+			if size, err := strconv.ParseInt(string(row[1]), 10, 32); err == nil {
+				c.batchSize.Store(int32(size))
+			}
+		}
+	}, nil)
+	if err != nil {
+		return block{}, err
+	}
+	b.complete = len(b.jobs) == 0 || b.jobs[len(b.jobs)-1].End == c.maxValue
+	return b, nil
+}
+
+func jobFromRow(row [][]byte, size int32) control.Job {
+	id, _ := strconv.ParseInt(string(row[0]), 10, 64) // a bigint that the server has just written
+	return control.Job{ID: id, After: optional(row[1]), First: optional(row[2]), End: string(row[3]), BatchSize: size}
+}
+
+func optional(value []byte) *string {
+	if value == nil {
+		return nil
+	}
+	s := string(value)
+	return &s
+}
+
+// groupError is an error of the server inside a group, with the place of its statement.
+type groupError struct {
+	statement int
+	err       error
+}
+
+func (e *groupError) Error() string { return e.err.Error() }
+func (e *groupError) Unwrap() error { return e.err }
+
+// readGroup reads the results of one group up to and including its Sync. It
+// calls row with every row, whose values are text and valid only during the
+// call, and done with every statement's command tag; both may be nil. The first error of the
+// group is returned as a [groupError]; an error that ended the connection wraps [errConnection].
+func readGroup(p *pgconn.Pipeline, row func(statement int, values [][]byte), done func(statement int, tag pgconn.CommandTag)) error {
+	var failed error
+	for statement := 0; ; statement++ {
+		results, err := p.GetResults()
+		if reader, ok := results.(*pgconn.ResultReader); ok && err == nil {
+			err = readResult(reader, statement, row, done)
+		}
+		if err != nil {
+			var pgErr *pgconn.PgError
+			if !errors.As(err, &pgErr) {
+				return fmt.Errorf("%w: %w", errConnection, err)
+			}
+			if pgErr.Severity == "FATAL" || pgErr.Severity == "PANIC" {
+				return &groupError{statement, fmt.Errorf("%w: %w", errConnection, err)}
+			}
+			failed = &groupError{statement, err}
+			continue
+		}
+		if _, ok := results.(*pgconn.PipelineSync); ok {
+			return failed
+		}
+		if results == nil {
+			return fmt.Errorf("%w: the pipeline ended inside a group", errConnection)
+		}
+	}
+}
+
+func readResult(reader *pgconn.ResultReader, statement int, row func(int, [][]byte), done func(int, pgconn.CommandTag)) error {
+	for reader.NextRow() {
+		if row != nil {
+			row(statement, reader.Values())
+		}
+	}
+	tag, err := reader.Close()
+	if err == nil && done != nil {
+		done(statement, tag)
+	}
+	return err
+}

@@ -1,0 +1,276 @@
+package executor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/bbmd-dev/bbmd/internal/control"
+	"github.com/bbmd-dev/bbmd/registry"
+)
+
+// The names of the prepared statements around a callback.
+const (
+	stmtBegin      = "bbmd_begin"
+	stmtResetRole  = "bbmd_reset_role"
+	stmtOpen       = "bbmd_open"
+	stmtTokenFence = "bbmd_token_fence"
+	stmtCommit     = "bbmd_commit"
+	stmtChain      = "bbmd_commit_and_chain"
+)
+
+// explicit runs Works that are callbacks, and statements that PREPARE does not
+// accept, each batch in a transaction of its own: {begin, set the token};
+// callback; {fence that demands the token, commit}. Where the next job is known, its
+// beginning travels with the commit.
+type explicit struct {
+	*worker
+	source *source
+	call   runFunc
+	opened *control.Job // the transaction that is open is this job's
+	renew  bool         // the Work took our prepared statements away: go on with a new session
+}
+
+func newExplicit(w *worker, s *source, run runFunc) *explicit {
+	return &explicit{worker: w, source: s, call: run}
+}
+
+// errRenew ends a session that a Work has changed for good.
+var errRenew = fmt.Errorf("%w: the Work dropped the session's prepared statements", errConnection)
+
+func (r *explicit) run(ctx context.Context) error {
+	if err := r.prepare(ctx); err != nil {
+		return err
+	}
+	for {
+		if err := r.batches(ctx); err != nil {
+			return r.leave(ctx, err)
+		}
+		switch {
+		case r.stopping() || r.source.paused:
+			return r.leave(ctx, nil)
+		case r.source.due:
+			r.source.due = false
+			if err := r.careful(ctx, r.one); err != nil {
+				return r.leave(ctx, err)
+			}
+		case !r.source.open && len(r.source.queue) == 0:
+			return nil
+		}
+	}
+}
+
+func (r *explicit) prepare(ctx context.Context) error {
+	for _, s := range [][2]string{
+		{stmtBegin, "BEGIN"},
+		{stmtResetRole, "RESET ROLE"},
+		{stmtOpen, "SELECT set_config('bbmd.batch', $1, true), set_config('search_path', $2, false)"},
+		{stmtTokenFence, r.opts.Store.TokenFenceSQL()},
+		{stmtCommit, "COMMIT"},
+		{stmtChain, "COMMIT AND CHAIN"},
+	} {
+		if _, err := r.session.conn.Prepare(ctx, s[0], s[1]); err != nil {
+			return fmt.Errorf("prepare %s: %w", s[0], err)
+		}
+	}
+	return nil
+}
+
+// leave gives back what has not started, and passes cause on.
+func (r *explicit) leave(ctx context.Context, cause error) error {
+	if r.source.ahead != nil {
+		r.source.ahead.stop()
+	}
+	if cause != nil && connectionLost(cause) && !errors.Is(cause, errRenew) {
+		return cause
+	}
+	return errors.Join(cause, r.giveBack(ctx))
+}
+
+// batches runs the jobs of the chain until something interrupts it or none is
+// left. A transaction that was opened for a job which does not run now is undone.
+func (r *explicit) batches(ctx context.Context) error {
+	for !r.stopping() && !r.source.paused && !r.source.due {
+		if err := r.source.fromAhead(len(r.source.queue) == 0, r.stop); err != nil {
+			return err
+		}
+		j := r.source.next()
+		if j == nil {
+			break
+		}
+		if err := r.one(ctx, j); err != nil {
+			return err
+		}
+	}
+	return r.rollback(ctx)
+}
+
+// one runs one job, and records its failure if it fails.
+func (r *explicit) one(ctx context.Context, j *control.Job) error {
+	began := time.Now()
+	rows, err := r.transaction(ctx, j, began)
+	took := time.Since(began)
+	var refused *refusal
+	switch {
+	case err == nil:
+		r.source.claims.observe(took)
+		r.finished(outcome{job: j, rows: rows, took: took, recorded: true})
+	case errors.Is(err, errConnection) || r.session.conn.IsClosed():
+		return fmt.Errorf("%w: %w", errConnection, err)
+	case errors.Is(err, errLost) || errors.As(err, &refused):
+		r.opts.Observer.BatchDone(r.candidate.Name, "lost", 0, took)
+		return err
+	default:
+		r.opts.Observer.BatchDone(r.candidate.Name, kind(err), 0, took)
+		if err := r.rollback(ctx); err != nil {
+			return err
+		}
+		if err := r.setBack(ctx, j, err); err != nil {
+			return err
+		}
+		r.source.due = true
+	}
+	if r.renew {
+		return errRenew
+	}
+	return nil
+}
+
+// transaction runs one job's transaction up to its commit.
+func (r *explicit) transaction(ctx context.Context, j *control.Job, began time.Time) (rows int64, err error) {
+	if r.opened == nil || r.opened.ID != j.ID {
+		if err := r.group(ctx, func(p *pgconn.Pipeline) {
+			p.SendQueryPrepared(stmtBegin, nil, nil, nil)
+			r.sendOpening(p, j)
+		}); err != nil {
+			return 0, err
+		}
+	}
+	r.opened = nil
+	h := &handle{conn: r.session.conn}
+	result, err := r.callback(ctx, h, r.batch(j))
+	h.over = true
+	r.renew = r.renew || h.deallocated
+	if err != nil {
+		return 0, err
+	}
+	return result.Rows, r.commit(ctx, j, result.Rows, time.Since(began))
+}
+
+// callback calls the Work. A panic is the Work's error.
+func (r *explicit) callback(ctx context.Context, tx pgx.Tx, b registry.Batch) (result registry.Result, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			r.log.ErrorContext(ctx, "the work panicked", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			err = fmt.Errorf("the Work panicked: %v", p)
+		}
+	}()
+	return r.call(ctx, tx, b)
+}
+
+func (r *explicit) token(j *control.Job) string {
+	return fmt.Sprintf("%d:%d:%d", j.ID, j.Attempts, r.session.epoch)
+}
+
+// sendOpening puts the session as a Work may expect it, and sets the token that
+// lives exactly as long as the transaction.
+func (r *explicit) sendOpening(p *pgconn.Pipeline, j *control.Job) {
+	p.SendQueryPrepared(stmtResetRole, nil, nil, nil)
+	p.SendQueryPrepared(stmtOpen, [][]byte{[]byte(r.token(j)), []byte(r.session.searchPath)}, nil, nil)
+}
+
+// commit fences and commits, and opens the next job's transaction along with it.
+func (r *explicit) commit(ctx context.Context, j *control.Job, rows int64, took time.Duration) error {
+	switch r.session.conn.PgConn().TxStatus() {
+	case 'I':
+		return r.endedItself(j)
+	case 'E':
+		return errAfterFail
+	}
+	next := r.upcoming(j)
+	fence := [][]byte{text(j.ID), text(int64(r.session.epoch)), []byte(r.token(j)), text(rows), fmt.Appendf(nil, "%.3f", took.Seconds()*1000)}
+	err := r.group(ctx, func(p *pgconn.Pipeline) {
+		switch {
+		case r.renew:
+			p.SendQueryParams(r.opts.Store.TokenFenceSQL(), fence, nil, nil, nil)
+			p.SendQueryParams("COMMIT", nil, nil, nil, nil)
+		case next == nil:
+			p.SendQueryPrepared(stmtTokenFence, fence, nil, nil)
+			p.SendQueryPrepared(stmtCommit, nil, nil, nil)
+		default:
+			p.SendQueryPrepared(stmtTokenFence, fence, nil, nil)
+			p.SendQueryPrepared(stmtChain, nil, nil, nil)
+			r.sendOpening(p, next)
+		}
+	})
+	if err == nil {
+		r.opened = next
+		return nil
+	}
+	if fenceRefused(err) {
+		return r.whyRefused(ctx, j)
+	}
+	return err
+}
+
+// upcoming returns the job that will surely run after j, or nil.
+func (r *explicit) upcoming(j *control.Job) *control.Job {
+	if j.Careful || r.renew || r.stopping() || r.source.due || r.source.paused || len(r.source.queue) == 0 {
+		return nil
+	}
+	return &r.source.queue[0]
+}
+
+// whyRefused tells a job that is not ours any more from a Work that ended the
+// transaction itself: then the job is ours still, but the token is gone.
+func (r *explicit) whyRefused(ctx context.Context, j *control.Job) error {
+	if err := r.rollback(ctx); err != nil {
+		return err
+	}
+	ours, err := r.opts.Store.Owns(ctx, r.session.conn, j.ID, r.session.epoch)
+	if err != nil {
+		return err
+	}
+	if ours {
+		return r.endedItself(j)
+	}
+	return errLost
+}
+
+func (r *explicit) endedItself(j *control.Job) error {
+	return refuse(control.CodeWork, "job %d (%s): the Work ended the batch's transaction itself (COMMIT or ROLLBACK); what it committed is not accounted for; check these rows, mend the Work, then retry", j.ID, rangeOf(j))
+}
+
+// rollback undoes what is open, if anything is.
+func (r *explicit) rollback(ctx context.Context) error {
+	r.opened = nil
+	if r.session.conn.PgConn().TxStatus() == 'I' {
+		return nil
+	}
+	if _, err := r.session.conn.PgConn().Exec(ctx, "ROLLBACK").ReadAll(); err != nil {
+		return fmt.Errorf("%w: roll back: %w", errConnection, err)
+	}
+	return nil
+}
+
+// group sends one group of statements and reads its answer.
+func (r *explicit) group(ctx context.Context, send func(*pgconn.Pipeline)) error {
+	p := r.session.conn.PgConn().StartPipeline(ctx)
+	send(p)
+	p.SendPipelineSync()
+	err := p.Flush()
+	if err != nil {
+		err = fmt.Errorf("%w: %w", errConnection, err)
+	} else {
+		err = readGroup(p, nil, nil)
+	}
+	if closeErr := p.Close(); err == nil && closeErr != nil {
+		err = fmt.Errorf("%w: %w", errConnection, closeErr)
+	}
+	return err
+}

@@ -1,0 +1,135 @@
+package executor
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+var (
+	errNotYours  = errors.New("the transaction belongs to the batch: it is committed when the Work returns nil, and rolled back when it returns an error")
+	errHandedIn  = errors.New("the Work has returned: its transaction handle cannot be used any more")
+	errAfterFail = errors.New("the Work went on after a statement had failed, and returned no error; its transaction cannot be committed")
+)
+
+// handle is the transaction as a Work sees it: it reads and writes, and can
+// neither commit nor roll back, nor be used after the Work has returned.
+type handle struct {
+	conn        *pgx.Conn
+	base        pgx.Tx // for nested transactions and large objects; nil until one is asked for
+	over        bool
+	deallocated bool // the Work dropped prepared statements, the executor's among them
+}
+
+// see notes statements that take the session's prepared statements away.
+func (h *handle) see(tag pgconn.CommandTag) {
+	if s := tag.String(); strings.HasPrefix(s, "DEALLOCATE") || strings.HasPrefix(s, "DISCARD") {
+		h.deallocated = true
+	}
+}
+
+// Begin starts a nested transaction: a savepoint.
+func (h *handle) Begin(ctx context.Context) (pgx.Tx, error) {
+	base, err := h.baseTx(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return base.Begin(ctx)
+}
+
+// baseTx returns pgx's own handle of the transaction that is open already.
+func (h *handle) baseTx(ctx context.Context) (pgx.Tx, error) {
+	if h.over {
+		return nil, errHandedIn
+	}
+	if h.base != nil {
+		return h.base, nil
+	}
+	base, err := h.conn.BeginTx(ctx, pgx.TxOptions{BeginQuery: "-- the batch's transaction is open"})
+	h.base = base
+	return base, err
+}
+
+// Commit is refused.
+func (h *handle) Commit(context.Context) error { return errNotYours }
+
+// Rollback is refused.
+func (h *handle) Rollback(context.Context) error { return errNotYours }
+
+// Exec runs a statement in the batch's transaction.
+func (h *handle) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
+	if h.over {
+		return pgconn.CommandTag{}, errHandedIn
+	}
+	tag, err := h.conn.Exec(ctx, sql, args...)
+	h.see(tag)
+	return tag, err
+}
+
+// Query runs a query in the batch's transaction.
+func (h *handle) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
+	if h.over {
+		return nil, errHandedIn
+	}
+	return h.conn.Query(ctx, sql, args...)
+}
+
+// QueryRow runs a query in the batch's transaction.
+func (h *handle) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
+	if h.over {
+		return errorRow{}
+	}
+	return h.conn.QueryRow(ctx, sql, args...)
+}
+
+type errorRow struct{}
+
+func (errorRow) Scan(...any) error { return errHandedIn }
+
+// CopyFrom copies rows in the batch's transaction.
+func (h *handle) CopyFrom(ctx context.Context, table pgx.Identifier, columns []string, rows pgx.CopyFromSource) (int64, error) {
+	if h.over {
+		return 0, errHandedIn
+	}
+	return h.conn.CopyFrom(ctx, table, columns, rows)
+}
+
+// SendBatch sends queued statements in the batch's transaction.
+func (h *handle) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
+	if h.over {
+		return errorResults{}
+	}
+	return h.conn.SendBatch(ctx, b)
+}
+
+type errorResults struct{}
+
+func (errorResults) Exec() (pgconn.CommandTag, error) { return pgconn.CommandTag{}, errHandedIn }
+func (errorResults) Query() (pgx.Rows, error)         { return nil, errHandedIn }
+func (errorResults) QueryRow() pgx.Row                { return errorRow{} }
+func (errorResults) Close() error                     { return errHandedIn }
+func (errorResults) Tx() pgx.Tx                       { return nil }
+
+// LargeObjects returns the large objects of the batch's transaction.
+func (h *handle) LargeObjects() pgx.LargeObjects {
+	base, err := h.baseTx(context.Background())
+	if err != nil {
+		return pgx.LargeObjects{}
+	}
+	return base.LargeObjects()
+}
+
+// Prepare prepares a statement on the batch's connection.
+func (h *handle) Prepare(ctx context.Context, name, sql string) (*pgconn.StatementDescription, error) {
+	if h.over {
+		return nil, errHandedIn
+	}
+	return h.conn.Prepare(ctx, name, sql)
+}
+
+// Conn returns the batch's connection, for what only pgx.Conn can do. Ending
+// the transaction on it fails the migration.
+func (h *handle) Conn() *pgx.Conn { return h.conn }

@@ -1,0 +1,157 @@
+package executor
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/bbmd-dev/bbmd/internal/control"
+)
+
+const (
+	inlineBlockTime = 100 * time.Millisecond
+	aheadBlockTime  = 30 * time.Millisecond
+	mostBatches     = 64
+)
+
+// lookAhead claims blocks on a connection of its own, beside the batches:
+// where batches lie scattered, looking their ends up reads the very pages that
+// the work needs next.
+type lookAhead struct {
+	conn   *pgx.Conn
+	claims *claimer
+	blocks chan block
+	quit   chan struct{} // closed: end after the claim under way
+	ended  chan struct{} // closed when the goroutine has ended
+	err    error         // why it ended, to be read after ended
+}
+
+func startLookAhead(ctx context.Context, conn *pgx.Conn, claims *claimer) *lookAhead {
+	claims.blockTime = aheadBlockTime // short, so that the first block overlaps already
+	l := &lookAhead{conn: conn, claims: claims, blocks: make(chan block, 1), quit: make(chan struct{}), ended: make(chan struct{})}
+	go func() {
+		defer close(l.ended)
+		l.err = l.run(ctx)
+	}()
+	return l
+}
+
+func (l *lookAhead) run(ctx context.Context) error {
+	for {
+		b, err := claimNow(ctx, l.conn, l.claims)
+		if err != nil {
+			return &claimError{err}
+		}
+		select {
+		case l.blocks <- b:
+		case <-l.quit:
+			return nil
+		}
+		if b.complete || b.lostLock || b.status != control.StatusRunning {
+			return nil
+		}
+		select {
+		case <-l.quit:
+			return nil
+		default:
+		}
+	}
+}
+
+// stop waits until no claim is under way any more. What was claimed and not
+// taken stays with the owner, to be given back. It may be called twice.
+func (l *lookAhead) stop() {
+	select {
+	case <-l.quit:
+	default:
+		close(l.quit)
+	}
+	<-l.ended
+}
+
+func (l *lookAhead) close(ctx context.Context) {
+	l.stop()
+	closeConn(ctx, l.conn)
+}
+
+// claimNow sends one claim and waits for its answer.
+func claimNow(ctx context.Context, conn *pgx.Conn, claims *claimer) (block, error) {
+	p := conn.PgConn().StartPipeline(ctx)
+	claims.send(p)
+	if err := p.Flush(); err != nil {
+		_ = p.Close()
+		return block{}, fmt.Errorf("%w: %w", errConnection, err)
+	}
+	b, err := claims.receive(p)
+	if closeErr := p.Close(); err == nil && closeErr != nil {
+		err = fmt.Errorf("%w: %w", errConnection, closeErr)
+	}
+	return b, err
+}
+
+// source hands jobs to a worker's loop, from its own claims or from those made ahead.
+type source struct {
+	claims *claimer
+	ahead  *lookAhead // nil: the loop claims on its own connection
+	queue  []control.Job
+	open   bool // the chain has not reached the end of the range
+	due    bool // a pending job may be tried
+	paused bool // the migration is not running any more
+}
+
+// take adds a block to the queue.
+func (s *source) take(b block) error {
+	if b.lostLock {
+		return errLost
+	}
+	s.queue = append(s.queue, b.jobs...)
+	s.due = s.due || b.due
+	if b.status != control.StatusRunning {
+		s.paused, s.open = true, false
+		return nil
+	}
+	s.open = s.open && !b.complete
+	return nil
+}
+
+// next removes the first job of the queue; nil: it is empty.
+func (s *source) next() *control.Job {
+	if len(s.queue) == 0 {
+		return nil
+	}
+	j := s.queue[0]
+	s.queue = s.queue[1:]
+	return &j
+}
+
+// fromAhead takes the blocks that are there. With wait it waits for one, or
+// for stop.
+func (s *source) fromAhead(wait bool, stop <-chan struct{}) error {
+	if !s.open {
+		return nil
+	}
+	if !wait {
+		select {
+		case b := <-s.ahead.blocks:
+			return s.take(b)
+		default:
+			return nil
+		}
+	}
+	select {
+	case b := <-s.ahead.blocks:
+		return s.take(b)
+	case <-stop:
+		return nil
+	case <-s.ahead.ended:
+		select {
+		case b := <-s.ahead.blocks: // sent just before it ended
+			return s.take(b)
+		default:
+			s.open = false
+			return s.ahead.err
+		}
+	}
+}

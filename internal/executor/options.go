@@ -1,0 +1,116 @@
+package executor
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/bbmd-dev/bbmd/internal/control"
+	"github.com/bbmd-dev/bbmd/registry"
+)
+
+// Options are what an [Executor] is made of. All fields are required but Observer.
+type Options struct {
+	// Database is the name that the configuration gives the database.
+	Database string
+
+	// Pool is the control pool: scans, status changes, take-over. It needs at
+	// least two connections, and must be direct or pooled by session.
+	Pool *pgxpool.Pool
+
+	// Connect opens a connection of its own for a worker. The executor closes it.
+	Connect func(ctx context.Context) (*pgx.Conn, error)
+
+	// Store is the control schema.
+	Store control.Store
+
+	// Registry holds the Works that may run here.
+	Registry *registry.Registry
+
+	// Logger gets one line for every change of state.
+	Logger *slog.Logger
+
+	// Observer is told what happens, for metrics. Defaults to nobody.
+	Observer Observer
+
+	// Settings are the knobs at the start; see [Executor.Configure].
+	Settings Settings
+}
+
+// Settings are the knobs of an executor that may change while it runs. They
+// apply to sessions that begin after the change; fewer workers end at their next batch.
+type Settings struct {
+	// Enabled switches background migrations on. Switched off, running batches
+	// are finished, claimed jobs given back, and nothing is scanned.
+	Enabled bool
+
+	// Workers is how many jobs run at the same time, over all migrations of
+	// the database. At least 1.
+	Workers int
+
+	// SynchronousCommit is the setting for batches: "off" is safe, since a
+	// batch's rows and its bookkeeping are lost or kept together, and faster.
+	// Claims and changes of status are always synchronous.
+	SynchronousCommit string
+
+	// MaxAttempts is how often a batch may fail before its migration fails,
+	// where the migration does not say. At least 1.
+	MaxAttempts int
+
+	// TakeoverInterval is how often a replica that is not working on a running
+	// migration looks whether its owners still live.
+	TakeoverInterval time.Duration
+
+	// StatementTimeout bounds every statement of a batch. 0: no bound.
+	StatementTimeout time.Duration
+
+	// LockTimeout bounds the wait for a lock: short, so that a batch yields
+	// instead of queueing in front of the application.
+	LockTimeout time.Duration
+
+	// ShutdownGrace is how long running batches may take to finish when the executor stops;
+	// after that they are cancelled, and their transactions roll back.
+	ShutdownGrace time.Duration
+}
+
+// DefaultSettings returns the settings of a configuration that says nothing.
+func DefaultSettings() Settings {
+	return Settings{
+		Enabled:           true,
+		Workers:           2,
+		SynchronousCommit: "off",
+		MaxAttempts:       5,
+		TakeoverInterval:  2 * time.Second,
+		StatementTimeout:  30 * time.Second,
+		LockTimeout:       time.Second,
+		ShutdownGrace:     30 * time.Second,
+	}
+}
+
+// Observer is told what an executor does. Its methods are called from many
+// goroutines and must not block.
+type Observer interface {
+	// Reconciled is called after every scan with the number of migrations by
+	// status, the time the scan took and the time from the wake to the scan's first byte.
+	Reconciled(byStatus map[string]int, took, wake time.Duration)
+	// Claimed is called after a block claim.
+	Claimed(migration string, jobs int, took time.Duration)
+	// BatchDone is called when a batch has ended: outcome is "finished",
+	// "failed", "transient" or "lost".
+	BatchDone(migration, outcome string, rows int64, took time.Duration)
+	// TookOver is called when jobs of a dead owner were taken over.
+	TookOver(migration string, jobs int64)
+	// MigrationEnded is called when a migration has finished or failed.
+	MigrationEnded(migration, status string)
+}
+
+type nobody struct{}
+
+func (nobody) Reconciled(map[string]int, time.Duration, time.Duration) {}
+func (nobody) Claimed(string, int, time.Duration)                      {}
+func (nobody) BatchDone(string, string, int64, time.Duration)          {}
+func (nobody) TookOver(string, int64)                                  {}
+func (nobody) MigrationEnded(string, string)                           {}

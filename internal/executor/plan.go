@@ -1,0 +1,136 @@
+package executor
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/bbmd-dev/bbmd/internal/control"
+	"github.com/bbmd-dev/bbmd/registry"
+)
+
+// plan is the form in which a Work's batches run. Either run is set, for an
+// explicit transaction, or the work's statements are prepared on the session.
+type plan struct {
+	run       runFunc
+	wantStart bool // batches need the first key of their range
+}
+
+// runFunc is a Work's callback.
+type runFunc = func(ctx context.Context, tx pgx.Tx, b registry.Batch) (registry.Result, error)
+
+// The names of the prepared statements of a pipelined batch.
+const (
+	stmtFence = "bbmd_fence"
+	stmtFirst = "bbmd_work_first" // the first batch: its lower bound is inclusive
+	stmtNext  = "bbmd_work_next"
+)
+
+// plan decides how the Work runs, and refuses statements that the server does not accept.
+func (w *worker) plan(ctx context.Context) (plan, error) {
+	if w.work.Run != nil {
+		return plan{run: w.work.Run, wantStart: true}, nil
+	}
+	statement, err := w.work.SQL(w.migration())
+	if err != nil {
+		return plan{}, refuse(control.CodeWork, "statement of %s: %v", w.work.Name, err)
+	}
+	first, err := statement.Bind(w.target.key, true)
+	if err == nil {
+		var next string
+		if next, err = statement.Bind(w.target.key, false); err == nil {
+			return w.prepareWork(ctx, statement, first, next)
+		}
+	}
+	return plan{}, refuse(control.CodeWork, "statement of %s: %v", w.work.Name, err)
+}
+
+func (w *worker) prepareWork(ctx context.Context, statement registry.Statement, first, next string) (plan, error) {
+	conn := w.session.conn
+	// Only what PREPARE accepts may share an implicit transaction with the
+	// fence: a CALL that commits would commit the fence without the work.
+	if _, err := conn.PgConn().Exec(ctx, "PREPARE bbmd_probe AS "+first).ReadAll(); err != nil {
+		return w.explicitSQL(ctx, statement, first, err)
+	}
+	// The predicates are index conditions whatever the values: planning once per session
+	// is enough, and anything but the key's index would read the table.
+	if _, err := conn.Exec(ctx, `SELECT set_config(name, value, false) FROM (VALUES
+		('plan_cache_mode', 'force_generic_plan'), ('enable_seqscan', 'off'), ('enable_bitmapscan', 'off')) v(name, value)`); err != nil {
+		return plan{}, err
+	}
+	for _, s := range [][2]string{{stmtFirst, first}, {stmtNext, next}, {stmtFence, w.opts.Store.FenceSQL()}} {
+		if _, err := conn.Prepare(ctx, s[0], s[1]); err != nil {
+			return plan{}, statementError(w.work.Name, err)
+		}
+	}
+	return plan{wantStart: statement.UsesStart()}, nil
+}
+
+// explicitSQL runs a statement that PREPARE does not accept, such as CALL, in
+// an explicit transaction, where a COMMIT of its own is an error.
+func (w *worker) explicitSQL(ctx context.Context, statement registry.Statement, first string, cause error) (plan, error) {
+	var pgErr *pgconn.PgError
+	if !errors.As(cause, &pgErr) {
+		return plan{}, cause
+	}
+	if _, err := w.session.conn.Prepare(ctx, "bbmd_probe_utility", first); err != nil {
+		return plan{}, statementError(w.work.Name, cause)
+	}
+	run := func(ctx context.Context, tx pgx.Tx, b registry.Batch) (registry.Result, error) {
+		text, err := statement.Bind(b.Key, b.First)
+		if err != nil {
+			return registry.Result{}, err
+		}
+		args, err := bounds(b, statement.UsesStart())
+		if err != nil {
+			return registry.Result{}, err
+		}
+		anys := make([]any, len(args))
+		for i, a := range args {
+			anys[i] = string(a)
+		}
+		tag, err := tx.Exec(ctx, text, anys...)
+		return registry.Affected(tag), err
+	}
+	return plan{run: run, wantStart: statement.UsesStart()}, nil
+}
+
+func statementError(work string, err error) error {
+	var pgErr *pgconn.PgError
+	if !errors.As(err, &pgErr) || transient(err) {
+		return err
+	}
+	f := describe(err)
+	return &refusal{control.Reason{Code: control.CodeWork, SQLState: f.SQLState, Message: "the statement of " + work + " is refused by the server: " + f.Message}}
+}
+
+// bounds returns the values of a bound statement's parameters: the columns of
+// the lower bound, then those of the upper.
+func bounds(b registry.Batch, usesStart bool) ([][]byte, error) {
+	lower := b.After
+	if usesStart {
+		lower = b.Start
+	}
+	var all [][]byte
+	for _, rendered := range []string{lower, b.End} {
+		values, err := b.Key.Values(rendered)
+		if err != nil {
+			return nil, err
+		}
+		for _, v := range values {
+			all = append(all, []byte(v))
+		}
+	}
+	return all, nil
+}
+
+// outcome is a batch that was committed.
+type outcome struct {
+	job      *control.Job
+	rows     int64
+	took     time.Duration
+	recorded bool // rows and time are on the job's row already
+}

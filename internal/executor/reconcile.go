@@ -1,0 +1,174 @@
+package executor
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/bbmd-dev/bbmd/internal/control"
+)
+
+// reconcileTimeout bounds one scan and what follows from it, so that a server
+// which does not answer cannot hold the event loop.
+const reconcileTimeout = 15 * time.Second
+
+// reconcile compares the control schema with what this process does, and
+// returns when to do so again; 0: not before an event.
+func (e *Executor) reconcile(ctx, hard context.Context, tallies *counting) (time.Duration, error) {
+	settings := *e.settings.Load()
+	if !settings.Enabled {
+		for r := range e.workers {
+			e.tell(r)
+		}
+		return 0, nil
+	}
+	bounded, cancel := context.WithTimeout(ctx, reconcileTimeout)
+	defer cancel()
+	began, woken := time.Now(), e.woken.Swap(0)
+	queue, err := e.opts.Store.Scan(bounded, e.opts.Pool)
+	if err != nil {
+		return 0, err
+	}
+	e.report(queue, began, woken)
+	e.recall(queue, settings)
+	if again, err := e.tidy(bounded, queue); err != nil || again {
+		return time.Millisecond, err
+	}
+	d := decide(queue, situation{registry: e.opts.Registry, settings: settings, now: time.Now(), mine: e.mine(), again: e.again})
+	for id, reason := range d.reasons {
+		if err := e.opts.Store.SetReason(bounded, e.opts.Pool, id, reason); err != nil {
+			return 0, err
+		}
+		e.log.InfoContext(ctx, "migration waits", "migration", nameOf(queue, id), "reason", reason)
+	}
+	for _, a := range d.begin {
+		e.begin(hard, a, settings, tallies)
+	}
+	return d.wake, nil
+}
+
+func (e *Executor) report(queue []control.Candidate, began time.Time, woken int64) {
+	byStatus := make(map[string]int)
+	for i := range queue {
+		byStatus[queue[i].Status]++
+	}
+	var wake time.Duration
+	if woken != 0 {
+		wake = began.Sub(time.Unix(0, woken))
+	}
+	e.opts.Observer.Reconciled(byStatus, time.Since(began), wake)
+}
+
+// recall tells workers to stop whose migration is not running any more, and
+// those that are too many.
+func (e *Executor) recall(queue []control.Candidate, settings Settings) {
+	byID := make(map[int32]*control.Candidate, len(queue))
+	for i := range queue {
+		byID[queue[i].ID] = &queue[i]
+	}
+	working := make(map[int32]int)
+	total := 0
+	for r := range e.workers {
+		c := byID[r.candidate.ID]
+		working[r.candidate.ID]++
+		total++
+		if (c == nil && len(queue) < control.ScanLimit) || (c != nil && c.TableReplaced) || (c != nil && working[r.candidate.ID] > int(c.Parallelism)) || total > settings.Workers {
+			e.tell(r)
+		}
+	}
+	for id := range e.again {
+		if byID[id] == nil {
+			delete(e.again, id)
+			delete(e.errors, id)
+		}
+	}
+}
+
+// tidy takes over the jobs of dead owners and finishes what is done. It reports
+// whether it changed what was scanned.
+func (e *Executor) tidy(ctx context.Context, queue []control.Candidate) (again bool, err error) {
+	epochs := e.epochs()
+	for i := range queue {
+		c := &queue[i]
+		if c.Done() {
+			finished, err := e.opts.Store.Finish(ctx, e.opts.Pool, c.ID)
+			if err != nil {
+				return false, err
+			}
+			if finished {
+				e.log.InfoContext(ctx, "migration finished", "migration", c.Name)
+				e.opts.Observer.MigrationEnded(c.Name, control.StatusFinished)
+				again = true
+			}
+		}
+		for _, owner := range c.Owners {
+			if slices.Contains(epochs, owner) {
+				continue
+			}
+			jobs, alive, err := e.opts.Store.TakeOver(ctx, e.opts.Pool, c.ID, owner)
+			if err != nil {
+				return false, err
+			}
+			if !alive && jobs > 0 {
+				e.log.InfoContext(ctx, "took over the jobs of a dead worker", "migration", c.Name, "owner", owner, "jobs", jobs)
+				e.opts.Observer.TookOver(c.Name, jobs)
+				again = true
+			}
+		}
+	}
+	return again, nil
+}
+
+// begin starts a worker's goroutine.
+func (e *Executor) begin(ctx context.Context, a assignment, settings Settings, tallies *counting) {
+	r := &running{began: time.Now(), worker: &worker{
+		opts: &e.opts, settings: settings, barriers: &e.barriers, candidate: a.candidate, work: a.work,
+		log: e.log.With("migration", a.candidate.Name, "work", a.work.Name), stop: make(chan struct{}),
+	}}
+	e.workers[r] = struct{}{}
+	tallies.add(r.worker)
+	go func() {
+		r.err = r.worker.run(ctx)
+		r.progress = tallies.remove(context.WithoutCancel(ctx), r.worker)
+		if r.told {
+			e.handOver(context.WithoutCancel(ctx), r.worker)
+		}
+		e.ended <- r
+	}()
+}
+
+// handOver tells other replicas that jobs and a slot are free, when a worker was stopped.
+func (e *Executor) handOver(ctx context.Context, w *worker) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	if err := e.opts.Store.Wake(ctx, e.opts.Pool); err != nil {
+		w.log.DebugContext(ctx, "hand-over not announced", "error", err)
+	}
+}
+
+func (e *Executor) mine() map[int32]int {
+	mine := make(map[int32]int)
+	for r := range e.workers {
+		mine[r.candidate.ID]++
+	}
+	return mine
+}
+
+// epochs returns the epochs of the sessions of this process.
+func (e *Executor) epochs() []int32 {
+	var all []int32
+	for r := range e.workers {
+		if epoch := r.epoch.Load(); epoch != 0 {
+			all = append(all, epoch)
+		}
+	}
+	return all
+}
+
+func nameOf(queue []control.Candidate, id int32) string {
+	i := slices.IndexFunc(queue, func(c control.Candidate) bool { return c.ID == id })
+	if i < 0 {
+		return ""
+	}
+	return queue[i].Name
+}

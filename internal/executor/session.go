@@ -1,0 +1,140 @@
+package executor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/bbmd-dev/bbmd/internal/control"
+)
+
+// errNotDirect says that something between bbmd and the server hands each
+// statement to another backend.
+var errNotDirect = errors.New("session locks do not hold on this connection: it goes through a transaction pooler; give a url that leads to PostgreSQL directly, or through a pooler in session mode")
+
+// errReadOnly says that the server is a standby, or was demoted to one.
+var errReadOnly = errors.New("the server is read-only: it is a standby; connect to the primary (target_session_attrs=read-write)")
+
+// session is a worker's place on the server: one connection for its batches,
+// whose advisory locks say that the owner lives and hold its slot, and perhaps a second one
+// for looking ahead. A session serves one migration, so that whatever a Work leaves
+// behind on its connection goes with it.
+type session struct {
+	store      control.Store
+	migration  int32
+	conn       *pgx.Conn
+	epoch      int32
+	searchPath string
+}
+
+// errNoSlot is why a worker ends when other workers hold all places of its migration.
+var errNoSlot = errors.New("all of the migration's places for workers are taken")
+
+// sessionSettings are set on every session of a worker. Names that a server
+// does not know are left out: idle_session_timeout and
+// client_connection_check_interval came with version 14.
+func sessionSettings(s Settings) (names, values []string) {
+	list := [][2]string{
+		{"default_transaction_isolation", "read committed"}, // zero rows, not 40001, must answer the fence
+		{"default_transaction_read_only", "off"},
+		{"row_security", "off"}, // an error instead of rows silently missed
+		{"extra_float_digits", "1"},
+		{"DateStyle", "ISO"},
+		{"IntervalStyle", "postgres"},
+		{"TimeZone", "UTC"},
+		{"bytea_output", "hex"},
+		{"synchronous_commit", s.SynchronousCommit},
+		{"statement_timeout", milliseconds(s.StatementTimeout)},
+		{"lock_timeout", milliseconds(s.LockTimeout)},
+		{"idle_in_transaction_session_timeout", "60s"},
+		{"idle_session_timeout", "60s"}, // a frozen worker that still answers keepalives must not hold its jobs for ever
+		{"tcp_keepalives_idle", "5"},
+		{"tcp_keepalives_interval", "2"},
+		{"tcp_keepalives_count", "3"},
+		{"tcp_user_timeout", "10s"},
+		{"client_connection_check_interval", "2s"},
+	}
+	for _, s := range list {
+		names, values = append(names, s[0]), append(values, s[1])
+	}
+	return names, values
+}
+
+func milliseconds(d time.Duration) string { return fmt.Sprintf("%dms", d.Milliseconds()) }
+
+const settingsSQL = `SELECT set_config(s.name, v.value, false)
+FROM unnest($1::text[], $2::text[]) v(name, value) JOIN pg_catalog.pg_settings s ON lower(s.name) = lower(v.name)`
+
+// openSession connects for one worker of a migration, takes an epoch and one of
+// the migration's slots. It returns [errNoSlot] when others hold them all.
+func openSession(ctx context.Context, connect func(context.Context) (*pgx.Conn, error), store control.Store, c *control.Candidate, settings Settings) (*session, error) {
+	conn, err := prepareConn(ctx, connect, settings)
+	if err != nil {
+		return nil, err
+	}
+	s := &session{store: store, migration: c.ID, conn: conn}
+	if err := s.take(ctx, c.Parallelism); err != nil {
+		s.close(ctx)
+		return nil, err
+	}
+	return s, nil
+}
+
+func prepareConn(ctx context.Context, connect func(context.Context) (*pgx.Conn, error), settings Settings) (*pgx.Conn, error) {
+	conn, err := connect(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("connect: %w", err)
+	}
+	names, values := sessionSettings(settings)
+	if _, err := conn.Exec(ctx, settingsSQL, names, values); err != nil {
+		closeConn(ctx, conn)
+		return nil, fmt.Errorf("set up the session: %w", err)
+	}
+	return conn, nil
+}
+
+func (s *session) take(ctx context.Context, parallelism int32) error {
+	var readOnly bool
+	if err := s.conn.QueryRow(ctx, "SELECT pg_is_in_recovery(), current_setting('search_path')").Scan(&readOnly, &s.searchPath); err != nil {
+		return fmt.Errorf("set up the session: %w", err)
+	}
+	if readOnly {
+		return errReadOnly
+	}
+	slot, err := s.store.TakeSlot(ctx, s.conn, s.migration, parallelism)
+	if err != nil {
+		return err
+	}
+	if !slot {
+		return errNoSlot
+	}
+	if s.epoch, err = s.store.TakeEpoch(ctx, s.conn); err != nil {
+		return err
+	}
+	held, err := s.store.HoldsEpoch(ctx, s.conn, s.epoch)
+	if err == nil && !held {
+		err = errNotDirect
+	}
+	return err
+}
+
+// close ends the session. The locks are given up first, so that another worker
+// finds the slot free as soon as close returns.
+func (s *session) close(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	if !s.conn.IsClosed() {
+		// A session that cannot answer any more is ended by the server: nothing to add.
+		_ = s.store.ReleaseLocks(ctx, s.conn)
+	}
+	closeConn(ctx, s.conn)
+}
+
+func closeConn(ctx context.Context, conn *pgx.Conn) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	_ = conn.Close(ctx) // the connection is of no more use, whatever the answer
+}

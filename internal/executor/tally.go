@@ -1,0 +1,35 @@
+package executor
+
+import (
+	"sync"
+
+	"github.com/bbmd-dev/bbmd/internal/control"
+)
+
+// tally collects what a worker has done, until it is counted.
+type tally struct {
+	mu sync.Mutex
+	t  control.Tally
+}
+
+// finished adds one finished job. A job whose fence has recorded it already is
+// not described again.
+func (t *tally) finished(j *control.Job, rows int64, ms float32, recorded bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.t.Batches++
+	t.t.Keys += int64(j.BatchSize)
+	t.t.Rows += rows
+	if !recorded {
+		t.t.Jobs = append(t.t.Jobs, control.JobTally{ID: j.ID, Rows: rows, Milliseconds: ms})
+	}
+}
+
+// take returns what was collected and starts again.
+func (t *tally) take() control.Tally {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	taken := t.t
+	t.t = control.Tally{}
+	return taken
+}

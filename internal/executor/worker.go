@@ -1,0 +1,275 @@
+package executor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/bbmd-dev/bbmd/internal/control"
+	"github.com/bbmd-dev/bbmd/registry"
+)
+
+// worker processes batches of one migration, on one session, until there are none left that
+// it may start, or it is told to stop.
+type worker struct {
+	opts      *Options
+	settings  Settings
+	barriers  *barriers
+	candidate control.Candidate
+	work      registry.Work
+	log       *slog.Logger
+
+	target  target
+	session *session
+	tally   tally
+	stop    chan struct{} // closed: finish what was sent, give the rest back
+	epoch   atomic.Int32  // 0: no session yet
+}
+
+// errLost ends a worker whose job was not its own any more when the fence was asked.
+var errLost = errors.New("a job was not this worker's any more")
+
+// stopping reports whether the worker was told to stop.
+func (w *worker) stopping() bool {
+	select {
+	case <-w.stop:
+		return true
+	default:
+		return false
+	}
+}
+
+// run works until nothing is left to start. Errors say how to go on: a
+// [refusal] fails the migration, a [waiting] is looked at again, [errNoSlot] means that
+// others are at it, anything else is tried again on a new session.
+func (w *worker) run(ctx context.Context) error {
+	var err error
+	c := &w.candidate
+	if w.target, err = inspect(ctx, w.opts.Pool, c.Table, parseColumns(c.Columns)); err != nil {
+		return err
+	}
+	if err := w.target.changed(c); err != nil {
+		return err
+	}
+	if !c.Started() {
+		if err := w.preflight(ctx); err != nil {
+			return err
+		}
+	}
+	if w.session, err = openSession(ctx, w.opts.Connect, w.opts.Store, c, w.settings); err != nil {
+		return err
+	}
+	defer w.session.close(ctx)
+	w.epoch.Store(w.session.epoch)
+	return w.process(ctx)
+}
+
+// preflight checks what can be checked before a migration starts, and waits for the writers
+// whose rows it might miss.
+func (w *worker) preflight(ctx context.Context) error {
+	if err := w.work.ValidateArguments(w.candidate.Arguments); err != nil {
+		return refuse(control.CodeWork, "arguments of %s: %v", w.work.Name, err)
+	}
+	if w.work.Check != nil {
+		if err := w.work.Check(ctx, w.opts.Pool, w.migration()); err != nil {
+			if connectionLost(err) || ctx.Err() != nil {
+				return err
+			}
+			return refuse(control.CodeWork, "%s cannot run: %v", w.work.Name, err)
+		}
+	}
+	return w.barriers.pass(ctx, w.opts.Pool, w.candidate.ID, w.target.oid)
+}
+
+// migration is what the Work sees of the migration.
+func (w *worker) migration() registry.Migration {
+	return registry.Migration{Name: w.candidate.Name, Table: w.target.table, Key: w.target.key, Arguments: w.candidate.Arguments}
+}
+
+// process starts the migration if need be and runs its batches in the form that the Work allows.
+func (w *worker) process(ctx context.Context) error {
+	plan, err := w.plan(ctx)
+	if err != nil {
+		return err
+	}
+	if w.candidate.Status == control.StatusActive {
+		if started, err := w.start(ctx); err != nil || !started {
+			return err
+		}
+	} else if w.candidate.StatusReason != nil {
+		if err := w.opts.Store.SetReason(ctx, w.opts.Pool, w.candidate.ID, ""); err != nil {
+			return err
+		}
+	}
+	if err := prepareClaim(ctx, w.session.conn, w.opts.Store, w.target.lookups(plan.wantStart)); err != nil {
+		return err
+	}
+	claims := &claimer{migration: w.candidate.ID, epoch: w.session.epoch, maxValue: *w.candidate.MaxValue, blockTime: inlineBlockTime, most: mostBatches}
+	claims.batchSize.Store(w.candidate.BatchSize)
+	source := &source{claims: claims, open: !w.candidate.ChainComplete, due: w.candidate.DueIn != nil && *w.candidate.DueIn <= 0}
+	if plan.run != nil || w.target.scattered() {
+		ahead, err := w.lookAhead(ctx, claims, plan.wantStart)
+		if err != nil {
+			return err
+		}
+		defer ahead.close(ctx)
+		source.ahead = ahead
+	}
+	if plan.run != nil {
+		return newExplicit(w, source, plan.run).run(ctx)
+	}
+	return newPipelined(w, source, plan).run(ctx)
+}
+
+// start makes an active migration running. It reports false when there is nothing to process.
+func (w *worker) start(ctx context.Context) (bool, error) {
+	c, store, pool := &w.candidate, w.opts.Store, w.opts.Pool
+	var ok bool
+	var err error
+	if c.Started() {
+		ok, err = store.GoOn(ctx, pool, c.ID)
+	} else {
+		if c.MinValue, c.MaxValue, err = w.target.bounds(ctx, pool, c); err != nil {
+			return false, err
+		}
+		if c.MaxValue == nil {
+			ended, err := store.FinishEmpty(ctx, pool, c.ID)
+			if ended {
+				w.log.InfoContext(ctx, "migration finished: no rows in its range")
+				w.opts.Observer.MigrationEnded(c.Name, control.StatusFinished)
+			}
+			return false, err
+		}
+		ok, err = store.Start(ctx, pool, c.ID, w.recordable())
+	}
+	var pgErr *pgconn.PgError
+	if errors.As(err, &pgErr) && pgErr.Code == uniqueViolation {
+		return false, &waiting{reason: fmt.Sprintf("waits for another migration that is running on %s", w.target.table)}
+	}
+	if ok {
+		w.log.InfoContext(ctx, "migration running", "table", w.target.table, "min_value", *c.MinValue, "max_value", *c.MaxValue, "batch_size", c.BatchSize)
+	}
+	return ok, err
+}
+
+func (w *worker) recordable() control.Target {
+	t := control.Target{
+		Table: w.target.table, OID: w.target.oid, Collation: w.target.collation, WorkVersion: w.work.Version,
+		Tuples: w.target.tuples, MinValue: *w.candidate.MinValue, MaxValue: *w.candidate.MaxValue,
+	}
+	for _, c := range w.target.key {
+		t.KeyColumns, t.KeyTypes = append(t.KeyColumns, c.Name), append(t.KeyTypes, c.Type)
+	}
+	return t
+}
+
+// setBack records a Work's failure on its job, and ends the migration when the
+// job has used up its attempts.
+func (w *worker) setBack(ctx context.Context, j *control.Job, cause error) error {
+	f := describe(cause)
+	attempts, transients, err := w.opts.Store.SetBack(ctx, w.session.conn, j.ID, w.session.epoch, f)
+	if err != nil || attempts+transients == 0 {
+		return err
+	}
+	limit := w.maxAttempts()
+	w.log.WarnContext(ctx, "batch failed", "job", j.ID, "range", rangeOf(j), "attempt", attempts, "max_attempts", limit,
+		"transient", f.Transient, "sqlstate", f.SQLState, "error", f.Message)
+	if attempts < limit && transients < limit*transientsPerAttempt {
+		return nil
+	}
+	if err := w.opts.Store.FailJob(ctx, w.opts.Pool, j.ID); err != nil {
+		return err
+	}
+	return &refusal{control.Reason{
+		Code: control.CodeMaxAttempts, SQLState: f.SQLState,
+		Message: fmt.Sprintf("job %d (%s) failed %d times: %s", j.ID, rangeOf(j), attempts+transients, f.Message),
+	}}
+}
+
+func (w *worker) maxAttempts() int32 {
+	if w.candidate.MaxAttempts != nil {
+		return *w.candidate.MaxAttempts
+	}
+	return int32(min(w.settings.MaxAttempts, 100)) //nolint:gosec // bounded by 100
+}
+
+// careful claims the pending jobs that are due, one at a time, and hands each
+// to run. It stops when none is left or the worker is told to.
+func (w *worker) careful(ctx context.Context, run func(context.Context, *control.Job) error) error {
+	for !w.stopping() {
+		j, err := w.opts.Store.ClaimCarefully(ctx, w.session.conn, w.candidate.ID, w.session.epoch)
+		if err != nil || j == nil {
+			return err
+		}
+		if j.Crashes >= maxCrashes {
+			if err := w.opts.Store.FailJob(ctx, w.opts.Pool, j.ID); err != nil {
+				return err
+			}
+			return refuse(control.CodeMaxAttempts, "job %d (%s): this batch ended its worker's session %d times; see the server's log for the reason, then retry", j.ID, rangeOf(j), j.Crashes)
+		}
+		if err := run(ctx, j); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// giveBack makes what the worker has claimed and not started pending again.
+func (w *worker) giveBack(ctx context.Context) error {
+	n, err := w.opts.Store.GiveBack(ctx, w.session.conn, w.candidate.ID, w.session.epoch)
+	if n > 0 {
+		w.log.DebugContext(ctx, "jobs given back", "jobs", n)
+	}
+	return err
+}
+
+// finished accounts for a batch that was committed.
+func (w *worker) finished(o outcome) {
+	w.tally.finished(o.job, o.rows, float32(o.took.Seconds()*1000), o.recorded)
+	w.opts.Observer.BatchDone(w.candidate.Name, "finished", o.rows, o.took)
+}
+
+// batch is what the Work sees of a job.
+func (w *worker) batch(j *control.Job) registry.Batch {
+	b := registry.Batch{
+		Migration: w.candidate.Name, Table: w.target.table, Key: w.target.key, Arguments: w.candidate.Arguments,
+		First: j.After == nil, End: j.End, Size: int(j.BatchSize), Attempt: int(max(j.Attempts, 1)),
+	}
+	if j.First != nil {
+		b.Start = *j.First
+	}
+	if j.After != nil {
+		b.After = *j.After
+	} else {
+		b.After = b.Start
+	}
+	return b
+}
+
+// lookAhead opens the worker's second connection, of the same owner: nobody may take it for
+// dead while either lives.
+func (w *worker) lookAhead(ctx context.Context, claims *claimer, wantStart bool) (*lookAhead, error) {
+	conn, err := prepareConn(ctx, w.opts.Connect, w.settings)
+	if err != nil {
+		return nil, err
+	}
+	shared, err := w.opts.Store.ShareEpoch(ctx, conn, w.session.epoch)
+	if err == nil && !shared {
+		err = errLost
+	}
+	if err == nil {
+		err = prepareClaim(ctx, conn, w.opts.Store, w.target.lookups(wantStart))
+	}
+	if err != nil {
+		closeConn(ctx, conn)
+		return nil, err
+	}
+	return startLookAhead(ctx, conn, claims), nil
+}
+
+var _ pgx.Tx = (*handle)(nil)
