@@ -74,9 +74,9 @@ func checkNames(object map[string]json.RawMessage, known []string) error {
 	if len(problems) == 0 {
 		return nil
 	}
-	hint := "there are none"
+	hint := "it takes none"
 	if len(known) > 0 {
-		hint = "there are " + strings.Join(known, ", ")
+		hint = "it takes " + strings.Join(known, ", ")
 	}
 	return errors.New(strings.Join(problems, "; ") + " (" + hint + ")")
 }

@@ -52,7 +52,7 @@ func TestValidateArguments(t *testing.T) {
 		`{"from": 1}`:                         `argument "from" is a number and has to be a string`,
 		`{"from": "a", "to": {}}`:             `argument "to" is a object and has to be a string`,
 		`{"from": "a", "limit": 1.5}`:         `argument "limit" is a number 1.5 and has to be a int64`,
-		`{"from": "a", "form": "b", "x": 1}`:  `unknown argument "form", did you mean "from"?; unknown argument "x" (there are note, from, to, limit, nested, Plain)`,
+		`{"from": "a", "form": "b", "x": 1}`:  `unknown argument "form", did you mean "from"?; unknown argument "x" (it takes note, from, to, limit, nested, Plain)`,
 		`{"From": "a"}`:                       `unknown argument "From", did you mean "from"?`,
 		`{"from": "a", "Hidden": "b"}`:        `unknown argument "Hidden"`,
 		`{"from": "a", "own": "b"}`:           `unknown argument "own"`,
@@ -69,7 +69,7 @@ func TestValidateArgumentsOfNone(t *testing.T) {
 		require.NoError(t, work.ValidateArguments([]byte(raw)))
 	}
 	require.EqualError(t, work.ValidateArguments([]byte(`{"b": 1, "a": 2}`)),
-		`arguments of w: unknown argument "a"; unknown argument "b" (there are none)`)
+		`arguments of w: unknown argument "a"; unknown argument "b" (it takes none)`)
 }
 
 func TestDecode(t *testing.T) {

@@ -33,7 +33,7 @@ func ExampleWork() {
 }
 
 // A Work in SQL is faster: it goes to the server together with the bookkeeping.
-func ExampleWork_sQL() {
+func ExampleWork_statement() {
 	type arguments struct {
 		Days int `json:"days"`
 	}
@@ -55,7 +55,7 @@ func ExampleWork_sQL() {
 	fmt.Println(err)
 	fmt.Println(statement.Bind(registry.Key{{Name: "id", Type: "bigint"}}, false))
 	// Output:
-	// arguments of archive_orders: unknown argument "day", did you mean "days"? (there are days)
+	// arguments of archive_orders: unknown argument "day", did you mean "days"? (it takes days)
 	// <nil>
 	// UPDATE "public"."orders" SET archived = true WHERE ("id" > $1::bigint AND "id" <= $2::bigint) AND created_at < now() - interval '90 days' <nil>
 }
