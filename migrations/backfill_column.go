@@ -47,8 +47,7 @@ func (a backfillColumn) check(ctx context.Context, db registry.Querier, m regist
 	if err != nil {
 		return err
 	}
-	_, err = t.writable(a.Column)
-	return err
+	return t.requireWritable(a.Column)
 }
 
 func (a backfillColumn) hint(err *pgconn.PgError) string {

@@ -61,7 +61,7 @@ func TestCheckRefuses(t *testing.T) {
 		"one of two key columns":    {work: "backfill_column", arguments: `{"column": "tenant", "expression": "2"}`, want: `column "tenant" belongs to the key`, key: composite},
 		"generated":                 {work: "backfill_column", arguments: `{"column": "double", "expression": "1"}`, want: `column "double" is generated`},
 		"identity":                  {work: "backfill_column", arguments: `{"column": "always", "expression": "1"}`, want: `column "always" can only be updated to DEFAULT`},
-		"expression's column":       {work: "backfill_column", arguments: `{"column": "n", "expression": "lenght(email)"}`, want: `function lenght(text) does not exist`},
+		"expression's column":       {work: "backfill_column", arguments: `{"column": "n", "expression": "lnegth(email)"}`, want: `function lnegth(text) does not exist`},
 		"expression's type":         {work: "backfill_column", arguments: `{"column": "n", "expression": "email"}`, want: `column "n" is of type integer but expression is of type text (SQLSTATE 42804): You will need to rewrite or cast the expression.`},
 		"where's type":              {work: "backfill_column", arguments: `{"column": "n", "expression": "1", "where": "email"}`, want: `argument of AND must be type boolean, not type text`},
 		"not comparable":            {work: "backfill_column", arguments: `{"column": "doc", "expression": "old_doc", "skip_equal": true}`, want: `values are compared because of "skip_equal"`},

@@ -12,8 +12,7 @@ import (
 // column is what the catalog says of a table's column.
 type column struct {
 	Name      string
-	Type      string // as format_type prints it
-	Generated bool   // GENERATED ALWAYS AS (…) STORED
+	Generated bool // GENERATED ALWAYS AS (…) STORED
 }
 
 // table is what the catalog says of a migration's table.
@@ -26,7 +25,7 @@ type table struct {
 // readTable reads a migration's table from the catalog.
 func readTable(ctx context.Context, db registry.Querier, m registry.Migration) (table, error) {
 	rows, err := db.Query(ctx, `
-		SELECT attname::text, pg_catalog.format_type(atttypid, atttypmod), attgenerated <> ''
+		SELECT attname::text, attgenerated <> ''
 		FROM pg_catalog.pg_attribute
 		WHERE attrelid = pg_catalog.to_regclass($1) AND attnum > 0 AND NOT attisdropped
 		ORDER BY attnum`, m.Table)
@@ -55,19 +54,19 @@ func (t table) column(name string) (column, error) {
 	return column{}, fmt.Errorf("table %s has no column %q%s", t.name, name, registry.Suggestion(name, names))
 }
 
-// writable returns the column if a Work may write it.
-func (t table) writable(name string) (column, error) {
+// requireWritable refuses a column that a Work may not write.
+func (t table) requireWritable(name string) error {
 	c, err := t.column(name)
 	if err != nil {
-		return column{}, err
+		return err
 	}
 	for _, k := range t.key {
 		if k.Name == name {
-			return column{}, keyError(name)
+			return keyError(name)
 		}
 	}
 	if c.Generated {
-		return column{}, fmt.Errorf("column %q is generated: PostgreSQL computes it itself", name)
+		return fmt.Errorf("column %q is generated: PostgreSQL computes it itself", name)
 	}
-	return c, nil
+	return nil
 }

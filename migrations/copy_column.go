@@ -51,9 +51,8 @@ func (a copyColumn) check(ctx context.Context, db registry.Querier, m registry.M
 	if err != nil {
 		return err
 	}
-	_, fromProblem := t.column(a.From)
-	_, toProblem := t.writable(a.To)
-	return join(fromProblem, toProblem)
+	_, readProblem := t.column(a.From)
+	return join(readProblem, t.requireWritable(a.To))
 }
 
 func (a copyColumn) hint(err *pgconn.PgError) string {

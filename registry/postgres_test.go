@@ -170,7 +170,7 @@ func requireIndexConditions(t *testing.T, conn *pgx.Conn, key registry.Key) {
 			require.NoError(t, err)
 			plan := explain(t, conn, name, args)
 			require.Regexp(t, `Index Cond: \(.* >=? .*\$1.* AND .* <= .*\$`, plan)
-			for _, line := range strings.Split(plan, "\n") {
+			for line := range strings.Lines(plan) {
 				if strings.Contains(line, "Filter:") {
 					require.NotContains(t, line, "$", plan)
 				}
@@ -243,8 +243,22 @@ func refusal(ctx context.Context, conn *pgx.Conn, text string) error {
 func randomText(random *rand.Rand) string {
 	pick := func(from []string) string { return from[random.IntN(len(from))] }
 	openings := [][2]string{
-		{"'", "'"}, {"E'", "'"}, {"e'", "'"}, {"U&'", "'"}, {"name'", "'"}, {"$$", "$$"}, {"$a$", "$a$"}, {`id AS "`, `"`},
-		{"1 /*", "*/"}, {"1 --", "\n"}, {"a[", "]"}, {"a[1:", "]"}, {"a[1:E'", "']"}, {"(", ")"}, {"a$1", ""}, {"", ""},
+		{"'", "'"},
+		{"E'", "'"},
+		{"e'", "'"},
+		{"U&'", "'"},
+		{"name'", "'"},
+		{"$$", "$$"},
+		{"$a$", "$a$"},
+		{`id AS "`, `"`},
+		{"1 /*", "*/"},
+		{"1 --", "\n"},
+		{"a[", "]"},
+		{"a[1:", "]"},
+		{"a[1:E'", "']"},
+		{"(", ")"},
+		{"a$1", ""},
+		{"", ""},
 	}
 	fragments := []string{
 		"'", "''", "'\n'", "' -- x\n'", `"`, `""`, `\`, `\\`, `\'`, "$$", "$a$", "$", "$1", "--", "/*", "*/", "\n", "\r", ";",

@@ -126,7 +126,7 @@ func TestSuggestion(t *testing.T) {
 	for name, want := range map[string]string{
 		"emial":   `, did you mean "email"?`,
 		"EMAILX":  `, did you mean "email" or "email2" or "emails"?`,
-		"nmae":    `, did you mean "name"?`,
+		"anme":    `, did you mean "name"?`,
 		"nam":     `, did you mean "name"?`,
 		"idx":     `, did you mean "id"?`,
 		"address": "",

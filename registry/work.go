@@ -51,7 +51,7 @@ type Querier interface {
 
 var (
 	_ Querier = (*pgx.Conn)(nil)
-	_ Querier = (pgx.Tx)(nil)
+	_ Querier = pgx.Tx(nil)
 )
 
 // Migration is what a Work may know of the background migration it works for.
