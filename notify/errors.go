@@ -45,5 +45,24 @@ func oneLine(err error, secret string) error {
 	return err
 }
 
-// squeeze puts text on one line.
-func squeeze(text string) string { return strings.Join(strings.Fields(text), " ") }
+// squeeze puts text on one line. Lines that say the same are said once: a server
+// that is away is away with and without TLS.
+func squeeze(text string) string {
+	var line strings.Builder
+	said := make(map[string]bool)
+	for part := range strings.Lines(text) {
+		part = strings.Join(strings.Fields(part), " ")
+		if part == "" || said[part] {
+			continue
+		}
+		if len(said) > 0 {
+			if !strings.HasSuffix(line.String(), ":") {
+				line.WriteByte(';')
+			}
+			line.WriteByte(' ')
+		}
+		said[part] = true
+		line.WriteString(part)
+	}
+	return line.String()
+}

@@ -35,7 +35,7 @@ func connect(ctx context.Context, config *pgconn.Config) (*session, error) {
 		case errors.Is(err, ErrStandby) && !hasOtherHosts(config):
 			return nil, fmt.Errorf("connect: %w", ErrStandby) // once, not with and without TLS
 		case !dropRefused(config, err):
-			return nil, fmt.Errorf("connect: %w", err)
+			return nil, err // it says that it could not connect, and where
 		}
 	}
 }

@@ -20,24 +20,30 @@ func parseURL(url string) (*pgconn.Config, error) {
 	}
 	// The library's message may quote the wrong part of a malformed string. What
 	// it says of the same string without credentials cannot.
-	if _, err = pgxpool.ParseConfig(withoutCredentials(url)); err == nil {
-		return nil, errors.New("parse connection string: user or password is malformed: " +
-			"percent-encode special characters in a URL, quote them in key=value form")
+	if rest, ok := withoutCredentials(url); ok {
+		if _, err = pgxpool.ParseConfig(rest); err != nil {
+			return nil, fmt.Errorf("parse connection string: %s", reason(err))
+		}
 	}
-	return nil, fmt.Errorf("parse connection string: %s", reason(err))
+	return nil, errors.New("parse connection string: user or password is malformed: " +
+		"percent-encode special characters in a URL, quote them in key=value form")
 }
 
-// withoutCredentials cuts the user part of a URL and every password setting.
-func withoutCredentials(url string) string {
+// withoutCredentials cuts the user part of a URL, and everything from the first
+// password setting on: what follows a password that is not quoted as it should be
+// cannot be told from the password. It reports false where nobody can tell what
+// the user part is.
+func withoutCredentials(url string) (string, bool) {
 	if scheme, rest, ok := strings.Cut(url, "://"); ok {
 		if at := strings.LastIndexByte(rest, '@'); at >= 0 {
+			if strings.ContainsAny(rest[:at], "/?#&=") {
+				return "", false
+			}
 			rest = rest[at+1:]
 		}
-		return scheme + "://" + regexp.MustCompile(`(?i)\b\w*pass[\w%]*=[^&]*`).ReplaceAllString(rest, "")
+		url = scheme + "://" + rest
 	}
-	// What follows an unquoted password with a blank in it cannot be told from
-	// the password, so everything up to the end goes.
-	return regexp.MustCompile(`(?is)\w*pass\w*\s*=.*`).ReplaceAllString(url, "")
+	return regexp.MustCompile(`(?is)[\w%]*pass[\w%]*\s*=.*`).ReplaceAllString(url, ""), true
 }
 
 // reason returns what the library says of a connection string, without the

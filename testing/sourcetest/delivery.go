@@ -1,0 +1,156 @@
+package sourcetest
+
+import (
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/bbmd-dev/bbmd/testing/pgtest"
+)
+
+func resyncFirst(t *testing.T, subject Subject) {
+	w := newWorld(t, subject, pgtest.NewEmpty(t))
+	conn := w.db.Conn(t)
+	w.commit(t, conn, 1)
+	c := consume(t, w.New(t, w.db.URL, Timing{}), w.db.URL, nil)
+	c.untilSeen(t, 1)
+	w.commit(t, conn, 2)
+	c.untilEvents(t, 2)
+	c.untilSeen(t, 2)
+	events := c.received()
+	require.Len(t, events, 2, "one for the connection, one for the change after it")
+	require.True(t, events[0].Resync())
+	require.False(t, events[1].Resync())
+}
+
+// subscribedBeforeResync commits a change as soon as a resync is there, when a
+// subscription that came later would miss it and the scan may be over.
+func subscribedBeforeResync(t *testing.T, subject Subject) {
+	w := newWorld(t, subject, pgtest.NewEmpty(t))
+	conn := w.db.Conn(t)
+	c := consume(t, w.New(t, w.db.URL, quick()), w.db.URL, nil)
+	for round := 1; round <= 15; round++ {
+		c.untilResyncs(t, round)
+		w.commit(t, conn, round)
+		c.until(t, "an event for the change after the resync", func() bool {
+			return len(c.events)-c.resyncs() >= round
+		})
+		events := c.received()
+		require.True(t, events[2*round-2].Resync(), "the first event of a connection")
+		require.False(t, events[2*round-1].Resync())
+		require.Equal(t, 1, w.terminate(t, conn))
+	}
+}
+
+// randomTerminations ends the source's session at random points of its life while
+// another session commits, and looks whether the last change is always seen.
+func randomTerminations(t *testing.T, subject Subject) {
+	w := newWorld(t, subject, pgtest.NewEmpty(t))
+	writer, killer := w.db.Conn(t), w.db.Conn(t)
+	c := consume(t, w.New(t, w.db.URL, quick()), w.db.URL, nil)
+	seed := uint64(time.Now().UnixNano()) //nolint:gosec // any bits will do
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	id := 0
+	for range 12 {
+		for range 1 + random.IntN(3) {
+			for range random.IntN(40) {
+				id++
+				w.commit(t, writer, id)
+			}
+			w.terminate(t, killer)
+		}
+		for range random.IntN(3) {
+			id++
+			w.commit(t, writer, id)
+		}
+		c.untilSeen(t, id)
+	}
+}
+
+// changesWhileDisconnected commits when the source cannot connect.
+func changesWhileDisconnected(t *testing.T, subject Subject) {
+	w := newWorld(t, subject, pgtest.NewEmpty(t))
+	conn := w.db.Conn(t)
+	c := consume(t, w.New(t, w.db.URL, quick()), w.db.URL, nil)
+	c.untilResyncs(t, 1)
+
+	w.allowConnections(t, false)
+	require.Equal(t, 1, w.terminate(t, conn))
+	w.untilNoSessions(t, conn)
+	before := len(c.received())
+	w.commit(t, conn, 1)
+	w.allowConnections(t, true)
+
+	c.untilResyncs(t, 2)
+	c.untilSeen(t, 1)
+	events := c.received()
+	require.Len(t, events, before+1, "what was committed without a subscription has no event")
+	require.True(t, events[before].Resync())
+}
+
+func rolledBack(t *testing.T, subject Subject) {
+	w := newWorld(t, subject, pgtest.NewEmpty(t))
+	conn := w.db.Conn(t)
+	c := consume(t, w.New(t, w.db.URL, Timing{}), w.db.URL, nil)
+	c.untilResyncs(t, 1)
+	for range 5 {
+		require.NoError(t, w.begin(t, conn, 1).Rollback(t.Context()))
+	}
+	w.commit(t, conn, 2) // events come in the order of commits
+	c.untilEvents(t, 2)
+	c.untilSeen(t, 2)
+	require.Len(t, c.received(), 2, "the resync and the change that was committed")
+}
+
+// slowConsumer sends ten thousand changes during one scan: the source takes them
+// all, and exactly one more scan follows.
+func slowConsumer(t *testing.T, subject Subject) {
+	const changes = 10_000
+	w := newWorld(t, subject, pgtest.NewEmpty(t))
+	entered, release := make(chan struct{}), make(chan struct{})
+	c := consume(t, w.New(t, w.db.URL, Timing{}), w.db.URL, func() {
+		entered <- struct{}{}
+		<-release
+	})
+	<-entered // the scan of the resync
+	w.commitMany(t, 1, changes)
+	c.untilEvents(t, changes+1) // while the consumer is busy
+	w.db.WaitFor(t, "SELECT pg_notification_queue_usage() < 0.001")
+	release <- struct{}{}
+	<-entered // the one more
+	release <- struct{}{}
+	c.untilSeen(t, changes)
+	c.stop(t)
+	require.Equal(t, 2, c.scans)
+	require.Len(t, c.received(), changes+1)
+	require.Empty(t, c.flag.Wait(), "a wake is left over")
+}
+
+func twoSources(t *testing.T, subject Subject) {
+	w := newWorld(t, subject, pgtest.NewEmpty(t))
+	conn := w.db.Conn(t)
+	first := consume(t, w.New(t, w.db.URL, quick()), w.db.URL, nil)
+	second := consume(t, w.New(t, w.db.URL, quick()), w.db.URL, nil)
+	first.untilResyncs(t, 1)
+	second.untilResyncs(t, 1)
+	w.commit(t, conn, 1)
+	first.untilSeen(t, 1)
+	second.untilSeen(t, 1)
+	first.stop(t)
+	w.commit(t, conn, 2)
+	second.untilSeen(t, 2)
+}
+
+func otherDatabase(t *testing.T, subject Subject) {
+	here, there := newWorld(t, subject, pgtest.NewEmpty(t)), newWorld(t, subject, pgtest.NewEmpty(t))
+	conn := here.db.Conn(t)
+	c := consume(t, here.New(t, here.db.URL, Timing{}), here.db.URL, nil)
+	c.untilResyncs(t, 1)
+	there.commit(t, there.db.Conn(t), 7)
+	here.commit(t, conn, 1)
+	c.untilEvents(t, 2)
+	require.Len(t, c.received(), 2, "the resync and the change here")
+}
