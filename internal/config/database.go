@@ -27,6 +27,9 @@ func (d Database) ConnString() (string, error) {
 	if d.URLFile == "" {
 		return string(d.URL), nil
 	}
+	if looksLikeConn(d.URLFile) {
+		return "", errors.New("read url_file: it holds a connection string, where the path of a file belongs; use url")
+	}
 	content, err := os.ReadFile(d.URLFile)
 	if err != nil {
 		if reason, ok := errors.AsType[*fs.PathError](err); ok {
@@ -42,6 +45,12 @@ func (d Database) ConnString() (string, error) {
 		return "", fmt.Errorf("read url_file %s: %w", d.URLFile, err)
 	}
 	return conn, nil
+}
+
+// looksLikeConn reports whether a path can only be a connection string in the
+// wrong place, which must not be quoted as a path.
+func looksLikeConn(path string) bool {
+	return strings.Contains(path, "://") || strings.Contains(path, "password=")
 }
 
 // ListenConnString returns the connection string for the connection that

@@ -177,7 +177,7 @@ func (l *loader) collectSection(into layer, path []string, raw any, origin Origi
 // resolvePaths makes relative url_file paths start at the file's directory.
 func (l *loader) resolvePaths(values layer, dir string) {
 	for path, value := range values {
-		if name, ok := value.(string); ok && strings.HasSuffix(path, ".url_file") && name != "" && !filepath.IsAbs(name) {
+		if name, ok := value.(string); ok && strings.HasSuffix(path, ".url_file") && name != "" && !filepath.IsAbs(name) && !looksLikeConn(name) {
 			values[path] = filepath.Join(dir, name)
 		}
 	}

@@ -9,8 +9,9 @@ import (
 // the last '@' of the line, since a password may hold anything before it.
 var linkText = regexp.MustCompile(`[A-Za-z][A-Za-z0-9+.-]*://[^\n]*@[^\s"'<>` + "`" + `]*|postgres(?:ql)?://[^\s"'<>` + "`" + `]*`)
 
-// assignText finds key=value and "key": "value" secrets in running text.
-var assignText = regexp.MustCompile(`(?i)\b([a-z_]*(?:password|passwd|secret)[a-z_]*"?\s*[=:]\s*)('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[^\s,;&)}]+)`)
+// assignText finds key=value and "key": "value" secrets in running text. A
+// value without quotes ends at a space.
+var assignText = regexp.MustCompile(`(?i)\b([a-z_]*(?:password|passwd|secret)[a-z_]*"?\s*[=:]\s*)('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\S+)`)
 
 // Redact returns text with the passwords of connection strings in it masked.
 // It is the last line, for text from elsewhere (a driver's error, a command's

@@ -1,0 +1,334 @@
+package config_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/bbmd-dev/bbmd/internal/config"
+)
+
+// patience bounds every wait; nothing that works takes anywhere near as long.
+const patience = 20 * time.Second
+
+// workers is a configuration that can be told from others.
+func workers(n int) string {
+	return fmt.Sprintf("databases: {default: {url: host=h}}\nbackground_migrations: {workers: %d}\n", n)
+}
+
+// watched is a running Watcher and what it reports.
+type watched struct {
+	*config.Watcher
+	dir     string
+	path    string
+	changes chan int // workers
+	errors  chan error
+}
+
+// watch loads path, which content is in, and watches it.
+func watch(t *testing.T, sources config.Sources, settle time.Duration) *watched {
+	t.Helper()
+	cfg, err := config.Load(sources)
+	require.NoError(t, err)
+	w := &watched{path: sources.File, dir: filepath.Dir(sources.File), changes: make(chan int, 100), errors: make(chan error, 100)}
+	w.Watcher = config.NewWatcher(cfg, sources, config.WatcherOptions{
+		OnChange: func(_ context.Context, cfg config.Config) { w.changes <- cfg.BackgroundMigrations.Workers },
+		OnError:  func(_ context.Context, err error) { w.errors <- err },
+		Settle:   settle,
+	})
+	w.run(t)
+	return w
+}
+
+func (w *watched) run(t *testing.T) {
+	t.Helper()
+	errStop := errors.New("the test is over")
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(t.Context()))
+	done := make(chan error, 1)
+	go func() { done <- w.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel(errStop)
+		require.ErrorIs(t, <-done, errStop)
+	})
+}
+
+func (w *watched) wantChange(t *testing.T, n int) {
+	t.Helper()
+	select {
+	case got := <-w.changes:
+		require.Equal(t, n, got)
+	case err := <-w.errors:
+		t.Fatalf("an error instead of a change: %v", err)
+	case <-time.After(patience):
+		t.Fatal("no change reported")
+	}
+}
+
+// wantWorkers waits until n is in force, whatever was reported on the way: a
+// slow machine may see that the file is gone for a moment, or is half there.
+func (w *watched) wantWorkers(t *testing.T, n int) {
+	t.Helper()
+	for deadline := time.After(patience); ; {
+		select {
+		case got := <-w.changes:
+			if got == n {
+				return
+			}
+		case <-w.errors:
+		case <-deadline:
+			t.Fatal("no change reported")
+		}
+	}
+}
+
+func (w *watched) wantError(t *testing.T, text string) {
+	t.Helper()
+	select {
+	case err := <-w.errors:
+		require.ErrorContains(t, err, text)
+	case got := <-w.changes:
+		t.Fatalf("a change instead of an error: %d workers", got)
+	case <-time.After(patience):
+		t.Fatal("no error reported")
+	}
+}
+
+// fileIn makes a file in a directory of its own, and sources that name it.
+func fileIn(t *testing.T, content string) config.Sources {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "etc", "bbmd.yaml")
+	require.NoError(t, os.Mkdir(filepath.Dir(path), 0o700))
+	writeFile(t, path, content)
+	return config.Sources{File: path, Environ: []string{}}
+}
+
+func rename(t *testing.T, from, to string) {
+	t.Helper()
+	require.NoError(t, os.Rename(from, to))
+}
+
+const settle = 5 * time.Millisecond
+
+func TestWatcherFollowsWhatReplacesAFile(t *testing.T) {
+	t.Parallel()
+	tests := map[string]func(t *testing.T, w *watched, content string){
+		"written in place": func(t *testing.T, w *watched, content string) {
+			t.Helper()
+			writeFile(t, w.path, content)
+		},
+		"renamed over": func(t *testing.T, w *watched, content string) {
+			t.Helper()
+			writeFile(t, w.path+".new", content)
+			rename(t, w.path+".new", w.path)
+		},
+		"moved away and written anew": func(t *testing.T, w *watched, content string) {
+			t.Helper()
+			rename(t, w.path, w.path+"~")
+			writeFile(t, w.path, content)
+		},
+		"removed and written anew": func(t *testing.T, w *watched, content string) {
+			t.Helper()
+			require.NoError(t, os.Remove(w.path))
+			writeFile(t, w.path, content)
+		},
+		"its directory removed and made anew": func(t *testing.T, w *watched, content string) {
+			t.Helper()
+			require.NoError(t, os.RemoveAll(w.dir))
+			require.NoError(t, os.Mkdir(w.dir, 0o700))
+			writeFile(t, w.path, content)
+		},
+		"its directory replaced": func(t *testing.T, w *watched, content string) {
+			t.Helper()
+			require.NoError(t, os.RemoveAll(w.dir+".old"))
+			require.NoError(t, os.Mkdir(w.dir+".new", 0o700))
+			writeFile(t, filepath.Join(w.dir+".new", "bbmd.yaml"), content)
+			rename(t, w.dir, w.dir+".old")
+			rename(t, w.dir+".new", w.dir)
+		},
+	}
+	for name, replace := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := watch(t, fileIn(t, workers(1)), settle)
+			for n := 2; n < 5; n++ {
+				replace(t, w, workers(n))
+				w.wantWorkers(t, n)
+			}
+		})
+	}
+}
+
+func TestWatcherFollowsAConfigMap(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	version := func(n int) {
+		name := fmt.Sprintf("..2026_%d", n)
+		require.NoError(t, os.Mkdir(filepath.Join(dir, name), 0o700))
+		writeFile(t, filepath.Join(dir, name, "bbmd.yaml"), workers(n))
+		require.NoError(t, os.Symlink(name, filepath.Join(dir, "..data_tmp")))
+		rename(t, filepath.Join(dir, "..data_tmp"), filepath.Join(dir, "..data"))
+		require.NoError(t, os.RemoveAll(filepath.Join(dir, fmt.Sprintf("..2026_%d", n-1))))
+	}
+	version(1)
+	path := filepath.Join(dir, "bbmd.yaml")
+	require.NoError(t, os.Symlink("..data/bbmd.yaml", path))
+	w := watch(t, config.Sources{File: path, Environ: []string{}}, settle)
+	for n := 2; n < 6; n++ {
+		version(n)
+		w.wantChange(t, n)
+	}
+	require.Empty(t, w.errors)
+}
+
+func TestWatcherFollowsSymlinks(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for n, name := range []string{"one", "two"} {
+		require.NoError(t, os.Mkdir(filepath.Join(dir, name), 0o700))
+		writeFile(t, filepath.Join(dir, name, "real.yaml"), workers(n+1))
+	}
+	link := func(target, name string) {
+		require.NoError(t, os.Symlink(target, filepath.Join(dir, "new")))
+		rename(t, filepath.Join(dir, "new"), filepath.Join(dir, name))
+	}
+	link("one", "current") // a directory on the way
+	link(filepath.Join(dir, "current", "real.yaml"), "bbmd.yaml")
+	w := watch(t, config.Sources{File: filepath.Join(dir, "bbmd.yaml"), Environ: []string{}}, settle)
+	link("two", "current")
+	w.wantChange(t, 2)
+	writeFile(t, filepath.Join(dir, "two", "real.yaml.new"), workers(3))
+	rename(t, filepath.Join(dir, "two", "real.yaml.new"), filepath.Join(dir, "two", "real.yaml"))
+	w.wantChange(t, 3)
+	link("one", "current")
+	w.wantChange(t, 1)
+}
+
+func TestWatcherKeepsTheOldOnError(t *testing.T) {
+	t.Parallel()
+	w := watch(t, fileIn(t, workers(1)), settle)
+	replace := func(content string) {
+		writeFile(t, w.path+".new", content)
+		rename(t, w.path+".new", w.path)
+	}
+	replace(workers(0))
+	w.wantError(t, "reload configuration, the old one stays in force: background_migrations.workers")
+	replace("a: b")
+	w.wantError(t, "there is no such key")
+	replace(workers(1))
+	w.wantChange(t, 1) // nothing differs from what is in force, and the trouble is over
+	require.NoError(t, os.Remove(w.path))
+	w.wantError(t, "there is no such file")
+	replace(workers(2))
+	w.wantChange(t, 2)
+	require.NoError(t, os.RemoveAll(w.dir))
+	w.wantError(t, "there is no such file")
+	require.NoError(t, os.Mkdir(w.dir, 0o700))
+	replace(workers(3))
+	w.wantChange(t, 3)
+}
+
+func TestWatcherDecidesByContent(t *testing.T) {
+	t.Parallel()
+	w := watch(t, fileIn(t, workers(1)), settle)
+	replace := func(content string) {
+		writeFile(t, w.path+".new", content)
+		rename(t, w.path+".new", w.path)
+	}
+	replace(workers(1))                   // the same bytes
+	replace("# a comment\n" + workers(1)) // the same values
+	require.NoError(t, os.Chtimes(w.path, time.Now(), time.Now()))
+	writeFile(t, filepath.Join(w.dir, "other.yaml"), "x")
+	replace(workers(2))
+	w.wantChange(t, 2)
+	require.Empty(t, w.changes)
+	require.Empty(t, w.errors)
+}
+
+func TestWatcherWaitsForTheWholeFile(t *testing.T) {
+	t.Parallel()
+	w := watch(t, fileIn(t, workers(1)), 2*time.Second)
+	file, err := os.Create(w.path)
+	require.NoError(t, err)
+	for _, part := range []string{"databases: {default: {url: host=h}}\n", "background_migrations:\n", "  workers: 2\n"} {
+		_, err = file.WriteString(part)
+		require.NoError(t, err)
+	}
+	require.NoError(t, file.Close())
+	w.wantChange(t, 2)
+	require.Empty(t, w.changes)
+}
+
+func TestWatcherSeesWhatChangedBeforeItRan(t *testing.T) {
+	t.Parallel()
+	sources := fileIn(t, workers(1))
+	cfg, err := config.Load(sources)
+	require.NoError(t, err)
+	writeFile(t, sources.File, workers(2))
+	w := &watched{changes: make(chan int, 1)}
+	w.Watcher = config.NewWatcher(cfg, sources, config.WatcherOptions{
+		OnChange: func(_ context.Context, cfg config.Config) { w.changes <- cfg.BackgroundMigrations.Workers },
+	})
+	w.run(t)
+	w.wantChange(t, 2)
+}
+
+func TestWatcherReloads(t *testing.T) {
+	t.Parallel()
+	sources := fileIn(t, workers(1))
+	w := watch(t, sources, settle)
+	w.Reload()
+	w.wantChange(t, 1) // whoever asks is answered
+	writeFile(t, w.path+".new", "nonsense")
+	rename(t, w.path+".new", w.path)
+	w.wantError(t, "it is not valid YAML")
+	w.Reload()
+	w.wantError(t, "it is not valid YAML")
+}
+
+func TestWatcherReloadFindsAFile(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "bbmd.yaml")
+	w := watch(t, config.Sources{Search: []string{path}, Environ: []string{"DATABASE_URL=host=h"}}, settle)
+	w.Reload()
+	w.wantChange(t, 2)
+	writeFile(t, path, workers(3))
+	w.Reload()
+	w.wantChange(t, 3)
+	writeFile(t, path+".new", workers(4))
+	rename(t, path+".new", path)
+	w.wantChange(t, 4) // it is watched from now on
+}
+
+func TestTrail(t *testing.T) {
+	t.Parallel()
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	require.NoError(t, err)
+	in := func(name string) string { return filepath.Join(dir, name) }
+	require.NoError(t, os.MkdirAll(in("a/b"), 0o700))
+	writeFile(t, in("a/b/file"), "")
+	for link, target := range map[string]string{"up": "a/../a", "a/link": "b/file", "absolute": in("a"), "loop": "loop", "hanging": "gone/file"} {
+		require.NoError(t, os.Symlink(target, in(link)))
+	}
+	tests := map[string][]string{
+		"a/b/file":        {"a/b/file"},
+		"a/link":          {"a/link", "a/b/file"},
+		"up/link":         {"up", "a/link", "a/b/file"},
+		"absolute/b/file": {"absolute", "a/b/file"},
+		"gone/b/file":     {"gone"},
+		"a/gone":          {"a/gone"},
+		"hanging":         {"hanging", "gone"},
+	}
+	for path, want := range tests {
+		for i := range want {
+			want[i] = in(want[i])
+		}
+		require.Equal(t, want, config.Trail(in(path)), path)
+	}
+	require.NotEmpty(t, config.Trail(in("loop")), "it ends")
+}
