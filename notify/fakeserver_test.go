@@ -31,6 +31,7 @@ type fakeServer struct {
 	// Set before the first connection.
 	params   map[string]string // reported at startup
 	unknown  []string          // settings that are refused at startup
+	pooler   bool              // refuses as pgbouncer does
 	verified string            // process number in the verifying statement, if not fakePID
 	missing  string            // channel that the verifying statement leaves out
 	onListen *pgproto3.ErrorResponse
@@ -98,10 +99,7 @@ func (s *fakeServer) serve(conn *fakeConn) {
 	s.mu.Unlock()
 	for _, name := range s.unknown {
 		if _, ok := startup.Parameters[name]; ok {
-			conn.send(&pgproto3.ErrorResponse{
-				Severity: "FATAL", Code: "42704",
-				Message: `unrecognized configuration parameter "` + name + `"`,
-			})
+			conn.send(s.refusal(name))
 			return
 		}
 	}
@@ -121,6 +119,15 @@ func (s *fakeServer) serve(conn *fakeConn) {
 		if answer := s.answer(query.String); answer != nil {
 			conn.send(answer...)
 		}
+	}
+}
+
+func (s *fakeServer) refusal(name string) *pgproto3.ErrorResponse {
+	if s.pooler {
+		return &pgproto3.ErrorResponse{Severity: "FATAL", Code: "08P01", Message: "unsupported startup parameter: " + name}
+	}
+	return &pgproto3.ErrorResponse{
+		Severity: "FATAL", Code: "42704", Message: `unrecognized configuration parameter "` + name + `"`,
 	}
 }
 

@@ -50,6 +50,20 @@ func TestSettingsThatTheServerDoesNotKnowAreLeftOut(t *testing.T) {
 	})
 }
 
+func TestPoolerThatTakesNoSettings(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		server := newFakeServer(t)
+		server.unknown = []string{"tcp_user_timeout", "statement_timeout", "idle_session_timeout", "lock_timeout"}
+		server.pooler = true
+		require.NoError(t, server.listener(t, notify.ListenerConfig{}).Check(t.Context()))
+		require.Equal(t, map[string]string{
+			"user": "user", "database": "db", "application_name": "bbmd/listener",
+		}, server.startup)
+		require.Len(t, server.dials, 2, "not one try per setting")
+	})
+}
+
 func TestSettingOfTheUserIsNotLeftOut(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

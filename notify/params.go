@@ -2,6 +2,7 @@ package notify
 
 import (
 	"errors"
+	"maps"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -48,24 +49,30 @@ const (
 )
 
 // dropRefused removes the setting of ours that err says the server does not take,
-// and reports whether there was one, so that it is worth trying again.
+// and reports whether there was one, so that it is worth trying again. A pooler
+// takes none of them, and would name (and log) one at a time: they all go.
 func dropRefused(config *pgconn.Config, err error) bool {
 	var refusal *pgconn.PgError
 	if !errors.As(err, &refusal) {
 		return false
 	}
+	ours := serverParams()
+	ours["idle_session_timeout"] = "0"
+	maps.DeleteFunc(ours, func(name, value string) bool { return config.RuntimeParams[name] != value })
+	named := maps.Clone(ours)
+	maps.DeleteFunc(named, func(name, _ string) bool { return !strings.Contains(refusal.Message, name) })
+	if len(named) == 0 {
+		return false
+	}
 	switch refusal.Code {
-	case codeUndefinedObject, codeInvalidParameterValue, codeProtocolViolation:
+	case codeUndefinedObject, codeInvalidParameterValue:
+		ours = named
+	case codeProtocolViolation:
 	default:
 		return false
 	}
-	ours := serverParams()
-	ours["idle_session_timeout"] = "0"
-	for name, value := range ours {
-		if config.RuntimeParams[name] == value && strings.Contains(refusal.Message, name) {
-			delete(config.RuntimeParams, name)
-			return true
-		}
+	for name := range ours {
+		delete(config.RuntimeParams, name)
 	}
-	return false
+	return true
 }
