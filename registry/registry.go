@@ -68,7 +68,7 @@ func (r *Registry) Works() []Work {
 	})
 }
 
-// namePattern is what the control schema's job_signature_name accepts too.
+// namePattern keeps names usable in SQL, in metrics and on a command line as they are.
 var namePattern = regexp.MustCompile(`^[a-z][a-z0-9_]{0,62}$`)
 
 // validate says everything that keeps the Work from being registered.
