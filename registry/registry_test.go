@@ -114,10 +114,11 @@ func TestRegistryConcurrently(t *testing.T) {
 
 func TestDefault(t *testing.T) {
 	t.Parallel()
-	registry.Register(registry.Work{Name: "default_test", Run: run})
-	_, err := registry.Default().Lookup("default_test")
+	name := fmt.Sprintf("default_test_%d", len(registry.Default().Works())) // also with -count
+	registry.Register(registry.Work{Name: name, Run: run})
+	_, err := registry.Default().Lookup(name)
 	require.NoError(t, err)
-	require.Panics(t, func() { registry.Register(registry.Work{Name: "default_test", Run: run}) })
+	require.Panics(t, func() { registry.Register(registry.Work{Name: name, Run: run}) })
 }
 
 func TestSuggestion(t *testing.T) {
