@@ -69,7 +69,7 @@ func checkConn(conn string) error {
 	if err == nil {
 		return nil
 	}
-	const hint = "write postgres://user:password@host:5432/name, special characters percent-encoded, or key=value pairs"
+	const hint = "write postgres://user@host:5432/name with special characters percent-encoded, or key=value pairs"
 	reason := "it is not a connection string"
 	shown, secrets, understood := open(conn)
 	if detail, ok := parseReason(err); ok && understood && !containsAny(detail, secrets) {

@@ -3,7 +3,6 @@ package config
 import (
 	"crypto/sha256"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -137,7 +136,7 @@ func (s Sources) find() (string, error) {
 		return "", nil
 	}
 	if len(found) > 1 && filepath.Dir(found[0]) == filepath.Dir(found[1]) {
-		return "", &KeyError{Key: found[0], Reason: fmt.Sprintf("%s is there as well", found[1]), Hint: "remove one, or choose with --config"}
+		return "", &KeyError{Key: found[0], Reason: found[1] + " is there as well", Hint: "remove one, or choose with --config"}
 	}
 	return found[0], nil
 }

@@ -51,9 +51,6 @@ type Watcher struct {
 	follow  follower
 }
 
-// absent is the sum of a file that cannot be read.
-var absent = sum{}
-
 // NewWatcher returns a Watcher that compares with current, which [Load] has
 // returned for sources.
 func NewWatcher(current Config, sources Sources, options WatcherOptions) *Watcher {
@@ -190,11 +187,11 @@ func (w *Watcher) take(cfg Config) {
 	}
 }
 
-// read returns the sum of the file's content.
+// read returns the sum of the file's content, zero if it cannot be read.
 func (w *Watcher) read() sum {
 	content, err := readContent(w.path)
 	if err != nil {
-		return absent
+		return sum{}
 	}
 	return sha256.Sum256(content)
 }
