@@ -24,9 +24,8 @@ const (
 	stmtChain      = "bbmd_commit_and_chain"
 )
 
-// explicit runs Works that are callbacks, and statements that PREPARE does not
-// accept, each batch in a transaction of its own: {begin, set the token};
-// callback; {fence that demands the token, commit}. Where the next job is known, its
+// explicit runs Works that are callbacks, each batch in a transaction of its own:
+// {begin, set the token}; callback; {fence that demands the token, commit}. Where the next job is known, its
 // beginning travels with the commit.
 type explicit struct {
 	*worker

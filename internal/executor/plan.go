@@ -13,7 +13,8 @@ import (
 )
 
 // plan is the form in which a Work's batches run. Either run is set, for an
-// explicit transaction, or the work's statements are prepared on the session.
+// explicit transaction, or the work's statements are prepared on the session: a
+// [registry.Statement] is one that cannot end the transaction it shares with the fence.
 type plan struct {
 	run       runFunc
 	wantStart bool // batches need the first key of their range
@@ -50,11 +51,6 @@ func (w *worker) plan(ctx context.Context) (plan, error) {
 
 func (w *worker) prepareWork(ctx context.Context, statement registry.Statement, first, next string) (plan, error) {
 	conn := w.session.conn
-	// Only what PREPARE accepts may share an implicit transaction with the
-	// fence: a CALL that commits would commit the fence without the work.
-	if _, err := conn.PgConn().Exec(ctx, "PREPARE bbmd_probe AS "+first).ReadAll(); err != nil {
-		return w.explicitSQL(ctx, statement, first, err)
-	}
 	// The predicates are index conditions whatever the values: planning once per session
 	// is enough, and anything but the key's index would read the table.
 	if _, err := conn.Exec(ctx, `SELECT set_config(name, value, false) FROM (VALUES
@@ -67,35 +63,6 @@ func (w *worker) prepareWork(ctx context.Context, statement registry.Statement, 
 		}
 	}
 	return plan{wantStart: statement.UsesStart()}, nil
-}
-
-// explicitSQL runs a statement that PREPARE does not accept, such as CALL, in
-// an explicit transaction, where a COMMIT of its own is an error.
-func (w *worker) explicitSQL(ctx context.Context, statement registry.Statement, first string, cause error) (plan, error) {
-	var pgErr *pgconn.PgError
-	if !errors.As(cause, &pgErr) {
-		return plan{}, cause
-	}
-	if _, err := w.session.conn.Prepare(ctx, "bbmd_probe_utility", first); err != nil {
-		return plan{}, statementError(w.work.Name, cause)
-	}
-	run := func(ctx context.Context, tx pgx.Tx, b registry.Batch) (registry.Result, error) {
-		text, err := statement.Bind(b.Key, b.First)
-		if err != nil {
-			return registry.Result{}, err
-		}
-		args, err := bounds(b, statement.UsesStart())
-		if err != nil {
-			return registry.Result{}, err
-		}
-		anys := make([]any, len(args))
-		for i, a := range args {
-			anys[i] = string(a)
-		}
-		tag, err := tx.Exec(ctx, text, anys...)
-		return registry.Affected(tag), err
-	}
-	return plan{run: run, wantStart: statement.UsesStart()}, nil
 }
 
 func statementError(work string, err error) error {

@@ -120,7 +120,7 @@ func (t *target) bounds(ctx context.Context, db control.DB, c *control.Candidate
 	}
 }
 
-// edge returns the key at one end of the table, or the given one, rendered as the server would.
+// edge returns the key at one end of the table, or the given one, as given.
 func (t *target) edge(ctx context.Context, db control.DB, given *string, name, order string) (*string, error) {
 	if given == nil {
 		var key string

@@ -77,10 +77,10 @@ func (w *worker) preflight(ctx context.Context) error {
 	}
 	if w.work.Check != nil {
 		if err := w.work.Check(ctx, w.opts.Pool, w.migration()); err != nil {
-			if connectionLost(err) || ctx.Err() != nil {
+			if transient(err) || ctx.Err() != nil {
 				return err
 			}
-			return refuse(control.CodeWork, "%s cannot run: %v", w.work.Name, err)
+			return &refusal{control.Reason{Code: control.CodeWork, SQLState: describe(err).SQLState, Message: fmt.Sprintf("%s cannot run: %v", w.work.Name, err)}}
 		}
 	}
 	return w.barriers.pass(ctx, w.opts.Pool, w.candidate.ID, w.target.oid)
