@@ -51,6 +51,16 @@ type Candidate struct {
 	HasOpenJobs   bool
 }
 
+// Knobs are what a worker asks for again with every claim, since they may change
+// while it works.
+type Knobs struct {
+	BatchSize    int32
+	MinBatchSize int32
+	MaxBatchSize int32
+	Target       *time.Duration // per batch; nil: as the daemon is configured; 0: BatchSize stays
+	Pause        time.Duration  // after each batch
+}
+
 // Started reports whether the migration's table, key and range are recorded.
 func (c *Candidate) Started() bool { return c.TableOID != nil }
 
@@ -70,7 +80,9 @@ WITH slots AS MATERIALIZED (
   GROUP BY 1
 )
 SELECT m.id, m.name, m.job_signature_name, m.work_version, m.table_name, m.key_columns, m.key_types, m.table_oid, m.column_name,
-  m.arguments, m.min_value, m.max_value, m.batch_size, m.parallelism, m.max_attempts, m.status, m.status_reason, m.key_collation,
+  m.arguments, m.min_value, m.max_value, m.parallelism, m.max_attempts, m.max_quarantined,
+  m.batch_size, m.min_batch_size, m.max_batch_size, extract(epoch FROM m.target_duration)::float8, extract(epoch FROM m.pause)::float8,
+  (SELECT c.batch_size FROM bbm.counters c WHERE c.batched_background_migration_id = m.id ORDER BY c.updated_at DESC LIMIT 1), m.status, m.status_reason, m.key_collation,
   ARRAY(SELECT format('%s (%s)', d.name, coalesce(o.status, 'unknown')) FROM unnest(m.depends_on) d(name)
     LEFT JOIN bbm.batched_background_migrations o ON o.name = d.name WHERE o.status IS DISTINCT FROM 'finished'),
   CASE WHEN m.status = 'active' THEN (SELECT o.name FROM bbm.batched_background_migrations o
@@ -110,13 +122,20 @@ func (s Store) Scan(ctx context.Context, db DB) ([]Candidate, error) {
 
 func scanCandidate(row pgx.CollectableRow) (Candidate, error) {
 	var c Candidate
-	var dueIn *float64
+	var dueIn, target *float64
+	var pause float64
 	err := row.Scan(&c.ID, &c.Name, &c.Work, &c.WorkVersion, &c.Table, &c.KeyColumns, &c.KeyTypes, &c.TableOID, &c.Columns,
-		&c.Arguments, &c.MinValue, &c.MaxValue, &c.BatchSize, &c.Parallelism, &c.MaxAttempts, &c.Status, &c.StatusReason, &c.KeyCollation,
+		&c.Arguments, &c.MinValue, &c.MaxValue, &c.Parallelism, &c.MaxAttempts, &c.MaxQuarantined,
+		&c.Knobs.BatchSize, &c.Knobs.MinBatchSize, &c.Knobs.MaxBatchSize, &target, &pause, &c.LastBatchSize, &c.Status, &c.StatusReason, &c.KeyCollation,
 		&c.Waiting, &c.TableBusy, &c.TableReplaced, &c.SlotsHeld, &c.Owners, &dueIn, &c.LastError, &c.ChainComplete, &c.HasOpenJobs)
-	if dueIn != nil {
-		due := time.Duration(*dueIn * float64(time.Second))
-		c.DueIn = &due
-	}
+	c.DueIn, c.Knobs.Target, c.Knobs.Pause = seconds(dueIn), seconds(target), *seconds(&pause)
 	return c, err
+}
+
+func seconds(s *float64) *time.Duration {
+	if s == nil {
+		return nil
+	}
+	d := time.Duration(*s * float64(time.Second))
+	return &d
 }

@@ -14,10 +14,15 @@ CREATE TABLE bbm.batched_background_migrations (
   min_value          text,
   max_value          text,
   batch_size         int NOT NULL DEFAULT 1000,
+  min_batch_size     int NOT NULL DEFAULT 10,
+  max_batch_size     int NOT NULL DEFAULT 100000,
+  target_duration    interval,
+  pause              interval NOT NULL DEFAULT '0',
   parallelism        int NOT NULL DEFAULT 1,
   priority           int NOT NULL DEFAULT 0,
   depends_on         text[] NOT NULL DEFAULT '{}',
   max_attempts       int,
+  max_quarantined    int NOT NULL DEFAULT 0,
   status             text NOT NULL DEFAULT 'active',
   status_reason      text,
   failure_error_code smallint,
@@ -44,6 +49,11 @@ CREATE TABLE bbm.batched_background_migrations (
   CONSTRAINT column_name_is_null_or_not_empty CHECK (column_name <> ''),
   CONSTRAINT arguments_are_a_json_object CHECK (jsonb_typeof(arguments) = 'object'),
   CONSTRAINT batch_size_is_between_1_and_10_million CHECK (batch_size BETWEEN 1 AND 10000000),
+  CONSTRAINT min_batch_size_is_between_1_and_max_batch_size CHECK (min_batch_size BETWEEN 1 AND max_batch_size),
+  CONSTRAINT max_batch_size_is_at_most_10_million CHECK (max_batch_size <= 10000000),
+  CONSTRAINT target_duration_is_not_negative CHECK (target_duration >= '0'),
+  CONSTRAINT pause_is_between_0_and_1_minute CHECK (pause BETWEEN '0' AND '1 minute'),
+  CONSTRAINT max_quarantined_is_not_negative CHECK (max_quarantined >= 0),
   CONSTRAINT parallelism_is_between_1_and_64 CHECK (parallelism BETWEEN 1 AND 64),
   CONSTRAINT max_attempts_is_between_1_and_100 CHECK (max_attempts BETWEEN 1 AND 100),
   CONSTRAINT status_is_known CHECK (status IN ('paused', 'active', 'running', 'finished', 'failed', 'cancelled'))
@@ -54,6 +64,10 @@ COMMENT ON COLUMN bbm.batched_background_migrations.job_signature_name IS 'Name 
 COMMENT ON COLUMN bbm.batched_background_migrations.column_name IS 'Key columns the batches walk along, separated by commas; NULL: the primary key.';
 COMMENT ON COLUMN bbm.batched_background_migrations.min_value IS 'First key, inclusive; NULL: the smallest when the migration starts. Several columns: a JSON array of texts.';
 COMMENT ON COLUMN bbm.batched_background_migrations.max_value IS 'Last key, inclusive; NULL: the greatest when the migration starts.';
+COMMENT ON COLUMN bbm.batched_background_migrations.batch_size IS 'Keys of the first batches; from then on the time of the batches steers it towards target_duration.';
+COMMENT ON COLUMN bbm.batched_background_migrations.target_duration IS 'How long one batch is to take; NULL: as the daemon is configured; 0: batch_size stays as it is.';
+COMMENT ON COLUMN bbm.batched_background_migrations.pause IS 'How long a worker rests after each batch.';
+COMMENT ON COLUMN bbm.batched_background_migrations.max_quarantined IS 'How many rows may be set aside in bbm.quarantine because their batch fails however small it is; one more fails the migration.';
 COMMENT ON COLUMN bbm.batched_background_migrations.parallelism IS 'How many workers, over all replicas, may process its batches at the same time.';
 COMMENT ON COLUMN bbm.batched_background_migrations.priority IS 'Lower runs first; equal ones in the order of id.';
 COMMENT ON COLUMN bbm.batched_background_migrations.depends_on IS 'Names of migrations that must have finished before this one starts.';
@@ -118,9 +132,26 @@ CREATE TABLE bbm.counters (
   batches                         bigint NOT NULL DEFAULT 0,
   keys                            bigint NOT NULL DEFAULT 0,
   rows                            bigint NOT NULL DEFAULT 0,
+  batch_size                      int,
+  p90_ms                          real,
+  batch_size_reason               text,
   updated_at                      timestamptz NOT NULL DEFAULT clock_timestamp(),
   PRIMARY KEY (batched_background_migration_id, owner)
 ) WITH (fillfactor = 50);
+
+-- Rows that no retry could process, set aside so that the rest goes on.
+CREATE TABLE bbm.quarantine (
+  id                              bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  batched_background_migration_id int NOT NULL,
+  batched_background_migration_job_id bigint NOT NULL,
+  key                             text NOT NULL,
+  attempts                        int NOT NULL,
+  error_message                   text,
+  error_sqlstate                  text,
+  created_at                      timestamptz NOT NULL DEFAULT clock_timestamp(),
+  UNIQUE (batched_background_migration_id, batched_background_migration_job_id)
+);
+COMMENT ON TABLE bbm.quarantine IS 'Rows whose batch fails however small it is, one row each. bbm.retry_quarantined(name) tries them again.';
 
 CREATE TABLE bbm.transitions (
   id                              bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -174,7 +205,8 @@ BEGIN
   IF NEW.status = OLD.status THEN
     RETURN NEW;
   END IF;
-  IF NOT bbm.transition_is_possible(OLD.status, NEW.status) THEN
+  IF NOT bbm.transition_is_possible(OLD.status, NEW.status) AND NOT (OLD.status = 'finished' AND NEW.status = 'active' AND EXISTS (
+       SELECT FROM bbm.batched_background_migration_jobs WHERE batched_background_migration_id = OLD.id AND status <> 'finished')) THEN
     RAISE EXCEPTION 'migration "%" is %: it cannot become %', OLD.name, OLD.status, NEW.status
       USING ERRCODE = 'object_not_in_prerequisite_state', HINT = CASE OLD.status
         WHEN 'paused' THEN 'A paused migration is resumed by making it active, or cancelled.'
@@ -233,6 +265,7 @@ BEGIN
   END IF;
   DELETE FROM bbm.batched_background_migration_jobs WHERE batched_background_migration_id = OLD.id;
   DELETE FROM bbm.counters WHERE batched_background_migration_id = OLD.id;
+  DELETE FROM bbm.quarantine WHERE batched_background_migration_id = OLD.id;
   RETURN OLD;
 END
 $$;
@@ -268,8 +301,10 @@ CREATE TRIGGER record_update AFTER UPDATE ON bbm.batched_background_migrations
 CREATE TRIGGER notify_new AFTER INSERT ON bbm.batched_background_migrations
   FOR EACH STATEMENT EXECUTE FUNCTION bbm.notify_change('bbm_new');
 CREATE TRIGGER notify_status AFTER UPDATE ON bbm.batched_background_migrations
-  FOR EACH ROW WHEN ((OLD.status, OLD.batch_size, OLD.parallelism, OLD.priority, OLD.depends_on, OLD.max_attempts)
-    IS DISTINCT FROM (NEW.status, NEW.batch_size, NEW.parallelism, NEW.priority, NEW.depends_on, NEW.max_attempts))
+  FOR EACH ROW WHEN ((OLD.status, OLD.batch_size, OLD.min_batch_size, OLD.max_batch_size, OLD.target_duration, OLD.pause,
+      OLD.parallelism, OLD.priority, OLD.depends_on, OLD.max_attempts, OLD.max_quarantined) IS DISTINCT FROM
+    (NEW.status, NEW.batch_size, NEW.min_batch_size, NEW.max_batch_size, NEW.target_duration, NEW.pause,
+      NEW.parallelism, NEW.priority, NEW.depends_on, NEW.max_attempts, NEW.max_quarantined))
   EXECUTE FUNCTION bbm.notify_change('bbm_status');
 
 CREATE TRIGGER guard_chain BEFORE UPDATE OF batched_background_migration_id, ordinal, max_value ON bbm.batched_background_migration_jobs
@@ -283,17 +318,20 @@ SELECT m.id, m.name, m.job_signature_name, m.table_name, m.status, m.status_reas
   CASE WHEN m.status = 'finished' THEN 100.0
        WHEN coalesce(m.total_tuple_count, 0) <= 0 THEN 0.0
        ELSE round(least(100.0 * c.keys_done / m.total_tuple_count, 99.9), 1) END AS percent,
-  f.failed_jobs, m.error_message, m.error_sqlstate, m.created_at, m.started_at, m.finished_at,
+  f.failed_jobs, q.quarantined, c.batch_size, c.p90_ms, c.batch_size_reason, m.error_message, m.error_sqlstate, m.created_at, m.started_at, m.finished_at,
   coalesce(m.finished_at, clock_timestamp()) - m.started_at AS elapsed,
   greatest(m.updated_at, c.updated_at) AS updated_at
 FROM bbm.batched_background_migrations m
 CROSS JOIN LATERAL (
   SELECT m.rows_done + coalesce(sum(rows), 0)::bigint AS rows_done, m.keys_done + coalesce(sum(keys), 0)::bigint AS keys_done,
-    m.batches_done + coalesce(sum(batches), 0)::bigint AS batches_done, max(updated_at) AS updated_at
+    m.batches_done + coalesce(sum(batches), 0)::bigint AS batches_done, max(updated_at) AS updated_at,
+    (array_agg(batch_size ORDER BY updated_at DESC))[1] AS batch_size, (array_agg(p90_ms ORDER BY updated_at DESC))[1] AS p90_ms,
+    (array_agg(batch_size_reason ORDER BY updated_at DESC))[1] AS batch_size_reason
   FROM bbm.counters WHERE batched_background_migration_id = m.id) c
 CROSS JOIN LATERAL (
   SELECT count(*) AS failed_jobs FROM bbm.batched_background_migration_jobs
-  WHERE batched_background_migration_id = m.id AND status = 'failed') f;
+  WHERE batched_background_migration_id = m.id AND status = 'failed') f
+CROSS JOIN LATERAL (SELECT count(*) AS quarantined FROM bbm.quarantine WHERE batched_background_migration_id = m.id) q;
 COMMENT ON VIEW bbm.progress IS 'How far each migration is. Figures are counted once a second and are estimates until it has finished.';
 
 -- The functions below are the SQL interface. They name what is wrong at once.
@@ -301,7 +339,9 @@ COMMENT ON VIEW bbm.progress IS 'How far each migration is. Figures are counted 
 CREATE FUNCTION bbm.enqueue(
   work text, table_name text, arguments jsonb DEFAULT '{}', name text DEFAULT NULL, column_name text DEFAULT NULL,
   batch_size int DEFAULT NULL, parallelism int DEFAULT NULL, priority int DEFAULT NULL, depends_on text[] DEFAULT NULL,
-  max_attempts int DEFAULT NULL, min_value text DEFAULT NULL, max_value text DEFAULT NULL, paused boolean DEFAULT false
+  max_attempts int DEFAULT NULL, min_value text DEFAULT NULL, max_value text DEFAULT NULL, paused boolean DEFAULT false,
+  min_batch_size int DEFAULT NULL, max_batch_size int DEFAULT NULL, target_duration interval DEFAULT NULL, pause interval DEFAULT NULL,
+  max_quarantined int DEFAULT NULL
 ) RETURNS text
 LANGUAGE plpgsql AS $$
 #variable_conflict use_variable
@@ -329,9 +369,12 @@ BEGIN
       HINT = 'Give this one a name of its own: bbm.enqueue(..., name => ''...'').';
   END IF;
   INSERT INTO bbm.batched_background_migrations AS m
-    (name, job_signature_name, table_name, column_name, arguments, min_value, max_value, batch_size, parallelism, priority, depends_on, max_attempts, status)
+    (name, job_signature_name, table_name, column_name, arguments, min_value, max_value, batch_size, parallelism, priority, depends_on, max_attempts, status,
+     min_batch_size, max_batch_size, target_duration, pause, max_quarantined)
   VALUES (name, work, qualified, column_name, coalesce(arguments, '{}'), min_value, max_value, coalesce(batch_size, 1000), coalesce(parallelism, 1),
-    coalesce(priority, 0), coalesce(depends_on, '{}'), max_attempts, CASE WHEN paused THEN 'paused' ELSE 'active' END);
+    coalesce(priority, 0), coalesce(depends_on, '{}'), max_attempts, CASE WHEN paused THEN 'paused' ELSE 'active' END,
+    coalesce(min_batch_size, least(10, coalesce(max_batch_size, 10))), coalesce(max_batch_size, greatest(100000, coalesce(min_batch_size, 0))),
+    target_duration, coalesce(pause, '0'), coalesce(max_quarantined, 0));
   RETURN name;
 END
 $$;
@@ -375,5 +418,36 @@ BEGIN
       HINT = 'SELECT bbm.resume(''' || name || ''') lets it go on.';
   END IF;
   PERFORM bbm.set_status(name, 'active', NULL, '{active,running}');
+END
+$$;
+
+-- Tries the rows in quarantine again, all or those with the given keys. It
+-- returns how many; the migration becomes active for them if it has finished.
+CREATE FUNCTION bbm.retry_quarantined(name text, keys text[] DEFAULT NULL) RETURNS bigint
+LANGUAGE plpgsql AS $$
+#variable_conflict use_variable
+DECLARE
+  migration bbm.batched_background_migrations;
+  retried   bigint;
+BEGIN
+  SELECT * INTO migration FROM bbm.batched_background_migrations m WHERE m.name = retry_quarantined.name FOR UPDATE;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'there is no migration named "%"', name USING ERRCODE = 'no_data_found',
+      HINT = 'SELECT name, status FROM bbm.progress lists them.';
+  END IF;
+  WITH freed AS (
+    DELETE FROM bbm.quarantine q WHERE q.batched_background_migration_id = migration.id AND (keys IS NULL OR q.key = ANY (keys))
+    RETURNING q.batched_background_migration_job_id AS job
+  )
+  UPDATE bbm.batched_background_migration_jobs j
+  SET status = 'pending', attempts = 0, crashes = 0, transients = 0, next_attempt_at = clock_timestamp(), finished_at = NULL
+  FROM freed WHERE j.id = freed.job;
+  GET DIAGNOSTICS retried = ROW_COUNT;
+  IF retried > 0 AND migration.status IN ('finished', 'failed') THEN
+    UPDATE bbm.batched_background_migrations m SET status = 'active', status_reason = 'rows in quarantine are tried again' WHERE m.id = migration.id;
+  ELSIF retried > 0 THEN
+    PERFORM pg_notify('bbm_status', '');
+  END IF;
+  RETURN retried;
 END
 $$;

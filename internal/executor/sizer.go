@@ -1,0 +1,134 @@
+package executor
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"sync"
+	"time"
+)
+
+// The rules of sizing are those of block/spirit's chunk sizer, which met the
+// traps: steer by a high percentile, forget the samples of another size, grow gently, and
+// cut hard when a batch takes far too long.
+const (
+	samplesPerStep = 10  // how many batches of one size make a step
+	growthPerStep  = 1.5 // at most
+	panicFactor    = 5   // one batch this many times over the target
+	panicCut       = 10  // divides the size by this
+	deadBand       = 0.1 // closer to the target than this is close enough
+)
+
+// limits are what a migration's row says about sizes.
+type limits struct {
+	start, least, most int32         // keys
+	target             time.Duration // per batch; 0: always start
+}
+
+// sizer chooses how many keys a batch has, so that its statement takes the
+// target time. It is fed with the time of the statement alone, never with waits of bbmd's own. It
+// is safe for concurrent use.
+type sizer struct {
+	mu      sync.Mutex
+	limits  limits
+	size    int32
+	samples []time.Duration // of batches of the current size
+	p90     time.Duration   // of the last full set of samples; 0: none yet
+	reason  string          // why the size is what it is
+}
+
+// newSizer starts at size, or where size is 0 at the migration's batch_size.
+func newSizer(l limits, size int32) *sizer {
+	s := &sizer{limits: l, size: l.start, reason: "batch_size of the migration"}
+	if size > 0 && l.target > 0 {
+		s.size, s.reason = l.clamp(float64(size)), "as it was when the last worker stopped"
+	}
+	return s
+}
+
+// current returns the number of keys that the next batch is to have.
+func (s *sizer) current() int32 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.size
+}
+
+// adopt takes over limits that changed on the migration's row. A new batch_size
+// starts the steering anew from there.
+func (s *sizer) adopt(l limits) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if l == s.limits {
+		return
+	}
+	if l.start != s.limits.start || l.target == 0 {
+		s.change(l.start, "batch_size of the migration")
+	}
+	s.limits = l
+	if clamped := l.clamp(float64(s.size)); l.target > 0 && clamped != s.size {
+		s.change(clamped, "limits of the migration")
+	}
+}
+
+// observe learns from a finished batch how long size keys take.
+func (s *sizer) observe(size int32, took time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.limits.target == 0 || size != s.size {
+		return
+	}
+	if took > panicFactor*s.limits.target {
+		s.change(s.limits.clamp(float64(s.size)/panicCut), fmt.Sprintf("one batch took %s", round(took)))
+		return
+	}
+	s.samples = append(s.samples, took)
+	if len(s.samples) < samplesPerStep {
+		return
+	}
+	s.p90 = percentile90(s.samples)
+	s.samples = s.samples[:0]
+	ratio := float64(s.limits.target) / float64(max(s.p90, time.Microsecond))
+	if math.Abs(ratio-1) <= deadBand {
+		return
+	}
+	if next := s.limits.clamp(float64(s.size) * min(ratio, growthPerStep)); next != s.size {
+		s.change(next, fmt.Sprintf("p90 of %d keys was %s", s.size, round(s.p90)))
+	}
+}
+
+// timedOut cuts the size after a batch that did not finish at all.
+func (s *sizer) timedOut(size int32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.limits.target > 0 && size <= s.size {
+		s.change(s.limits.clamp(float64(size)/panicCut), fmt.Sprintf("a batch of %d keys met the statement timeout", size))
+	}
+}
+
+func (s *sizer) change(size int32, why string) {
+	s.size, s.reason, s.samples = size, why, s.samples[:0]
+}
+
+// report returns the size, the p90 and the reason, for the counters.
+func (s *sizer) report() (size int32, p90 time.Duration, reason string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.size, s.p90, s.reason
+}
+
+func (l limits) clamp(size float64) int32 {
+	least, most := float64(l.least), float64(max(l.most, l.least))
+	return int32(min(max(size, least), most))
+}
+
+func percentile90(samples []time.Duration) time.Duration {
+	sorted := slices.Sorted(slices.Values(samples))
+	return sorted[len(sorted)*9/10]
+}
+
+func round(d time.Duration) time.Duration {
+	if d < 10*time.Millisecond {
+		return d.Round(10 * time.Microsecond)
+	}
+	return d.Round(time.Millisecond)
+}
