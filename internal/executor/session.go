@@ -40,7 +40,7 @@ func sessionSettings(s Settings) (names, values []string) {
 	list := [][2]string{
 		{"default_transaction_isolation", "read committed"}, // zero rows, not 40001, must answer the fence
 		{"default_transaction_read_only", "off"},
-		{"row_security", "off"}, // an error instead of rows silently missed
+		{"row_security", "off"},               // an error instead of rows silently missed
 		{"standard_conforming_strings", "on"}, // as registry.ParseStatement reads a statement
 		{"extra_float_digits", "1"},
 		{"DateStyle", "ISO"},
