@@ -47,7 +47,7 @@ func start(t *testing.T, db *pgtest.Database, change func(*executor.Options)) *r
 	opts := executor.Options{
 		Database: "test",
 		Pool:     db.Pool(t),
-		Connect:  func(ctx context.Context) (*pgx.Conn, error) { return pgx.Connect(ctx, db.URL) },
+		Connect:  func(ctx context.Context, _ string) (*pgx.Conn, error) { return pgx.Connect(ctx, db.URL) },
 		Store:    control.NewStore(""),
 		Registry: works,
 		Logger:   slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug})),

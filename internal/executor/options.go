@@ -21,8 +21,9 @@ type Options struct {
 	// least two connections, and must be direct or pooled by session.
 	Pool *pgxpool.Pool
 
-	// Connect opens a connection of its own for a worker. The executor closes it.
-	Connect func(ctx context.Context) (*pgx.Conn, error)
+	// Connect opens a connection of its own for a worker, which the server shows
+	// under that application_name. The executor closes it.
+	Connect func(ctx context.Context, application string) (*pgx.Conn, error)
 
 	// Store is the control schema.
 	Store control.Store

@@ -40,7 +40,7 @@ func sessionSettings(s Settings) (names, values []string) {
 	list := [][2]string{
 		{"default_transaction_isolation", "read committed"}, // zero rows, not 40001, must answer the fence
 		{"default_transaction_read_only", "off"},
-		{"row_security", "off"}, // an error instead of rows silently missed
+		{"row_security", "off"},               // an error instead of rows silently missed
 		{"standard_conforming_strings", "on"}, // as registry.ParseStatement reads a statement
 		{"extra_float_digits", "1"},
 		{"DateStyle", "ISO"},
@@ -71,12 +71,12 @@ FROM unnest($1::text[], $2::text[]) v(name, value) JOIN pg_catalog.pg_settings s
 
 // openSession connects for one worker of a migration, takes an epoch and one of
 // the migration's slots. It returns [errNoSlot] when others hold them all.
-func openSession(ctx context.Context, connect func(context.Context) (*pgx.Conn, error), store control.Store, c *control.Candidate, settings Settings) (*session, error) {
-	conn, err := prepareConn(ctx, connect, settings)
+func openSession(ctx context.Context, opts *Options, c *control.Candidate, settings Settings) (*session, error) {
+	conn, err := prepareConn(ctx, opts, c.Name, settings)
 	if err != nil {
 		return nil, err
 	}
-	s := &session{store: store, migration: c.ID, conn: conn}
+	s := &session{store: opts.Store, migration: c.ID, conn: conn}
 	if err := s.take(ctx, c.Parallelism); err != nil {
 		s.close(ctx)
 		return nil, err
@@ -84,8 +84,8 @@ func openSession(ctx context.Context, connect func(context.Context) (*pgx.Conn, 
 	return s, nil
 }
 
-func prepareConn(ctx context.Context, connect func(context.Context) (*pgx.Conn, error), settings Settings) (*pgx.Conn, error) {
-	conn, err := connect(ctx)
+func prepareConn(ctx context.Context, opts *Options, migration string, settings Settings) (*pgx.Conn, error) {
+	conn, err := opts.Connect(ctx, "bbmd/"+opts.Database+"/"+migration)
 	if err != nil {
 		return nil, fmt.Errorf("connect: %w", err)
 	}

@@ -61,7 +61,7 @@ func (w *worker) run(ctx context.Context) error {
 			return err
 		}
 	}
-	if w.session, err = openSession(ctx, w.opts.Connect, w.opts.Store, c, w.settings); err != nil {
+	if w.session, err = openSession(ctx, w.opts, c, w.settings); err != nil {
 		return err
 	}
 	defer w.session.close(ctx)
@@ -254,7 +254,7 @@ func (w *worker) batch(j *control.Job) registry.Batch {
 // lookAhead opens the worker's second connection, of the same owner: nobody may take it for
 // dead while either lives.
 func (w *worker) lookAhead(ctx context.Context, claims *claimer, wantStart bool) (*lookAhead, error) {
-	conn, err := prepareConn(ctx, w.opts.Connect, w.settings)
+	conn, err := prepareConn(ctx, w.opts, w.candidate.Name, w.settings)
 	if err != nil {
 		return nil, err
 	}

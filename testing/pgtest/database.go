@@ -59,12 +59,15 @@ func (d *Database) Conn(tb testing.TB) *pgx.Conn {
 }
 
 // Exec runs a statement, or without arguments several, on a connection of
-// its own: nothing of the session outlives the call.
+// its own: nothing of the session outlives the call, which takes two minutes
+// at most.
 func (d *Database) Exec(tb testing.TB, sql string, args ...any) {
 	tb.Helper()
 	conn := d.brief(tb)
 	defer closeConn(tb, conn)
-	if _, err := conn.Exec(tb.Context(), sql, args...); err != nil {
+	ctx, cancel := context.WithTimeout(tb.Context(), deadline)
+	defer cancel()
+	if _, err := conn.Exec(ctx, sql, args...); err != nil {
 		tb.Fatalf("%v\nin: %s", err, sql)
 	}
 }
@@ -120,7 +123,9 @@ func collect[T, R any](tb testing.TB, d *Database, gather func(pgx.Rows, pgx.Row
 	tb.Helper()
 	conn := d.brief(tb)
 	defer closeConn(tb, conn)
-	rows, err := conn.Query(tb.Context(), sql, args...)
+	ctx, cancel := context.WithTimeout(tb.Context(), deadline)
+	defer cancel()
+	rows, err := conn.Query(ctx, sql, args...)
 	if err != nil {
 		tb.Fatalf("%v\nin: %s", err, sql)
 	}

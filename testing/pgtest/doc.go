@@ -8,7 +8,10 @@
 // caller's. Notifications and database-level advisory locks are a database's
 // own, so all tests run in parallel; names of replication slots and of
 // prepared transactions are the server's, so tests derive theirs from
-// [Database.Name].
+// [Database.Name]. Transaction ids are the server's as well: making a
+// replication slot waits for the open transactions of all tests, so a test
+// that makes many, or that keeps transactions open for long, takes a
+// [NewServer] of its own.
 //
 // It guarantees that databases go away with their test, whatever sessions,
 // slots and prepared transactions a test leaves in them, and servers with

@@ -1,0 +1,211 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// ErrNoMigration says that there is no migration of a name: look at the names
+// that there are.
+var ErrNoMigration = errors.New("there is no migration")
+
+// Progress is how far a migration is: a row of the view bbm.progress, and what
+// else a list of migrations shows. Its names in JSON are the view's. Figures are
+// counted once a second, and are estimates until the migration has finished.
+type Progress struct {
+	ID       int32   `json:"id"`
+	Name     string  `json:"name"`
+	Work     string  `json:"job_signature_name"`
+	Table    string  `json:"table_name"`
+	Status   string  `json:"status"`
+	Reason   *string `json:"status_reason"` // why nothing moves; nil: it moves, or is over, or nobody has looked yet
+	Percent  float64 `json:"percent"`       // 0 to 100
+	Keys     int64   `json:"keys_done"`     // rows passed
+	Rows     int64   `json:"rows_done"`     // rows changed
+	Batches  int64   `json:"batches_done"`
+	Total    *int64  `json:"total_tuple_count"` // the planner's estimate at the start; nil before it
+	Error    *string `json:"error_message"`     // why the migration failed
+	SQLState *string `json:"error_sqlstate"`
+
+	// KeysPerSecond is the speed of the last half minute, of the last thousand
+	// jobs at most. Nil where the migration is not running, or nothing was finished
+	// in that time.
+	KeysPerSecond *float64 `json:"keys_per_second"`
+	// SecondsLeft is how long the rest takes at that speed; nil where that cannot be said.
+	SecondsLeft *float64 `json:"seconds_left"`
+	// SecondsElapsed is the time from the first start to the end, or until now;
+	// nil before the start.
+	SecondsElapsed *float64 `json:"seconds_elapsed"`
+
+	RunningJobs int64      `json:"running_jobs"` // claimed by a worker
+	PendingJobs int64      `json:"pending_jobs"` // given back, or to be tried again
+	FailedJobs  int64      `json:"failed_jobs"`
+	Troubles    []JobState `json:"troubles"` // the failed jobs, then those that are tried again; some of each
+
+	CreatedAt  time.Time  `json:"created_at"`
+	StartedAt  *time.Time `json:"started_at"`
+	FinishedAt *time.Time `json:"finished_at"`
+	UpdatedAt  time.Time  `json:"updated_at"`
+}
+
+// Over reports whether the migration has come to an end: finished, failed or cancelled.
+func (p *Progress) Over() bool {
+	return p.Status == StatusFinished || p.Status == StatusFailed || p.Status == StatusCancelled
+}
+
+// Selection says which migrations [Store.Progress] returns.
+type Selection struct {
+	Names []string // only these; nil: all
+	Ended int      // of those that are finished or cancelled, the latest so many; 0: all
+}
+
+// troublesEach is how many jobs a [Progress] carries at most.
+const troublesEach = 3
+
+const progressSQL = `
+SELECT p.id, p.name, p.job_signature_name, p.table_name, p.status, p.status_reason, p.percent::float8, p.keys_done, p.rows_done, p.batches_done,
+  p.total_tuple_count, p.error_message, p.error_sqlstate,
+  CASE WHEN p.status = 'running' THEN lately.keys / nullif(lately.seconds, 0) END, NULL::float8, extract(epoch FROM p.elapsed)::float8,
+  open.running, open.pending, p.failed_jobs, coalesce(open.troubles, '[]'),
+  p.created_at, p.started_at, p.finished_at, p.updated_at
+FROM bbm.progress p
+JOIN bbm.batched_background_migrations m ON m.id = p.id
+CROSS JOIN LATERAL (
+  SELECT count(*) FILTER (WHERE status = 'running') AS running, count(*) FILTER (WHERE status = 'pending') AS pending,
+    (SELECT json_agg(t ORDER BY t.rank, t.id) FROM (
+      SELECT j.*, j.status <> 'failed' AS rank, ` + secondsUntilNextAttempt + ` FROM bbm.batched_background_migration_jobs j
+      WHERE batched_background_migration_id = p.id AND status IN ('failed', 'pending') AND error_message IS NOT NULL
+      ORDER BY rank, j.id LIMIT $3) t) AS troubles
+  FROM bbm.batched_background_migration_jobs WHERE batched_background_migration_id = p.id AND status <> 'finished') open
+LEFT JOIN LATERAL (
+  SELECT sum(batch_size) * (count(*) - 1)::float8 / count(*) AS keys, extract(epoch FROM clock_timestamp() - min(finished_at))::float8 AS seconds
+  FROM (SELECT batch_size, finished_at FROM bbm.batched_background_migration_jobs
+    WHERE batched_background_migration_id = p.id AND ordinal IS NOT NULL ORDER BY ordinal DESC LIMIT 1000) last
+  WHERE finished_at > clock_timestamp() - interval '30 seconds' HAVING count(*) > 1) lately ON p.status = 'running'
+WHERE ($1::text[] IS NULL OR p.name = ANY ($1))
+  AND (p.status NOT IN ('finished', 'cancelled') OR $2 = 0 OR p.id IN (
+    SELECT id FROM bbm.batched_background_migrations WHERE status IN ('finished', 'cancelled') ORDER BY finished_at DESC, id DESC LIMIT $2))
+ORDER BY array_position('{running,active,paused,failed}', p.status), CASE WHEN p.finished_at IS NULL THEN m.priority END,
+  p.finished_at DESC, p.id`
+
+// Progress returns the migrations that sel names: those under way first, in the
+// order in which they want to run, and then the others, the latest first. Names
+// that there are not are left out.
+func (s Store) Progress(ctx context.Context, db DB, sel Selection) ([]Progress, error) {
+	rows, err := db.Query(ctx, s.sql(progressSQL), sel.Names, sel.Ended, troublesEach)
+	if err != nil {
+		return nil, fmt.Errorf("read progress: %w", err)
+	}
+	all, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Progress])
+	if err != nil {
+		return nil, fmt.Errorf("read progress: %w", err)
+	}
+	for i := range all {
+		all[i].estimate()
+	}
+	return all, nil
+}
+
+// estimate works out when the migration is done, at the speed of late or, where
+// its batches are too long for that, at the average one.
+func (p *Progress) estimate() {
+	if p.Status != StatusRunning {
+		return
+	}
+	if p.KeysPerSecond == nil && p.SecondsElapsed != nil && *p.SecondsElapsed > 0 && p.Keys > 0 {
+		average := float64(p.Keys) / *p.SecondsElapsed
+		p.KeysPerSecond = &average
+	}
+	if p.Total == nil || *p.Total <= p.Keys || p.KeysPerSecond == nil || *p.KeysPerSecond <= 0 {
+		return
+	}
+	left := float64(*p.Total-p.Keys) / *p.KeysPerSecond
+	p.SecondsLeft = &left
+}
+
+// Detail is all that there is to know of one migration.
+type Detail struct {
+	Progress
+
+	Arguments   json.RawMessage `json:"arguments"`
+	Column      *string         `json:"column_name"` // as it was enqueued; nil: the primary key
+	KeyColumns  []string        `json:"key_columns"` // nil before the start
+	KeyTypes    []string        `json:"key_types"`   // nil before the start
+	Min         *string         `json:"min_value"`
+	Max         *string         `json:"max_value"`
+	BatchSize   int32           `json:"batch_size"`
+	Parallelism int32           `json:"parallelism"`
+	Priority    int32           `json:"priority"`
+	DependsOn   []string        `json:"depends_on"`
+	MaxAttempts *int32          `json:"max_attempts"` // nil: as the daemon is configured
+	WorkVersion *int32          `json:"work_version"` // nil before the start
+
+	Transitions []Transition `json:"transitions"` // the latest 50, the oldest of them first
+	Jobs        []JobState   `json:"jobs"`        // up to 20 that failed or wait, failed ones first
+}
+
+// Transition is one change of a migration's status.
+type Transition struct {
+	At          time.Time `json:"at"`
+	From        *string   `json:"from_status"` // nil: the migration was enqueued
+	To          string    `json:"to_status"`
+	Reason      *string   `json:"reason"`
+	Who         string    `json:"who"`         // the user of the session
+	Application string    `json:"application"` // its application_name
+}
+
+// Detail returns one migration; the error wraps [ErrNoMigration] when there is
+// none of that name.
+func (s Store) Detail(ctx context.Context, db DB, name string) (*Detail, error) {
+	found, err := s.Progress(ctx, db, Selection{Names: []string{name}})
+	if err != nil {
+		return nil, err
+	}
+	if len(found) == 0 {
+		return nil, fmt.Errorf("%w named %q", ErrNoMigration, name)
+	}
+	d := &Detail{Progress: found[0]}
+	err = db.QueryRow(ctx, s.sql(`SELECT arguments, column_name, key_columns, key_types, min_value, max_value, batch_size, parallelism, priority,
+		depends_on, max_attempts, work_version FROM bbm.batched_background_migrations WHERE id = $1`), d.ID).
+		Scan(&d.Arguments, &d.Column, &d.KeyColumns, &d.KeyTypes, &d.Min, &d.Max, &d.BatchSize, &d.Parallelism, &d.Priority,
+			&d.DependsOn, &d.MaxAttempts, &d.WorkVersion)
+	if err != nil {
+		return nil, fmt.Errorf("read migration %q: %w", name, err)
+	}
+	if d.Transitions, err = s.transitions(ctx, db, d.ID); err != nil {
+		return nil, err
+	}
+	d.Jobs, err = s.OpenJobs(ctx, db, d.ID, 20)
+	return d, err
+}
+
+func (s Store) transitions(ctx context.Context, db DB, migration int32) ([]Transition, error) {
+	rows, err := db.Query(ctx, s.sql(`SELECT at, from_status, to_status, reason, who, application FROM (
+		SELECT * FROM bbm.transitions WHERE batched_background_migration_id = $1 ORDER BY id DESC LIMIT 50) t ORDER BY id`), migration)
+	if err != nil {
+		return nil, fmt.Errorf("read transitions: %w", err)
+	}
+	all, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Transition])
+	if err != nil {
+		return nil, fmt.Errorf("read transitions: %w", err)
+	}
+	return all, nil
+}
+
+// Names returns the names of all migrations, the latest first, at most limit.
+func (s Store) Names(ctx context.Context, db DB, limit int) ([]string, error) {
+	rows, err := db.Query(ctx, s.sql("SELECT name FROM bbm.batched_background_migrations ORDER BY id DESC LIMIT $1"), limit)
+	if err != nil {
+		return nil, fmt.Errorf("list migrations: %w", err)
+	}
+	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, fmt.Errorf("list migrations: %w", err)
+	}
+	return names, nil
+}

@@ -1,0 +1,186 @@
+package health
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+const (
+	// defaultCheckTimeout is less than what Kubernetes' probes wait (2s in
+	// our manifests), so that the answer still arrives.
+	defaultCheckTimeout = time.Second
+	// shutdownTimeout bounds the wait for requests that are being answered.
+	shutdownTimeout = 3 * time.Second
+)
+
+// Options configure a [Server].
+type Options struct {
+	// Listen is host:port; port 0 takes a free one. Empty means that nothing
+	// is served, and Run only waits.
+	Listen string
+	// Logger receives what goes wrong below HTTP. Nil discards it.
+	Logger *slog.Logger
+	// Gatherer is what /metrics shows. Nil means no /metrics.
+	Gatherer prometheus.Gatherer
+	// Done is closed when the work is drained; until then the server answers,
+	// also after the context of Run has ended. Nil means at once.
+	Done <-chan struct{}
+	// CheckTimeout is how long one probe waits for its checks. Defaults to 1s.
+	CheckTimeout time.Duration
+	// Redact takes secrets out of the reasons that are shown. Nil means they
+	// have none.
+	Redact func(string) string
+}
+
+// Server is the HTTP server of /livez, /readyz and /metrics.
+type Server struct {
+	options  Options
+	live     probe
+	ready    probe
+	listener net.Listener
+}
+
+// New returns a Server without checks, which is live and ready once it runs.
+func New(options Options) *Server {
+	if options.Logger == nil {
+		options.Logger = slog.New(slog.DiscardHandler)
+	}
+	if options.CheckTimeout <= 0 {
+		options.CheckTimeout = defaultCheckTimeout
+	}
+	if options.Redact == nil {
+		options.Redact = func(text string) string { return text }
+	}
+	return &Server{options: options}
+}
+
+// AddLive adds checks to /livez: whether a loop responds, and nothing that a
+// restart would not mend. It may be called at any time.
+func (s *Server) AddLive(checks ...Check) { s.live.add(checks...) }
+
+// AddReady adds checks to /readyz. It may be called at any time.
+func (s *Server) AddReady(checks ...Check) { s.ready.add(checks...) }
+
+// Listen takes the port. Run does so itself if Listen was not called; calling
+// it first tells a port that is taken before anything else has started. The
+// listener is closed by Run, so Run has to follow.
+func (s *Server) Listen(ctx context.Context) error {
+	if s.options.Listen == "" || s.listener != nil {
+		return nil
+	}
+	var config net.ListenConfig
+	listener, err := config.Listen(ctx, "tcp", s.options.Listen)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("listen for probes and metrics: %w; another process, perhaps another bbmd, has the port: stop it, or set http.listen", err)
+	case err != nil:
+		return fmt.Errorf("listen for probes and metrics: %w; set http.listen to an address of this machine that bbmd may use", err)
+	}
+	s.listener = listener
+	return nil
+}
+
+// Addr returns the address that is served, or nil before Listen.
+func (s *Server) Addr() net.Addr {
+	if s.listener == nil {
+		return nil
+	}
+	return s.listener.Addr()
+}
+
+// Run serves until ctx has ended and Options.Done is closed, and returns the
+// cause of ctx. From the moment ctx ends, /readyz fails. Run is called once.
+func (s *Server) Run(ctx context.Context) error {
+	if s.options.Listen == "" {
+		<-ctx.Done()
+		return context.Cause(ctx)
+	}
+	if err := s.Listen(ctx); err != nil {
+		return err
+	}
+	server := s.server(ctx)
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(s.listener) }()
+	s.options.Logger.InfoContext(ctx, "serving probes and metrics", "address", s.Addr().String())
+
+	if err := s.serveUntilDrained(ctx, served); err != nil {
+		_ = server.Close() // what broke it is the error that counts
+		return err
+	}
+	s.shutdown(ctx, server)
+	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve probes and metrics: %w", err)
+	}
+	return context.Cause(ctx)
+}
+
+// serveUntilDrained waits for the end of ctx, then of the work.
+func (s *Server) serveUntilDrained(ctx context.Context, served <-chan error) error {
+	drained := s.options.Done
+	if drained == nil {
+		drained = ctx.Done()
+	}
+	for _, end := range []<-chan struct{}{ctx.Done(), drained} {
+		select {
+		case err := <-served:
+			return fmt.Errorf("serve probes and metrics: %w", err)
+		case <-end:
+		}
+	}
+	return nil
+}
+
+// shutdown finishes the requests that are being answered, and the checks.
+func (s *Server) shutdown(ctx context.Context, server *http.Server) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
+	defer cancel()
+	if err := server.Shutdown(ctx); err != nil {
+		s.options.Logger.WarnContext(ctx, "cut off requests at shutdown", "error", err)
+		_ = server.Close() // the first error has been told
+	}
+	s.live.drain(ctx)
+	s.ready.drain(ctx)
+}
+
+func (s *Server) server(ctx context.Context) *http.Server {
+	return &http.Server{
+		Handler:           s.handler(ctx),
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      30 * time.Second,
+		IdleTimeout:       time.Minute,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          slog.NewLogLogger(s.options.Logger.Handler(), slog.LevelWarn),
+	}
+}
+
+// handler routes to the endpoints. running is the context of Run.
+func (s *Server) handler(running context.Context) http.Handler {
+	stopping := func() []result {
+		if running.Err() == nil {
+			return nil
+		}
+		return []result{{name: "shutdown", err: errors.New("bbmd is stopping")}}
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /livez", &endpoint{server: s, probe: &s.live, good: "alive", bad: "not alive"})
+	mux.Handle("GET /readyz", &endpoint{server: s, probe: &s.ready, good: "ready", bad: "not ready", extra: stopping})
+	if s.options.Gatherer != nil {
+		mux.Handle("GET /metrics", promhttp.HandlerFor(s.options.Gatherer, promhttp.HandlerOpts{
+			ErrorLog:            slog.NewLogLogger(s.options.Logger.Handler(), slog.LevelWarn),
+			ErrorHandling:       promhttp.ContinueOnError,
+			MaxRequestsInFlight: 8,
+			EnableOpenMetrics:   true,
+		}))
+	}
+	return mux
+}

@@ -1,0 +1,4 @@
+package logging
+
+// NewLogger is newLogger.
+var NewLogger = newLogger

@@ -1,0 +1,79 @@
+package pgserver_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/bbmd-dev/bbmd/internal/pgserver"
+)
+
+// ownerEnv makes this test program an owner of a server instead, which tells
+// what it has and then waits to be killed.
+const ownerEnv = "BBMD_PGSERVER_OWNER"
+
+// owned is what an owner tells.
+type owned struct {
+	URL, RunPath  string
+	Server, Guard int
+	Error         string
+}
+
+func TestMain(m *testing.M) {
+	if os.Getenv(ownerEnv) != "" {
+		own(context.Background())
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
+
+func own(ctx context.Context) {
+	var told owned
+	server, err := pgserver.Start(ctx, pgserver.Options{})
+	if err == nil {
+		told = owned{URL: server.URL("postgres"), RunPath: server.RunPath(), Server: server.PID(), Guard: server.GuardPID()}
+	} else {
+		told.Error = err.Error()
+	}
+	if err := json.NewEncoder(os.Stdout).Encode(told); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
+	_, _ = io.Copy(io.Discard, os.Stdin)
+}
+
+// startOwner runs program, a copy of this one, as an owner, and returns how
+// to kill it. Nothing is left of it after the test.
+func startOwner(t *testing.T, program string, attr *syscall.SysProcAttr) (told owned, kill func()) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), program)
+	cmd.Dir = "/"
+	cmd.Env = append(os.Environ(), ownerEnv+"=1")
+	cmd.SysProcAttr = attr
+	cmd.Stderr = os.Stderr
+	stdin, err := cmd.StdinPipe()
+	require.NoError(t, err)
+	stdout, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	kill = func() {
+		_ = cmd.Process.Kill()
+		_ = stdin.Close()
+		_ = cmd.Wait()
+	}
+	t.Cleanup(kill)
+
+	line, err := bufio.NewReader(stdout).ReadBytes('\n')
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(line, &told))
+	require.Empty(t, told.Error)
+	return told, kill
+}
