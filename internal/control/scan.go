@@ -22,33 +22,34 @@ const (
 // Candidate is a migration that is active or running, and what a reconcile has
 // to know to decide about it.
 type Candidate struct {
-	ID            int32
-	Name          string
-	Work          string
-	WorkVersion   *int32 // nil before the start
-	Table         string
-	KeyColumns    []string // nil before the start
-	KeyTypes      []string // nil before the start
-	TableOID      *uint32  // nil before the start
-	Columns       *string  // as the row says; nil: the primary key
-	Arguments     json.RawMessage
-	MinValue      *string
-	MaxValue      *string
-	BatchSize     int32
-	Parallelism   int32
-	MaxAttempts   *int32 // nil: as the daemon is configured
-	Status        string
-	StatusReason  *string
-	KeyCollation  *string
-	Waiting       []string       // dependencies that have not finished, with their statuses
-	TableBusy     *string        // name of the running migration that has the table
-	TableReplaced bool           // the name leads to another table than at the start, or to none
-	SlotsHeld     int32          // workers at it, over all replicas
-	Owners        []int32        // epochs that hold running jobs, at most 100
-	DueIn         *time.Duration // until the next pending job may be tried; negative: overdue; nil: none pending
-	LastError     *string        // of the pending job with the most failures
-	ChainComplete bool           // the last job reaches max_value
-	HasOpenJobs   bool
+	ID             int32
+	Name           string
+	Work           string
+	WorkVersion    *int32 // nil before the start
+	Table          string
+	KeyColumns     []string // nil before the start
+	KeyTypes       []string // nil before the start
+	TableOID       *uint32  // nil before the start
+	Columns        *string  // as the row says; nil: the primary key
+	Arguments      json.RawMessage
+	MinValue       *string
+	MaxValue       *string
+	Parallelism    int32
+	MaxAttempts    *int32 // nil: as the daemon is configured
+	Knobs          Knobs
+	LastBatchSize  *int32 // of the worker that counted last; nil: none has
+	Status         string
+	StatusReason   *string
+	KeyCollation   *string
+	Waiting        []string       // dependencies that have not finished, with their statuses
+	TableBusy      *string        // name of the running migration that has the table
+	TableReplaced  bool           // the name leads to another table than at the start, or to none
+	SlotsHeld      int32          // workers at it, over all replicas
+	Owners         []int32        // epochs that hold running jobs, at most 100
+	DueIn          *time.Duration // until the next pending job may be tried; negative: overdue; nil: none pending
+	LastError      *string        // of the pending job with the most failures
+	ChainComplete  bool           // the last job reaches max_value
+	HasOpenJobs    bool
 }
 
 // Knobs are what a worker asks for again with every claim, since they may change
@@ -80,7 +81,7 @@ WITH slots AS MATERIALIZED (
   GROUP BY 1
 )
 SELECT m.id, m.name, m.job_signature_name, m.work_version, m.table_name, m.key_columns, m.key_types, m.table_oid, m.column_name,
-  m.arguments, m.min_value, m.max_value, m.parallelism, m.max_attempts, m.max_quarantined,
+  m.arguments, m.min_value, m.max_value, m.parallelism, m.max_attempts,
   m.batch_size, m.min_batch_size, m.max_batch_size, extract(epoch FROM m.target_duration)::float8, extract(epoch FROM m.pause)::float8,
   (SELECT c.batch_size FROM bbm.counters c WHERE c.batched_background_migration_id = m.id ORDER BY c.updated_at DESC LIMIT 1), m.status, m.status_reason, m.key_collation,
   ARRAY(SELECT format('%s (%s)', d.name, coalesce(o.status, 'unknown')) FROM unnest(m.depends_on) d(name)
@@ -125,7 +126,7 @@ func scanCandidate(row pgx.CollectableRow) (Candidate, error) {
 	var dueIn, target *float64
 	var pause float64
 	err := row.Scan(&c.ID, &c.Name, &c.Work, &c.WorkVersion, &c.Table, &c.KeyColumns, &c.KeyTypes, &c.TableOID, &c.Columns,
-		&c.Arguments, &c.MinValue, &c.MaxValue, &c.Parallelism, &c.MaxAttempts, &c.MaxQuarantined,
+		&c.Arguments, &c.MinValue, &c.MaxValue, &c.Parallelism, &c.MaxAttempts, 
 		&c.Knobs.BatchSize, &c.Knobs.MinBatchSize, &c.Knobs.MaxBatchSize, &target, &pause, &c.LastBatchSize, &c.Status, &c.StatusReason, &c.KeyCollation,
 		&c.Waiting, &c.TableBusy, &c.TableReplaced, &c.SlotsHeld, &c.Owners, &dueIn, &c.LastError, &c.ChainComplete, &c.HasOpenJobs)
 	c.DueIn, c.Knobs.Target, c.Knobs.Pause = seconds(dueIn), seconds(target), *seconds(&pause)

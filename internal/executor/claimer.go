@@ -31,8 +31,10 @@ type claimer struct {
 	maxValue  string
 	blockTime time.Duration
 	most      int64
-	batchTime atomic.Int64 // nanoseconds, moving average; 0: not known yet
-	batchSize atomic.Int32 // as of the last claim
+	sizer     *sizer
+	target    time.Duration // where the migration does not say
+	batchTime atomic.Int64  // nanoseconds, moving average; 0: not known yet
+	pause     atomic.Int64  // nanoseconds of rest after each batch
 }
 
 // The names of the prepared statements of a claim.
@@ -51,8 +53,11 @@ func prepareClaim(ctx context.Context, conn *pgx.Conn, store control.Store, l co
 	return nil
 }
 
-// observe learns from a batch how long batches take.
-func (c *claimer) observe(took time.Duration) {
+// observe learns from a finished batch how long batches take.
+func (c *claimer) observe(j *control.Job, took time.Duration) {
+	if !j.Careful {
+		c.sizer.observe(j.BatchSize, took)
+	}
 	old := c.batchTime.Load()
 	if old == 0 {
 		c.batchTime.Store(int64(took))
@@ -70,31 +75,30 @@ func (c *claimer) blockSize() int64 {
 	return min(max(int64(c.blockTime)/average, 2), c.most)
 }
 
-// send writes a claim as one transaction of the pipeline, without flushing it.
-func (c *claimer) send(p *pgconn.Pipeline) {
+// send writes a claim of batches of size keys as one transaction of the
+// pipeline, without flushing it.
+func (c *claimer) send(p *pgconn.Pipeline, size int32) {
 	migration, epoch := text(int64(c.migration)), text(int64(c.epoch))
 	p.SendQueryPrepared(stmtClaimLock, [][]byte{migration, epoch}, nil, nil)
-	p.SendQueryPrepared(stmtClaim, [][]byte{migration, epoch, text(int64(c.batchSize.Load())), text(c.blockSize())}, nil, nil)
+	p.SendQueryPrepared(stmtClaim, [][]byte{migration, epoch, text(int64(size)), text(c.blockSize())}, nil, nil)
 	p.SendQueryPrepared(stmtState, [][]byte{migration}, nil, nil)
 	p.SendPipelineSync()
 }
 
 func text(n int64) []byte { return strconv.AppendInt(nil, n, 10) }
 
-// receive reads the answer to a claim that was sent.
-func (c *claimer) receive(p *pgconn.Pipeline) (block, error) {
+// receive reads the answer to a claim of batches of size keys.
+func (c *claimer) receive(p *pgconn.Pipeline, size int32) (block, error) {
 	var b block
 	err := readGroup(p, func(i int, row [][]byte) {
 		switch i {
 		case 0:
 			b.lostLock = string(row[0]) != "t"
 		case 1:
-			b.jobs = append(b.jobs, jobFromRow(row, c.batchSize.Load()))
+			b.jobs = append(b.jobs, jobFromRow(row, size))
 		case 2:
-			b.status, b.due = string(row[0]), string(row[2]) == "t"
-			if size, err := strconv.ParseInt(string(row[1]), 10, 32); err == nil {
-				c.batchSize.Store(int32(size))
-			}
+			b.status, b.due = string(row[0]), string(row[1]) == "t"
+			c.adopt(knobsFromRow(row[2:]))
 		}
 	}, nil)
 	if err != nil {
@@ -102,6 +106,39 @@ func (c *claimer) receive(p *pgconn.Pipeline) (block, error) {
 	}
 	b.complete = len(b.jobs) == 0 || b.jobs[len(b.jobs)-1].End == c.maxValue
 	return b, nil
+}
+
+// adopt follows the knobs on the migration's row.
+func (c *claimer) adopt(k control.Knobs) {
+	c.sizer.adopt(limitsOf(k, c.target))
+	c.pause.Store(int64(k.Pause))
+}
+
+// limitsOf returns what a migration's knobs say about sizes; target is the
+// daemon's, for a migration that does not say.
+func limitsOf(k control.Knobs, target time.Duration) limits {
+	if k.Target != nil {
+		target = *k.Target
+	}
+	return limits{start: k.BatchSize, least: k.MinBatchSize, most: k.MaxBatchSize, target: target}
+}
+
+// knobsFromRow reads integers and numbers that the server has just written.
+func knobsFromRow(row [][]byte) control.Knobs {
+	integer := func(i int) int32 {
+		n, _ := strconv.ParseInt(string(row[i]), 10, 32)
+		return int32(n)
+	}
+	seconds := func(i int) time.Duration {
+		s, _ := strconv.ParseFloat(string(row[i]), 64)
+		return time.Duration(s * float64(time.Second))
+	}
+	k := control.Knobs{BatchSize: integer(0), MinBatchSize: integer(1), MaxBatchSize: integer(2), Pause: seconds(4)}
+	if row[3] != nil {
+		target := seconds(3)
+		k.Target = &target
+	}
+	return k
 }
 
 func jobFromRow(row [][]byte, size int32) control.Job {

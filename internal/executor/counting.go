@@ -93,6 +93,9 @@ func (c *counting) count(ctx context.Context, w *worker) {
 	c.mu.Lock()
 	c.workers[w] = true
 	c.mu.Unlock()
+	if s := w.sizer.Load(); s != nil {
+		t.BatchSize, t.P90, t.Reason = s.report()
+	}
 	o := c.e.opts
 	if err := o.Store.Count(ctx, o.Pool, w.candidate.ID, w.epoch.Load(), w.candidate.Name, t); err != nil {
 		w.log.DebugContext(ctx, "progress not counted", "error", err) // a hint is lost, nothing else

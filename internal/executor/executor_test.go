@@ -53,6 +53,7 @@ func start(t *testing.T, db *pgtest.Database, change func(*executor.Options)) *r
 		Logger:   slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Settings: executor.DefaultSettings(),
 	}
+	opts.Settings.TargetDuration = 0 // batch_size is what a test says
 	if change != nil {
 		change(&opts)
 	}

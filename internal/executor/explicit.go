@@ -105,6 +105,7 @@ func (r *explicit) batches(ctx context.Context) error {
 		if err := r.one(ctx, j); err != nil {
 			return err
 		}
+		r.rest(time.Duration(r.source.claims.pause.Load()))
 	}
 	return r.rollback(ctx)
 }
@@ -117,7 +118,7 @@ func (r *explicit) one(ctx context.Context, j *control.Job) error {
 	var refused *refusal
 	switch {
 	case err == nil:
-		r.source.claims.observe(took)
+		r.source.claims.observe(j, took)
 		r.finished(outcome{job: j, rows: rows, took: took, recorded: true})
 	case errors.Is(err, errConnection) || r.session.conn.IsClosed():
 		return fmt.Errorf("%w: %w", errConnection, err)
@@ -219,7 +220,7 @@ func (r *explicit) commit(ctx context.Context, j *control.Job, rows int64, took 
 
 // upcoming returns the job that will surely run after j, or nil.
 func (r *explicit) upcoming(j *control.Job) *control.Job {
-	if j.Careful || r.renew || r.stopping() || r.source.due || r.source.paused || len(r.source.queue) == 0 {
+	if j.Careful || r.renew || r.source.claims.pause.Load() > 0 || r.stopping() || r.source.due || r.source.paused || len(r.source.queue) == 0 {
 		return nil
 	}
 	return &r.source.queue[0]

@@ -79,12 +79,13 @@ func (l *lookAhead) close(ctx context.Context) {
 // claimNow sends one claim and waits for its answer.
 func claimNow(ctx context.Context, conn *pgx.Conn, claims *claimer) (block, error) {
 	p := conn.PgConn().StartPipeline(ctx)
-	claims.send(p)
+	size := claims.sizer.current()
+	claims.send(p, size)
 	if err := p.Flush(); err != nil {
 		_ = p.Close()
 		return block{}, fmt.Errorf("%w: %w", errConnection, err)
 	}
-	b, err := claims.receive(p)
+	b, err := claims.receive(p, size)
 	if closeErr := p.Close(); err == nil && closeErr != nil {
 		err = fmt.Errorf("%w: %w", errConnection, closeErr)
 	}

@@ -61,6 +61,10 @@ type Settings struct {
 	// where the migration does not say. At least 1.
 	MaxAttempts int
 
+	// TargetDuration is how long one batch is to take, where the migration does
+	// not say; sizes are steered towards it. 0: batch_size stays as it is.
+	TargetDuration time.Duration
+
 	// TakeoverInterval is how often a replica that is not working on a running
 	// migration looks whether its owners still live.
 	TakeoverInterval time.Duration
@@ -84,6 +88,7 @@ func DefaultSettings() Settings {
 		Workers:           2,
 		SynchronousCommit: "off",
 		MaxAttempts:       5,
+		TargetDuration:    50 * time.Millisecond,
 		TakeoverInterval:  2 * time.Second,
 		StatementTimeout:  30 * time.Second,
 		LockTimeout:       time.Second,

@@ -39,6 +39,7 @@ type pipelined struct {
 // flight is a group that was sent and not answered. A nil job is a claim.
 type flight struct {
 	job  *control.Job
+	size int32 // of the batches that a claim cuts
 	sent time.Time
 }
 
@@ -124,7 +125,7 @@ func (r *pipelined) fill() error {
 			return err
 		}
 		sent = sent || claimed
-		if r.batches >= depth || r.tooLong() {
+		if r.batches >= depth || r.tooLong() || !r.rested() {
 			break
 		}
 		j := r.source.next()
@@ -179,10 +180,25 @@ func (r *pipelined) topUp() (sent bool, err error) {
 	if r.claiming {
 		return false, nil
 	}
-	s.claims.send(r.p)
-	r.flight = append(r.flight, flight{sent: time.Now()})
+	size := s.claims.sizer.current()
+	s.claims.send(r.p, size)
+	r.flight = append(r.flight, flight{size: size, sent: time.Now()})
 	r.claiming = true
 	return true, nil
+}
+
+// rested reports whether the next batch may be sent as far as the migration's
+// pause is concerned. With nothing in flight it waits for that, or for stop.
+func (r *pipelined) rested() bool {
+	pause := time.Duration(r.source.claims.pause.Load())
+	if pause == 0 || len(r.source.queue) == 0 {
+		return true
+	}
+	if len(r.flight) > 0 {
+		return false
+	}
+	r.rest(pause - time.Since(r.last))
+	return !r.stopping()
 }
 
 func (r *pipelined) send(j *control.Job) error {
@@ -225,7 +241,7 @@ func (r *pipelined) read() error {
 	took := r.last.Sub(began)
 	switch {
 	case err == nil:
-		r.source.claims.observe(took)
+		r.source.claims.observe(f.job, took)
 		r.finished(outcome{job: f.job, rows: rows, took: took})
 		return nil
 	case errors.Is(err, errConnection):
@@ -258,7 +274,7 @@ func kind(err error) string {
 
 func (r *pipelined) readClaim(f flight) error {
 	r.claiming = false
-	b, err := r.source.claims.receive(r.p)
+	b, err := r.source.claims.receive(r.p, f.size)
 	if err != nil {
 		if errors.Is(err, errConnection) || !transient(err) {
 			return &claimError{err}

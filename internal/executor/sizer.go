@@ -123,7 +123,7 @@ func (l limits) clamp(size float64) int32 {
 
 func percentile90(samples []time.Duration) time.Duration {
 	sorted := slices.Sorted(slices.Values(samples))
-	return sorted[len(sorted)*9/10]
+	return sorted[(len(sorted)*9+9)/10-1] // nearest rank
 }
 
 func round(d time.Duration) time.Duration {

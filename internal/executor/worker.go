@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync/atomic"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -27,8 +28,10 @@ type worker struct {
 	target  target
 	session *session
 	tally   tally
-	stop    chan struct{} // closed: finish what was sent, give the rest back
-	epoch   atomic.Int32  // 0: no session yet
+	stop    chan struct{}         // closed: finish what was sent, give the rest back
+	epoch   atomic.Int32          // 0: no session yet
+	sizer   atomic.Pointer[sizer] // nil: no session yet
+	rate    failureRate
 }
 
 // errLost ends a worker whose job was not its own any more when the fence was asked.
@@ -109,8 +112,12 @@ func (w *worker) process(ctx context.Context) error {
 	if err := prepareClaim(ctx, w.session.conn, w.opts.Store, w.target.lookups(plan.wantStart)); err != nil {
 		return err
 	}
-	claims := &claimer{migration: w.candidate.ID, epoch: w.session.epoch, maxValue: *w.candidate.MaxValue, blockTime: inlineBlockTime, most: mostBatches}
-	claims.batchSize.Store(w.candidate.BatchSize)
+	claims := &claimer{
+		migration: w.candidate.ID, epoch: w.session.epoch, maxValue: *w.candidate.MaxValue, blockTime: inlineBlockTime, most: mostBatches,
+		sizer: newSizer(limitsOf(w.candidate.Knobs, w.settings.TargetDuration), deref(w.candidate.LastBatchSize)), target: w.settings.TargetDuration,
+	}
+	claims.pause.Store(int64(w.candidate.Knobs.Pause))
+	w.sizer.Store(claims.sizer)
 	source := &source{claims: claims, open: !w.candidate.ChainComplete, due: w.candidate.DueIn != nil && *w.candidate.DueIn <= 0}
 	if plan.run != nil || w.target.scattered() {
 		ahead, err := w.lookAhead(ctx, claims, plan.wantStart)
@@ -152,7 +159,7 @@ func (w *worker) start(ctx context.Context) (bool, error) {
 		return false, &waiting{reason: fmt.Sprintf("waits for another migration that is running on %s", w.target.table)}
 	}
 	if ok {
-		w.log.InfoContext(ctx, "migration running", "table", w.target.table, "min_value", *c.MinValue, "max_value", *c.MaxValue, "batch_size", c.BatchSize)
+		w.log.InfoContext(ctx, "migration running", "table", w.target.table, "min_value", *c.MinValue, "max_value", *c.MaxValue, "batch_size", c.Knobs.BatchSize)
 	}
 	return ok, err
 }
@@ -166,29 +173,6 @@ func (w *worker) recordable() control.Target {
 		t.KeyColumns, t.KeyTypes = append(t.KeyColumns, c.Name), append(t.KeyTypes, c.Type)
 	}
 	return t
-}
-
-// setBack records a Work's failure on its job, and ends the migration when the
-// job has used up its attempts.
-func (w *worker) setBack(ctx context.Context, j *control.Job, cause error) error {
-	f := describe(cause)
-	attempts, transients, err := w.opts.Store.SetBack(ctx, w.session.conn, j.ID, w.session.epoch, f)
-	if err != nil || attempts+transients == 0 {
-		return err
-	}
-	limit := w.maxAttempts()
-	w.log.WarnContext(ctx, "batch failed", "job", j.ID, "range", rangeOf(j), "attempt", attempts, "max_attempts", limit,
-		"transient", f.Transient, "sqlstate", f.SQLState, "error", f.Message)
-	if attempts < limit && transients < limit*transientsPerAttempt {
-		return nil
-	}
-	if err := w.opts.Store.FailJob(ctx, w.opts.Pool, j.ID); err != nil {
-		return err
-	}
-	return &refusal{control.Reason{
-		Code: control.CodeMaxAttempts, SQLState: f.SQLState,
-		Message: fmt.Sprintf("job %d (%s) failed %d times: %s", j.ID, rangeOf(j), attempts+transients, f.Message),
-	}}
 }
 
 func (w *worker) maxAttempts() int32 {
@@ -206,11 +190,12 @@ func (w *worker) careful(ctx context.Context, run func(context.Context, *control
 		if err != nil || j == nil {
 			return err
 		}
-		if j.Crashes >= maxCrashes {
-			if err := w.opts.Store.FailJob(ctx, w.opts.Pool, j.ID); err != nil {
+		if j.Attempts > w.maxAttempts() || j.Crashes >= maxCrashes {
+			if again, err := w.afterCrashes(ctx, j); err != nil {
 				return err
+			} else if again {
+				continue
 			}
-			return refuse(control.CodeMaxAttempts, "job %d (%s): this batch ended its worker's session %d times; see the server's log for the reason, then retry", j.ID, rangeOf(j), j.Crashes)
 		}
 		if err := run(ctx, j); err != nil {
 			return err
@@ -230,6 +215,9 @@ func (w *worker) giveBack(ctx context.Context) error {
 
 // finished accounts for a batch that was committed.
 func (w *worker) finished(o outcome) {
+	if !o.job.Careful {
+		w.rate.tried++
+	}
 	w.tally.finished(o.job, o.rows, float32(o.took.Seconds()*1000), o.recorded)
 	w.opts.Observer.BatchDone(w.candidate.Name, "finished", o.rows, o.took)
 }
@@ -273,3 +261,23 @@ func (w *worker) lookAhead(ctx context.Context, claims *claimer, wantStart bool)
 }
 
 var _ pgx.Tx = (*handle)(nil)
+
+// rest waits, or until the worker is told to stop.
+func (w *worker) rest(d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-w.stop:
+	}
+}
+
+func deref(n *int32) int32 {
+	if n == nil {
+		return 0
+	}
+	return *n
+}

@@ -1,0 +1,151 @@
+package executor
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/bbmd-dev/bbmd/internal/control"
+)
+
+// queryCanceled is what a statement answers that met its timeout.
+const queryCanceled = "57014"
+
+// failureRate counts the first tries of batches, to stop a migration that
+// fails everywhere before it has tried every batch several times.
+type failureRate struct{ tried, failed int }
+
+const (
+	enoughTries   = 50
+	worstFailures = 0.5 // more than this share fails the migration
+)
+
+func (f failureRate) tooHigh() bool {
+	return f.tried >= enoughTries && float64(f.failed) > worstFailures*float64(f.tried)
+}
+
+// setBack decides what becomes of a job whose batch has failed: another try
+// later; two halves, when its attempts are used up or it takes too long; or, when it is a single row,
+// the quarantine or the end of the migration.
+func (w *worker) setBack(ctx context.Context, j *control.Job, cause error) error {
+	f := describe(cause)
+	attempts := max(j.Attempts, 1)
+	tooLong := f.SQLState == queryCanceled
+	if !f.Transient && !j.Careful {
+		w.rate.tried++
+		w.rate.failed++
+		if w.rate.tooHigh() {
+			return w.giveUp(ctx, j, f, fmt.Sprintf("%d of the first %d batches of a worker failed, the last one", w.rate.failed, w.rate.tried))
+		}
+	}
+	if tooLong {
+		w.sizer.Load().timedOut(j.BatchSize)
+	}
+	if !f.Transient && (tooLong || attempts >= w.maxAttempts()) {
+		return w.narrow(ctx, j, f, tooLong)
+	}
+	attempts, transients, err := w.opts.Store.SetBack(ctx, w.session.conn, j.ID, w.session.epoch, f)
+	if err != nil || attempts+transients == 0 {
+		return err
+	}
+	w.log.WarnContext(ctx, "batch failed and is tried again", "job", j.ID, "range", rangeOf(j), "attempt", attempts, "max_attempts", w.maxAttempts(),
+		"transient", f.Transient, "sqlstate", f.SQLState, "error", f.Message)
+	if transients >= w.maxAttempts()*transientsPerAttempt {
+		return w.end(ctx, j, f, fmt.Sprintf("gave up after %d transient failures", transients))
+	}
+	return nil
+}
+
+// narrow splits a job's range at its middle row. A single row that fails by
+// itself goes into quarantine, if its migration has room there.
+func (w *worker) narrow(ctx context.Context, j *control.Job, f control.Failure, tooLong bool) error {
+	m, err := w.target.middle(ctx, w.session.conn, j)
+	if err != nil {
+		return err
+	}
+	switch {
+	case m.Rows > 1:
+		attempts := w.maxAttempts() - 1 // each half gets one try before it is split again
+		if tooLong {
+			attempts = 0 // nothing is wrong with its rows
+		}
+		return w.split(ctx, j, m, attempts, f)
+	case m.Rows == 0:
+		return w.giveUp(ctx, j, f, "failed although there are no rows in its range")
+	case tooLong && max(j.Attempts, 1) < w.maxAttempts():
+		_, _, err := w.opts.Store.SetBack(ctx, w.session.conn, j.ID, w.session.epoch, f)
+		return err
+	}
+	done, err := w.opts.Store.Quarantine(ctx, w.session.conn, w.candidate.ID, j.ID, w.session.epoch, *m.Only, f)
+	if err != nil {
+		return err
+	}
+	if !done {
+		return w.giveUp(ctx, j, f, fmt.Sprintf("the row with key %s fails however it is tried (%d attempts), and max_quarantined leaves no room to set it aside", *m.Only, max(j.Attempts, 1)))
+	}
+	w.log.WarnContext(ctx, "row set aside in quarantine", "job", j.ID, "key", *m.Only, "sqlstate", f.SQLState, "error", f.Message)
+	w.opts.Observer.BatchDone(w.candidate.Name, "quarantined", 0, 0)
+	return nil
+}
+
+func (w *worker) split(ctx context.Context, j *control.Job, m control.Middle, attempts int32, f control.Failure) error {
+	lower, err := w.opts.Store.Split(ctx, w.session.conn, j.ID, w.session.epoch, m, attempts, f)
+	if err != nil || lower == 0 {
+		return err
+	}
+	w.log.WarnContext(ctx, "batch split", "job", j.ID, "lower_half", lower, "rows", m.Rows, "middle", *m.Mid, "sqlstate", f.SQLState, "error", f.Message)
+	return nil
+}
+
+// giveUp records a job's failure as final, and fails the migration.
+func (w *worker) giveUp(ctx context.Context, j *control.Job, f control.Failure, why string) error {
+	if _, _, err := w.opts.Store.SetBack(ctx, w.session.conn, j.ID, w.session.epoch, f); err != nil {
+		return err
+	}
+	return w.end(ctx, j, f, why)
+}
+
+func (w *worker) end(ctx context.Context, j *control.Job, f control.Failure, why string) error {
+	if err := w.opts.Store.FailJob(ctx, w.opts.Pool, j.ID); err != nil {
+		return err
+	}
+	return &refusal{control.Reason{
+		Code: control.CodeMaxAttempts, SQLState: f.SQLState,
+		Message: fmt.Sprintf("job %d (%s): %s: %s", j.ID, rangeOf(j), why, f.Message),
+	}}
+}
+
+// afterCrashes narrows a job that ended its workers' sessions again and again.
+// Its single row is never set aside: that it was on hand when a worker died proves nothing. It
+// reports whether the job was split.
+func (w *worker) afterCrashes(ctx context.Context, j *control.Job) (again bool, err error) {
+	m, err := w.target.middle(ctx, w.session.conn, j)
+	if err != nil {
+		return false, err
+	}
+	f := control.Failure{Message: fmt.Sprintf("this batch ended its worker's session %d times; the server's log has the reason", j.Crashes)}
+	if m.Rows > 1 {
+		return true, w.split(ctx, j, m, w.maxAttempts()-1, f)
+	}
+	if j.Crashes >= maxCrashes {
+		return false, w.end(ctx, j, f, "gave up")
+	}
+	return false, nil
+}
+
+// middle counts the rows in a job's range, and finds the two keys between which it can be cut.
+func (t target) middle(ctx context.Context, db control.DB, j *control.Job) (control.Middle, error) {
+	comparison, lower := ">", j.After
+	if lower == nil {
+		comparison, lower = ">=", j.First
+	}
+	var m control.Middle
+	err := db.QueryRow(ctx, fmt.Sprintf(`
+		WITH r AS (SELECT %s AS k, row_number() OVER (ORDER BY %s) AS n, count(*) OVER () AS c FROM %s x WHERE %s %s %s AND %s <= %s)
+		SELECT coalesce(max(c), 0), max(k) FILTER (WHERE c = 1), max(k) FILTER (WHERE n = c / 2), max(k) FILTER (WHERE n = c / 2 + 1 AND c > 1) FROM r`,
+		t.rendered(), t.orderBy(), t.table, t.columns(), comparison, t.value("$1::text"), t.columns(), t.value("$2::text")), lower, j.End).
+		Scan(&m.Rows, &m.Only, &m.Mid, &m.Next)
+	if err != nil {
+		return m, fmt.Errorf("find the middle of job %d: %w", j.ID, err)
+	}
+	return m, nil
+}

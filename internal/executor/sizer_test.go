@@ -1,0 +1,68 @@
+package executor_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/bbmd-dev/bbmd/internal/executor"
+)
+
+func TestSizer(t *testing.T) {
+	t.Parallel()
+	const target = 50 * time.Millisecond
+	perKey := func(d time.Duration) func(int32) time.Duration {
+		return func(size int32) time.Duration { return time.Duration(size) * d }
+	}
+	for name, c := range map[string]struct {
+		start, least, most int32
+		target             time.Duration
+		took               func(size int32) time.Duration
+		batches            int
+		atLeast, atMost    int32
+	}{
+		"grows towards the target":            {1000, 10, 100000, target, perKey(5 * time.Microsecond), 200, 9000, 11000},
+		"grows gently":                        {1000, 10, 100000, target, perKey(time.Microsecond), 10, 1500, 1500},
+		"shrinks towards the target":          {4000, 10, 100000, target, perKey(50 * time.Microsecond), 100, 900, 1100},
+		"cuts to a tenth at once":             {10000, 10, 100000, target, perKey(50 * time.Microsecond), 1, 1000, 1000},
+		"stays where it is near the target":   {1000, 10, 100000, target, perKey(52 * time.Microsecond), 100, 1000, 1000},
+		"keeps the cap":                       {1000, 10, 2000, target, perKey(time.Nanosecond), 1000, 2000, 2000},
+		"keeps the floor":                     {100, 10, 2000, target, perKey(time.Second), 100, 10, 10},
+		"leaves the size alone without target": {1000, 10, 100000, 0, perKey(time.Second), 100, 1000, 1000},
+		"starts as told outside the limits":   {5, 10, 2000, target, perKey(10 * time.Millisecond), 9, 5, 5},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := executor.NewSizer(c.start, c.least, c.most, c.target)
+			for range c.batches {
+				s.Observe(s.Current(), c.took(s.Current()))
+			}
+			require.GreaterOrEqual(t, s.Current(), c.atLeast)
+			require.LessOrEqual(t, s.Current(), c.atMost)
+		})
+	}
+}
+
+func TestSizerForgetsOtherSizes(t *testing.T) {
+	t.Parallel()
+	s := executor.NewSizer(1000, 10, 100000, 50*time.Millisecond)
+	for range 100 {
+		s.Observe(999, time.Hour)
+	}
+	require.EqualValues(t, 1000, s.Current())
+}
+
+// The foreground feels the slow batches, not the average; one outlier is no more than that.
+func TestSizerSteersByTheSlowOnes(t *testing.T) {
+	t.Parallel()
+	s := executor.NewSizer(1000, 10, 100000, 50*time.Millisecond)
+	for i := range 10 {
+		took := time.Millisecond
+		if i == 5 || i == 7 {
+			took = 100 * time.Millisecond
+		}
+		s.Observe(1000, took)
+	}
+	require.EqualValues(t, 500, s.Current())
+}
