@@ -152,16 +152,39 @@ func TestWatcherDecidesByContent(t *testing.T) {
 
 func TestWatcherWaitsForTheWholeFile(t *testing.T) {
 	t.Parallel()
-	w := watch(t, fileIn(t, workers(1)), 2*time.Second)
-	file, err := os.Create(w.path)
+	sources := fileIn(t, workers(1))
+	cfg, err := config.Load(sources)
 	require.NoError(t, err)
-	for _, part := range []string{"databases: {default: {url: host=h}}\n", "background_migrations:\n", "  workers: 2\n"} {
-		_, err = file.WriteString(part)
-		require.NoError(t, err)
-	}
-	require.NoError(t, file.Close())
-	w.wantChange(t, 2)
-	require.Empty(t, w.changes)
+	var changes []int
+	w := config.NewWatcher(cfg, sources, config.WatcherOptions{
+		OnChange: func(_ context.Context, cfg config.Config) { changes = append(changes, cfg.BackgroundMigrations.Workers) },
+	})
+	defer w.Close()
+	ctx := t.Context()
+	writeFile(t, sources.File, "databases: {default: {url: host=h}}\n") // valid, and half of it
+	w.Look(ctx)
+	require.Empty(t, changes)
+	writeFile(t, sources.File, workers(3))
+	w.Settled(ctx)
+	require.Empty(t, changes, "it has changed since")
+	w.Settled(ctx)
+	require.Equal(t, []int{3}, changes)
+	w.Look(ctx)
+	w.Settled(ctx)
+	require.Equal(t, []int{3}, changes)
+}
+
+func TestWatcherKeepsToItsFile(t *testing.T) {
+	t.Parallel()
+	first, second := filepath.Join(t.TempDir(), "bbmd.yaml"), filepath.Join(t.TempDir(), "bbmd.yaml")
+	writeFile(t, first, workers(1))
+	writeFile(t, second, workers(2))
+	w := watch(t, config.Sources{Search: []string{first, second}, Environ: []string{}}, settle)
+	require.NoError(t, os.Remove(first))
+	w.wantError(t, "there is no such file")
+	writeFile(t, first+".new", workers(3))
+	rename(t, first+".new", first)
+	w.wantChange(t, 3)
 }
 
 func TestWatcherSeesWhatChangedBeforeItRan(t *testing.T) {
