@@ -204,7 +204,7 @@ func TestWatcherSeesWhatChangedBeforeItRan(t *testing.T) {
 func TestWatcherReloads(t *testing.T) {
 	t.Parallel()
 	sources := fileIn(t, workers(1))
-	w := watch(t, sources, settle)
+	w := watch(t, sources)
 	w.Reload()
 	w.wantChange(t, 1) // whoever asks is answered
 	writeFile(t, w.path+".new", "nonsense")
