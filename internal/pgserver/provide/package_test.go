@@ -39,14 +39,17 @@ func TestPackageSaysWhyNot(t *testing.T) { //nolint:paralleltest // it sets the 
 	}
 }
 
-// onlyPrograms makes a PATH of these programs alone.
+// onlyPrograms makes a PATH of these programs alone, and the few that are
+// everywhere.
 func onlyPrograms(t *testing.T, programs map[string]string) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
+	for _, name := range []string{"env", "true"} {
+		require.NoError(t, os.Symlink(filepath.Join("/usr/bin", name), filepath.Join(dir, name)))
+	}
 	for name, content := range programs {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(content), 0o755))
 	}
-	require.NoError(t, os.Symlink("/usr/bin/env", filepath.Join(dir, "env")))
 	t.Setenv("PATH", dir)
 	return dir
 }
