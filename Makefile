@@ -8,7 +8,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 LINTER := $(GO) tool -modfile=.ci/tools/go.mod golangci-lint
 # One server for the tests of all packages.
 SERVE := $(GO) run ./testing/pgtest/serve
-# Packages to test, and further arguments for go test: make test PKG=./notify/... ARGS='-run Listener'
+# Packages to test, and further arguments of go test and the measurements: make test PKG=./notify/... ARGS='-run Listener'
 PKG ?= ./...
 ARGS ?=
 
@@ -39,11 +39,11 @@ fmt: ## format the code as lint wants it
 
 .PHONY: bench
 bench: build postgres ## measure against bare PostgreSQL (about 20 minutes)
-	$(GO) run ./testing/bench
+	$(GO) run ./testing/bench/cmd/bench -bbmd bin/bbmd $(ARGS)
 
 .PHONY: bench-quick
 bench-quick: build postgres ## the same, shorter and less exact
-	$(GO) run ./testing/bench -quick
+	$(GO) run ./testing/bench/cmd/bench -bbmd bin/bbmd -quick $(ARGS)
 
 .PHONY: chaos
 chaos: build postgres ## kill everything at random for long, and check that every row is processed exactly once

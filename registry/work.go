@@ -41,6 +41,11 @@ type Work struct {
 	// Check is asked once, before the migration starts, and returns what is
 	// missing. Nil means that nothing is checked.
 	Check func(ctx context.Context, db Querier, m Migration) error
+
+	// Verify counts the rows of a range that are not as the Work leaves them. A
+	// migration is finished only when all its ranges count zero; those that do
+	// not are processed again, at most three times. Nil: nothing is verified.
+	Verify func(ctx context.Context, db Querier, b Batch) (wrong int64, err error)
 }
 
 // Querier is the part of a connection or transaction that reads.

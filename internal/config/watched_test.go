@@ -17,6 +17,9 @@ import (
 // patience bounds every wait; nothing that works takes anywhere near as long.
 const patience = 20 * time.Second
 
+// settle is short: only a test of its own needs more.
+const settle = 5 * time.Millisecond
+
 // workers is a configuration that can be told from others.
 func workers(n int) string {
 	return fmt.Sprintf("databases: {default: {url: host=h}}\nbackground_migrations: {workers: %d}\n", n)
@@ -32,7 +35,7 @@ type watched struct {
 }
 
 // watch loads path, which content is in, and watches it.
-func watch(t *testing.T, sources config.Sources, settle time.Duration) *watched {
+func watch(t *testing.T, sources config.Sources) *watched {
 	t.Helper()
 	cfg, err := config.Load(sources)
 	require.NoError(t, err)

@@ -63,7 +63,8 @@ func NewWatcher(current Config, sources Sources, options WatcherOptions) *Watche
 	if options.OnError == nil {
 		options.OnError = func(context.Context, error) {}
 	}
-	w := &Watcher{sources: sources, options: options, reload: make(chan struct{}, 1)}
+	w := &Watcher{sources: sources, options: options, reload: make(chan struct{}, 1), settle: time.NewTimer(options.Settle)}
+	w.settle.Stop()
 	w.take(current)
 	return w
 }
@@ -82,7 +83,6 @@ func (w *Watcher) Reload() {
 // watched is reported to OnError, and [Watcher.Reload] works all the same. Run
 // is called once.
 func (w *Watcher) Run(ctx context.Context) error {
-	w.settle = time.NewTimer(w.options.Settle)
 	defer w.settle.Stop()
 	defer w.follow.close()
 	w.look(ctx)

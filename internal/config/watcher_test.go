@@ -13,8 +13,6 @@ import (
 	"github.com/bbmd-dev/bbmd/internal/config"
 )
 
-const settle = 5 * time.Millisecond
-
 func TestWatcherFollowsWhatReplacesAFile(t *testing.T) {
 	t.Parallel()
 	tests := map[string]func(t *testing.T, w *watched, content string){
@@ -55,7 +53,7 @@ func TestWatcherFollowsWhatReplacesAFile(t *testing.T) {
 	for name, replace := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := watch(t, fileIn(t, workers(1)), settle)
+			w := watch(t, fileIn(t, workers(1)))
 			for n := 2; n < 5; n++ {
 				replace(t, w, workers(n))
 				w.wantWorkers(t, n)
@@ -78,7 +76,7 @@ func TestWatcherFollowsAConfigMap(t *testing.T) {
 	version(1)
 	path := filepath.Join(dir, "bbmd.yaml")
 	require.NoError(t, os.Symlink("..data/bbmd.yaml", path))
-	w := watch(t, config.Sources{File: path, Environ: []string{}}, settle)
+	w := watch(t, config.Sources{File: path, Environ: []string{}})
 	for n := 2; n < 6; n++ {
 		version(n)
 		w.wantChange(t, n)
@@ -99,7 +97,7 @@ func TestWatcherFollowsSymlinks(t *testing.T) {
 	}
 	link("one", "current") // a directory on the way
 	link(filepath.Join(dir, "current", "real.yaml"), "bbmd.yaml")
-	w := watch(t, config.Sources{File: filepath.Join(dir, "bbmd.yaml"), Environ: []string{}}, settle)
+	w := watch(t, config.Sources{File: filepath.Join(dir, "bbmd.yaml"), Environ: []string{}})
 	link("two", "current")
 	w.wantChange(t, 2)
 	writeFile(t, filepath.Join(dir, "two", "real.yaml.new"), workers(3))
@@ -111,7 +109,7 @@ func TestWatcherFollowsSymlinks(t *testing.T) {
 
 func TestWatcherKeepsTheOldOnError(t *testing.T) {
 	t.Parallel()
-	w := watch(t, fileIn(t, workers(1)), settle)
+	w := watch(t, fileIn(t, workers(1)))
 	replace := func(content string) {
 		writeFile(t, w.path+".new", content)
 		rename(t, w.path+".new", w.path)
@@ -135,7 +133,7 @@ func TestWatcherKeepsTheOldOnError(t *testing.T) {
 
 func TestWatcherDecidesByContent(t *testing.T) {
 	t.Parallel()
-	w := watch(t, fileIn(t, workers(1)), settle)
+	w := watch(t, fileIn(t, workers(1)))
 	replace := func(content string) {
 		writeFile(t, w.path+".new", content)
 		rename(t, w.path+".new", w.path)
@@ -152,16 +150,41 @@ func TestWatcherDecidesByContent(t *testing.T) {
 
 func TestWatcherWaitsForTheWholeFile(t *testing.T) {
 	t.Parallel()
-	w := watch(t, fileIn(t, workers(1)), 2*time.Second)
-	file, err := os.Create(w.path)
+	sources := fileIn(t, workers(1))
+	cfg, err := config.Load(sources)
 	require.NoError(t, err)
-	for _, part := range []string{"databases: {default: {url: host=h}}\n", "background_migrations:\n", "  workers: 2\n"} {
-		_, err = file.WriteString(part)
-		require.NoError(t, err)
-	}
-	require.NoError(t, file.Close())
-	w.wantChange(t, 2)
-	require.Empty(t, w.changes)
+	var changes []int
+	w := config.NewWatcher(cfg, sources, config.WatcherOptions{
+		OnChange: func(_ context.Context, cfg config.Config) {
+			changes = append(changes, cfg.BackgroundMigrations.Workers)
+		},
+	})
+	defer w.Close()
+	ctx := t.Context()
+	writeFile(t, sources.File, "databases: {default: {url: host=h}}\n") // valid, and half of it
+	w.Look(ctx)
+	require.Empty(t, changes)
+	writeFile(t, sources.File, workers(3))
+	w.Settled(ctx)
+	require.Empty(t, changes, "it has changed since")
+	w.Settled(ctx)
+	require.Equal(t, []int{3}, changes)
+	w.Look(ctx)
+	w.Settled(ctx)
+	require.Equal(t, []int{3}, changes)
+}
+
+func TestWatcherKeepsToItsFile(t *testing.T) {
+	t.Parallel()
+	first, second := filepath.Join(t.TempDir(), "bbmd.yaml"), filepath.Join(t.TempDir(), "bbmd.yaml")
+	writeFile(t, first, workers(1))
+	writeFile(t, second, workers(2))
+	w := watch(t, config.Sources{Search: []string{first, second}, Environ: []string{}})
+	require.NoError(t, os.Remove(first))
+	w.wantError(t, "there is no such file")
+	writeFile(t, first+".new", workers(3))
+	rename(t, first+".new", first)
+	w.wantChange(t, 3)
 }
 
 func TestWatcherSeesWhatChangedBeforeItRan(t *testing.T) {
@@ -181,7 +204,7 @@ func TestWatcherSeesWhatChangedBeforeItRan(t *testing.T) {
 func TestWatcherReloads(t *testing.T) {
 	t.Parallel()
 	sources := fileIn(t, workers(1))
-	w := watch(t, sources, settle)
+	w := watch(t, sources)
 	w.Reload()
 	w.wantChange(t, 1) // whoever asks is answered
 	writeFile(t, w.path+".new", "nonsense")
@@ -194,7 +217,7 @@ func TestWatcherReloads(t *testing.T) {
 func TestWatcherReloadFindsAFile(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "bbmd.yaml")
-	w := watch(t, config.Sources{Search: []string{path}, Environ: []string{"DATABASE_URL=host=h"}}, settle)
+	w := watch(t, config.Sources{Search: []string{path}, Environ: []string{"DATABASE_URL=host=h"}})
 	w.Reload()
 	w.wantChange(t, 2)
 	writeFile(t, path, workers(3))

@@ -18,6 +18,8 @@ type Job struct {
 	Attempts  int32 // starts so far, this one included when it was claimed alone
 	Crashes   int32 // of these, how many ended with their worker's death
 	Careful   bool  // claimed alone, its start committed beforehand
+
+	Verifications int32 // how often its range was found wrong; only [Store.SpanJobs] says
 }
 
 // Lookups are the scalar subqueries on the migration's table that a block claim

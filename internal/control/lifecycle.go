@@ -2,10 +2,7 @@ package control
 
 import (
 	"context"
-	"errors"
 	"fmt"
-
-	"github.com/jackc/pgx/v5"
 )
 
 // The codes of failure_error_code, as the GitLab container registry has them.
@@ -28,19 +25,20 @@ type Target struct {
 	Tuples      int64  // estimate
 	MinValue    string // first key, rendered
 	MaxValue    string // last key, rendered
+	Verify      bool   // the Work can verify a range
 }
 
 const startSQL = `
 UPDATE bbm.batched_background_migrations
 SET status = 'running', table_name = $2, table_oid = $3, key_columns = $4, key_types = $5, key_collation = $6, work_version = $7,
-  total_tuple_count = $8, min_value = $9, max_value = $10, started_at = clock_timestamp()
+  total_tuple_count = $8, min_value = $9, max_value = $10, verify = $11, started_at = clock_timestamp()
 WHERE id = $1 AND status = 'active' AND table_oid IS NULL`
 
 // Start makes an active migration running, and fixes its table, key, Work and
 // range. It reports false when the migration is not there to start any more. A
 // unique violation means that another migration runs on the table.
 func (s Store) Start(ctx context.Context, db DB, migration int32, t Target) (bool, error) {
-	tag, err := db.Exec(ctx, s.sql(startSQL), migration, t.Table, t.OID, t.KeyColumns, t.KeyTypes, t.Collation, t.WorkVersion, t.Tuples, t.MinValue, t.MaxValue)
+	tag, err := db.Exec(ctx, s.sql(startSQL), migration, t.Table, t.OID, t.KeyColumns, t.KeyTypes, t.Collation, t.WorkVersion, t.Tuples, t.MinValue, t.MaxValue, t.Verify)
 	if err != nil {
 		return false, fmt.Errorf("start migration %d: %w", migration, err)
 	}
@@ -69,32 +67,34 @@ func (s Store) FinishEmpty(ctx context.Context, db DB, migration int32) (bool, e
 	return tag.RowsAffected() == 1, nil
 }
 
+// The counters are summed as they are deleted, so that what a worker counts at
+// the same time is not lost.
 const finishSQL = `
-WITH counted AS (
-  SELECT coalesce(sum(batches), 0)::bigint AS batches, coalesce(sum(keys), 0)::bigint AS keys, coalesce(sum(rows), 0)::bigint AS rows
-  FROM bbm.counters WHERE batched_background_migration_id = $1
-), done AS (
-  UPDATE bbm.batched_background_migrations m
-  SET status = 'finished', rows_done = rows_done + counted.rows, keys_done = keys_done + counted.keys, batches_done = batches_done + counted.batches
-  FROM counted
+WITH ready AS (
+  SELECT id FROM bbm.batched_background_migrations m
   WHERE id = $1 AND status = 'running'
     AND NOT EXISTS (SELECT FROM bbm.batched_background_migration_jobs WHERE batched_background_migration_id = m.id AND status <> 'finished')
     AND max_value IS NOT DISTINCT FROM (SELECT max_value FROM bbm.batched_background_migration_jobs
       WHERE batched_background_migration_id = m.id AND ordinal IS NOT NULL ORDER BY ordinal DESC LIMIT 1)
+  FOR UPDATE
+), folded AS (
+  DELETE FROM bbm.counters c USING ready WHERE c.batched_background_migration_id = ready.id RETURNING c.batches, c.keys, c.rows
+), counted AS (
+  SELECT coalesce(sum(batches), 0)::bigint AS batches, coalesce(sum(keys), 0)::bigint AS keys, coalesce(sum(rows), 0)::bigint AS rows FROM folded
+), done AS (
+  UPDATE bbm.batched_background_migrations m
+  SET status = 'finished', rows_done = rows_done + counted.rows, keys_done = keys_done + counted.keys, batches_done = batches_done + counted.batches
+  FROM ready, counted WHERE m.id = ready.id
   RETURNING m.id
 )
-DELETE FROM bbm.counters USING done WHERE batched_background_migration_id = done.id`
+SELECT EXISTS (SELECT FROM done)`
 
 // Finish makes a running migration finished if every job of its chain is, and
 // folds its counters. Once true that condition stays true, so that the two last finishers
 // may both try. It reports whether this call did it.
 func (s Store) Finish(ctx context.Context, db DB, migration int32) (bool, error) {
 	var finished bool
-	if _, err := db.Exec(ctx, s.sql(finishSQL), migration); err != nil {
-		return false, fmt.Errorf("finish migration %d: %w", migration, err)
-	}
-	err := db.QueryRow(ctx, s.sql("SELECT status = 'finished' FROM bbm.batched_background_migrations WHERE id = $1"), migration).Scan(&finished)
-	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+	if err := db.QueryRow(ctx, s.sql(finishSQL), migration).Scan(&finished); err != nil {
 		return false, fmt.Errorf("finish migration %d: %w", migration, err)
 	}
 	return finished, nil

@@ -22,34 +22,36 @@ const (
 // Candidate is a migration that is active or running, and what a reconcile has
 // to know to decide about it.
 type Candidate struct {
-	ID             int32
-	Name           string
-	Work           string
-	WorkVersion    *int32 // nil before the start
-	Table          string
-	KeyColumns     []string // nil before the start
-	KeyTypes       []string // nil before the start
-	TableOID       *uint32  // nil before the start
-	Columns        *string  // as the row says; nil: the primary key
-	Arguments      json.RawMessage
-	MinValue       *string
-	MaxValue       *string
-	Parallelism    int32
-	MaxAttempts    *int32 // nil: as the daemon is configured
-	Knobs          Knobs
-	LastBatchSize  *int32 // of the worker that counted last; nil: none has
-	Status         string
-	StatusReason   *string
-	KeyCollation   *string
-	Waiting        []string       // dependencies that have not finished, with their statuses
-	TableBusy      *string        // name of the running migration that has the table
-	TableReplaced  bool           // the name leads to another table than at the start, or to none
-	SlotsHeld      int32          // workers at it, over all replicas
-	Owners         []int32        // epochs that hold running jobs, at most 100
-	DueIn          *time.Duration // until the next pending job may be tried; negative: overdue; nil: none pending
-	LastError      *string        // of the pending job with the most failures
-	ChainComplete  bool           // the last job reaches max_value
-	HasOpenJobs    bool
+	ID              int32
+	Name            string
+	Work            string
+	WorkVersion     *int32 // nil before the start
+	Table           string
+	KeyColumns      []string // nil before the start
+	KeyTypes        []string // nil before the start
+	TableOID        *uint32  // nil before the start
+	Columns         *string  // as the row says; nil: the primary key
+	Arguments       json.RawMessage
+	MinValue        *string
+	MaxValue        *string
+	Parallelism     int32
+	MaxAttempts     *int32 // nil: as the daemon is configured
+	Knobs           Knobs
+	LastBatchSize   *int32 // of the worker that counted last; nil: none has
+	Status          string
+	StatusReason    *string
+	KeyCollation    *string
+	Waiting         []string       // dependencies that have not finished, with their statuses
+	TableBusy       *string        // name of the running migration that has the table
+	TableReplaced   bool           // the name leads to another table than at the start, or to none
+	SlotsHeld       int32          // workers at it, over all replicas
+	Owners          []int32        // epochs that hold running jobs, at most 100
+	DueIn           *time.Duration // until the next pending job may be tried; negative: overdue; nil: none pending
+	LastError       *string        // of the pending job with the most failures
+	ChainComplete   bool           // the last job reaches max_value
+	Unverified      bool           // its Work can verify ranges, and not all of them are verified
+	VerifiedOrdinal int64
+	HasOpenJobs     bool
 }
 
 // Knobs are what a worker asks for again with every claim, since they may change
@@ -66,7 +68,10 @@ type Knobs struct {
 func (c *Candidate) Started() bool { return c.TableOID != nil }
 
 // Done reports whether nothing is left but to call the migration finished.
-func (c *Candidate) Done() bool {
+func (c *Candidate) Done() bool { return c.Processed() && !c.Unverified }
+
+// Processed reports whether every job of the chain is finished.
+func (c *Candidate) Processed() bool {
 	return c.Status == StatusRunning && c.ChainComplete && !c.HasOpenJobs
 }
 
@@ -90,9 +95,8 @@ SELECT m.id, m.name, m.job_signature_name, m.work_version, m.table_name, m.key_c
     WHERE o.status = 'running' AND o.table_oid = coalesce(m.table_oid, to_regclass(m.table_name)::oid)) END,
   m.table_oid IS NOT NULL AND to_regclass(m.table_name)::oid IS DISTINCT FROM m.table_oid,
   coalesce(slots.held, 0), coalesce(open.owners, '{}'), open.due_in, open.last_error,
-  m.max_value IS NOT NULL AND m.max_value IS NOT DISTINCT FROM (
-    SELECT max_value FROM bbm.batched_background_migration_jobs
-    WHERE batched_background_migration_id = m.id AND ordinal IS NOT NULL ORDER BY ordinal DESC LIMIT 1),
+  m.max_value IS NOT NULL AND m.max_value IS NOT DISTINCT FROM tail.max_value, m.verify AND m.verified_ordinal < coalesce(tail.ordinal, 0),
+  m.verified_ordinal,
   coalesce(open.jobs, 0) > 0
 FROM bbm.batched_background_migrations m
 LEFT JOIN slots ON slots.id = m.id
@@ -103,6 +107,10 @@ LEFT JOIN LATERAL (
   FROM bbm.batched_background_migration_jobs
   WHERE batched_background_migration_id = m.id AND status <> 'finished'
 ) open ON m.table_oid IS NOT NULL
+LEFT JOIN LATERAL (
+  SELECT ordinal, max_value FROM bbm.batched_background_migration_jobs
+  WHERE batched_background_migration_id = m.id AND ordinal IS NOT NULL ORDER BY ordinal DESC LIMIT 1
+) tail ON m.table_oid IS NOT NULL
 WHERE m.status IN ('active', 'running')
 ORDER BY m.priority, m.id
 LIMIT 500`
@@ -126,9 +134,9 @@ func scanCandidate(row pgx.CollectableRow) (Candidate, error) {
 	var dueIn, target *float64
 	var pause float64
 	err := row.Scan(&c.ID, &c.Name, &c.Work, &c.WorkVersion, &c.Table, &c.KeyColumns, &c.KeyTypes, &c.TableOID, &c.Columns,
-		&c.Arguments, &c.MinValue, &c.MaxValue, &c.Parallelism, &c.MaxAttempts, 
+		&c.Arguments, &c.MinValue, &c.MaxValue, &c.Parallelism, &c.MaxAttempts,
 		&c.Knobs.BatchSize, &c.Knobs.MinBatchSize, &c.Knobs.MaxBatchSize, &target, &pause, &c.LastBatchSize, &c.Status, &c.StatusReason, &c.KeyCollation,
-		&c.Waiting, &c.TableBusy, &c.TableReplaced, &c.SlotsHeld, &c.Owners, &dueIn, &c.LastError, &c.ChainComplete, &c.HasOpenJobs)
+		&c.Waiting, &c.TableBusy, &c.TableReplaced, &c.SlotsHeld, &c.Owners, &dueIn, &c.LastError, &c.ChainComplete, &c.Unverified, &c.VerifiedOrdinal, &c.HasOpenJobs)
 	c.DueIn, c.Knobs.Target, c.Knobs.Pause = seconds(dueIn), seconds(target), *seconds(&pause)
 	return c, err
 }

@@ -2,15 +2,11 @@ package executor_test
 
 import (
 	"context"
-	"errors"
-	"log/slog"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
-	"github.com/bbmd-dev/bbmd/internal/control"
-	"github.com/bbmd-dev/bbmd/internal/executor"
 	"github.com/bbmd-dev/bbmd/registry"
 	"github.com/bbmd-dev/bbmd/testing/pgtest"
 )
@@ -33,48 +29,6 @@ var bumpInGo = registry.Work{
 	},
 }
 
-// replica is an executor that runs in the test, with everything that a daemon gives it.
-type replica struct {
-	*executor.Executor
-	stop func()
-}
-
-// start runs an executor on db until the test ends or stop is called.
-func start(t *testing.T, db *pgtest.Database, change func(*executor.Options)) *replica {
-	t.Helper()
-	works := registry.New()
-	require.NoError(t, works.Register(bump, bumpInGo))
-	opts := executor.Options{
-		Database: "test",
-		Pool:     db.Pool(t),
-		Connect:  func(ctx context.Context, _ string) (*pgx.Conn, error) { return pgx.Connect(ctx, db.URL) },
-		Store:    control.NewStore(""),
-		Registry: works,
-		Logger:   slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug})),
-		Settings: executor.DefaultSettings(),
-	}
-	opts.Settings.TargetDuration = 0 // batch_size is what a test says
-	if change != nil {
-		change(&opts)
-	}
-	e := executor.New(opts)
-	ctx, cancel := context.WithCancelCause(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- e.Run(ctx) }()
-	errStop := errors.New("stopped by the test")
-	r := &replica{Executor: e}
-	stopped := false
-	r.stop = func() {
-		if !stopped {
-			stopped = true
-			cancel(errStop)
-			require.ErrorIs(t, <-done, errStop)
-		}
-	}
-	t.Cleanup(r.stop)
-	return r
-}
-
 func TestEveryRowOnce(t *testing.T) {
 	t.Parallel()
 	keys := map[string]string{
@@ -93,9 +47,8 @@ func TestEveryRowOnce(t *testing.T) {
 				t.Parallel()
 				db := pgtest.New(t)
 				db.Exec(t, create)
-				r := start(t, db, nil)
+				start(t, db, nil)
 				db.Exec(t, "SELECT bbm.enqueue('"+work+"', 't', name => 'm', batch_size => 300)")
-				r.Wake()
 				db.WaitFor(t, "SELECT status IN ('finished', 'failed') FROM bbm.batched_background_migrations WHERE name = 'm'")
 				require.Equal(t, "finished", pgtest.One[string](t, db, "SELECT concat_ws(': ', status, error_message) FROM bbm.batched_background_migrations"))
 				require.Zero(t, pgtest.One[int](t, db, "SELECT count(*) FROM t WHERE n <> 1"))

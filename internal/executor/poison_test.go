@@ -10,8 +10,8 @@ import (
 	"github.com/bbmd-dev/bbmd/testing/pgtest"
 )
 
-// poison makes some rows refuse to change.
-const poison = `
+// refusePoison makes some rows refuse to change.
+const refusePoison = `
 CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'row % is poison', OLD.id USING ERRCODE = '22000'; END $$;
 CREATE TRIGGER refuse BEFORE UPDATE ON t FOR EACH ROW WHEN (OLD.poison) EXECUTE FUNCTION refuse();`
 
@@ -28,7 +28,7 @@ func TestPoisonRowsGoIntoQuarantine(t *testing.T) {
 			t.Run(name+"/"+work, func(t *testing.T) {
 				t.Parallel()
 				db := pgtest.New(t)
-				db.Exec(t, create+";"+poison)
+				db.Exec(t, create+";"+refusePoison)
 				db.Exec(t, "UPDATE t SET poison = true WHERE ctid IN (SELECT ctid FROM t ORDER BY md5(t::text) LIMIT 3)")
 				r := start(t, db, patient)
 				db.Exec(t, "SELECT bbm.enqueue('"+work+"', 't', name => 'm', batch_size => 500, max_quarantined => 3)")
@@ -52,7 +52,7 @@ func TestPoisonRowsGoIntoQuarantine(t *testing.T) {
 func TestPoisonRowWithoutRoomFailsTheMigration(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t)
-	db.Exec(t, "CREATE TABLE t (id bigint PRIMARY KEY, n int NOT NULL DEFAULT 0, poison boolean DEFAULT false); INSERT INTO t (id) SELECT generate_series(1, 1000); UPDATE t SET poison = id = 777;"+poison)
+	db.Exec(t, "CREATE TABLE t (id bigint PRIMARY KEY, n int NOT NULL DEFAULT 0, poison boolean DEFAULT false); INSERT INTO t (id) SELECT generate_series(1, 1000); UPDATE t SET poison = id = 777;"+refusePoison)
 	r := start(t, db, patient)
 	db.Exec(t, "SELECT bbm.enqueue('bump', 't', name => 'm', batch_size => 100)")
 	r.Wake()
@@ -69,7 +69,7 @@ func TestPoisonRowWithoutRoomFailsTheMigration(t *testing.T) {
 func TestFailureRateStopsAMigration(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t)
-	db.Exec(t, "CREATE TABLE t (id bigint PRIMARY KEY, n int NOT NULL DEFAULT 0, poison boolean DEFAULT true); INSERT INTO t (id) SELECT generate_series(1, 2000);"+poison)
+	db.Exec(t, "CREATE TABLE t (id bigint PRIMARY KEY, n int NOT NULL DEFAULT 0, poison boolean DEFAULT true); INSERT INTO t (id) SELECT generate_series(1, 2000);"+refusePoison)
 	r := start(t, db, nil)
 	db.Exec(t, "SELECT bbm.enqueue('bump', 't', name => 'm', batch_size => 10, max_attempts => 100, max_quarantined => 1000)")
 	r.Wake()

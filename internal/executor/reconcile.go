@@ -130,7 +130,7 @@ func (e *Executor) begin(ctx context.Context, a assignment, settings Settings, t
 	go func() {
 		r.err = r.worker.run(ctx)
 		r.progress = tallies.remove(context.WithoutCancel(ctx), r.worker)
-		if r.told {
+		if r.stopping() {
 			e.handOver(context.WithoutCancel(ctx), r.worker)
 		}
 		e.ended <- r

@@ -22,15 +22,15 @@ func TestSizer(t *testing.T) {
 		batches            int
 		atLeast, atMost    int32
 	}{
-		"grows towards the target":            {1000, 10, 100000, target, perKey(5 * time.Microsecond), 200, 9000, 11000},
-		"grows gently":                        {1000, 10, 100000, target, perKey(time.Microsecond), 10, 1500, 1500},
-		"shrinks towards the target":          {4000, 10, 100000, target, perKey(50 * time.Microsecond), 100, 900, 1100},
-		"cuts to a tenth at once":             {10000, 10, 100000, target, perKey(50 * time.Microsecond), 1, 1000, 1000},
-		"stays where it is near the target":   {1000, 10, 100000, target, perKey(52 * time.Microsecond), 100, 1000, 1000},
-		"keeps the cap":                       {1000, 10, 2000, target, perKey(time.Nanosecond), 1000, 2000, 2000},
-		"keeps the floor":                     {100, 10, 2000, target, perKey(time.Second), 100, 10, 10},
+		"grows towards the target":             {1000, 10, 100000, target, perKey(5 * time.Microsecond), 200, 9000, 11000},
+		"grows gently":                         {1000, 10, 100000, target, perKey(time.Microsecond), 10, 1500, 1500},
+		"shrinks towards the target":           {4000, 10, 100000, target, perKey(50 * time.Microsecond), 100, 900, 1100},
+		"cuts to a tenth at once":              {10000, 10, 100000, target, perKey(50 * time.Microsecond), 1, 1000, 1000},
+		"stays where it is near the target":    {1000, 10, 100000, target, perKey(52 * time.Microsecond), 100, 1000, 1000},
+		"keeps the cap":                        {1000, 10, 2000, target, perKey(time.Nanosecond), 1000, 2000, 2000},
+		"keeps the floor":                      {100, 10, 2000, target, perKey(time.Second), 100, 10, 10},
 		"leaves the size alone without target": {1000, 10, 100000, 0, perKey(time.Second), 100, 1000, 1000},
-		"starts as told outside the limits":   {5, 10, 2000, target, perKey(10 * time.Millisecond), 9, 5, 5},
+		"starts as told outside the limits":    {5, 10, 2000, target, perKey(10 * time.Millisecond), 9, 5, 5},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -109,6 +109,9 @@ func (w *worker) process(ctx context.Context) error {
 			return err
 		}
 	}
+	if w.candidate.Processed() {
+		return w.verify(ctx)
+	}
 	if err := prepareClaim(ctx, w.session.conn, w.opts.Store, w.target.lookups(plan.wantStart)); err != nil {
 		return err
 	}
@@ -167,7 +170,7 @@ func (w *worker) start(ctx context.Context) (bool, error) {
 func (w *worker) recordable() control.Target {
 	t := control.Target{
 		Table: w.target.table, OID: w.target.oid, Collation: w.target.collation, WorkVersion: w.work.Version,
-		Tuples: w.target.tuples, MinValue: *w.candidate.MinValue, MaxValue: *w.candidate.MaxValue,
+		Tuples: w.target.tuples, MinValue: *w.candidate.MinValue, MaxValue: *w.candidate.MaxValue, Verify: w.work.Verify != nil,
 	}
 	for _, c := range w.target.key {
 		t.KeyColumns, t.KeyTypes = append(t.KeyColumns, c.Name), append(t.KeyTypes, c.Type)

@@ -65,7 +65,7 @@ func TestFirstThatWorksIsTaken(t *testing.T) {
 	require.ErrorContains(t, err, `version "9.6.24"`)
 }
 
-func TestFindObeysTheEnvironment(t *testing.T) { //nolint:paralleltest // it sets the environment
+func TestFindObeysTheEnvironment(t *testing.T) {
 	dir := reachable(t)
 	fake(t, dir, "echo 'postgres (PostgreSQL) 17.2'")
 	t.Setenv("PGBIN", "/nowhere")

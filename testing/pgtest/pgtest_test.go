@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -71,7 +72,7 @@ func TestParallelClonesInstallTheirTemplateOnce(t *testing.T) {
 	t.Run("group", func(t *testing.T) {
 		t.Parallel()
 		for number := range tests {
-			t.Run(fmt.Sprint(number), func(t *testing.T) {
+			t.Run(strconv.Itoa(number), func(t *testing.T) {
 				t.Parallel()
 				db := server.From(t, template)
 				db.Exec(t, "UPDATE shared SET n = $1", number)
@@ -109,7 +110,7 @@ func TestCleanupTakesWhatATestLeaves(t *testing.T) {
 	defer maintenance.Close(t.Context()) //nolint:errcheck // the server ends with the test
 	var name string
 
-	t.Run("untidy", func(t *testing.T) { //nolint:paralleltest // what follows looks at what it left
+	t.Run("untidy", func(t *testing.T) {
 		db := server.NewEmpty(t)
 		name = db.Name
 		db.Exec(t, "CREATE TABLE t (n int); CREATE PUBLICATION p FOR TABLE t")
@@ -176,16 +177,16 @@ func TestNamesFitIntoOtherNames(t *testing.T) {
 func TestFailuresNameTheStatement(t *testing.T) {
 	t.Parallel()
 	db := pgtest.NewEmpty(t)
-	for _, use := range []func(testing.TB){
-		func(tb testing.TB) { db.Exec(tb, "SELECT nonsense") },
-		func(tb testing.TB) { pgtest.One[int](tb, db, "SELECT nonsense") },
-		func(tb testing.TB) { pgtest.Column[int](tb, db, "SELECT nonsense") },
-		func(tb testing.TB) { db.WaitFor(tb, "SELECT nonsense") },
+	for name, use := range map[string]func(tb testing.TB, sql string){
+		"Exec":    func(tb testing.TB, sql string) { tb.Helper(); db.Exec(tb, sql) },
+		"One":     func(tb testing.TB, sql string) { tb.Helper(); pgtest.One[int](tb, db, sql) },
+		"Column":  func(tb testing.TB, sql string) { tb.Helper(); pgtest.Column[int](tb, db, sql) },
+		"WaitFor": func(tb testing.TB, sql string) { tb.Helper(); db.WaitFor(tb, sql) },
 	} {
 		failing := &recorder{TB: t}
-		failing.run(func() { use(failing) })
-		require.Contains(t, failing.fatal, "SELECT nonsense")
-		require.Contains(t, failing.fatal, "42703")
+		failing.run(func() { use(failing, "SELECT nonsense") })
+		require.Contains(t, failing.fatal, "SELECT nonsense", name)
+		require.Contains(t, failing.fatal, "42703", name)
 	}
 }
 

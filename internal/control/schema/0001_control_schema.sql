@@ -33,6 +33,8 @@ CREATE TABLE bbm.batched_background_migrations (
   keys_done          bigint NOT NULL DEFAULT 0,
   batches_done       bigint NOT NULL DEFAULT 0,
   work_version       int,
+  verify             boolean NOT NULL DEFAULT false,
+  verified_ordinal   bigint NOT NULL DEFAULT 0,
   table_oid          oid,
   key_columns        text[],
   key_types          text[],
@@ -74,6 +76,8 @@ COMMENT ON COLUMN bbm.batched_background_migrations.depends_on IS 'Names of migr
 COMMENT ON COLUMN bbm.batched_background_migrations.max_attempts IS 'How often a batch may fail before the migration fails; NULL: as the daemon is configured.';
 COMMENT ON COLUMN bbm.batched_background_migrations.status_reason IS 'Why nothing moves, whenever nothing moves.';
 COMMENT ON COLUMN bbm.batched_background_migrations.failure_error_code IS '0 unknown, 1 table, 2 key column, 3 work or arguments, 4 a job used up its attempts.';
+COMMENT ON COLUMN bbm.batched_background_migrations.verify IS 'Its Work can tell whether a range is as it should be: finished only when all are.';
+COMMENT ON COLUMN bbm.batched_background_migrations.verified_ordinal IS 'How far along the chain of jobs the ranges are verified.';
 COMMENT ON COLUMN bbm.batched_background_migrations.total_tuple_count IS 'Rows in the table when the migration started, estimated by the planner.';
 COMMENT ON COLUMN bbm.batched_background_migrations.rows_done IS 'Rows changed, as of the last fold of the counters; the view bbm.progress has the live figure.';
 
@@ -97,6 +101,7 @@ CREATE TABLE bbm.batched_background_migration_jobs (
   attempts                        int NOT NULL DEFAULT 0,
   crashes                         int NOT NULL DEFAULT 0,
   transients                      int NOT NULL DEFAULT 0,
+  verifications                   int NOT NULL DEFAULT 0,
   careful                         boolean NOT NULL DEFAULT false,
   next_attempt_at                 timestamptz NOT NULL DEFAULT clock_timestamp(),
   owner                           int,
@@ -118,6 +123,7 @@ COMMENT ON COLUMN bbm.batched_background_migration_jobs.ordinal IS 'Place in the
 COMMENT ON COLUMN bbm.batched_background_migration_jobs.attempts IS 'Starts that were committed beforehand, or failures that the Work reported.';
 COMMENT ON COLUMN bbm.batched_background_migration_jobs.crashes IS 'Of the attempts, how many ended because their worker died.';
 COMMENT ON COLUMN bbm.batched_background_migration_jobs.transients IS 'Failures that were nobody''s fault (deadlocks, lock time-outs, lost connections) and did not count as attempts.';
+COMMENT ON COLUMN bbm.batched_background_migration_jobs.verifications IS 'How often its range was found wrong after it had finished, and was queued again.';
 COMMENT ON COLUMN bbm.batched_background_migration_jobs.careful IS 'The current start was claimed alone, and its attempt committed before the work began.';
 COMMENT ON COLUMN bbm.batched_background_migration_jobs.owner IS 'Epoch of the worker that claimed it; its session holds the advisory lock (7701, owner).';
 COMMENT ON COLUMN bbm.batched_background_migration_jobs.rows_affected IS 'Written once a second for the jobs before it, so that it may be missing after a crash.';

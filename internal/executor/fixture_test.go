@@ -1,0 +1,162 @@
+package executor_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"github.com/bbmd-dev/bbmd/testing/pgtest"
+)
+
+// jobsTable and migrationsTable are the control schema's.
+const (
+	jobsTable       = "bbm.batched_background_migration_jobs"
+	migrationsTable = "bbm.batched_background_migrations"
+)
+
+// table creates the table t with the ids from 1 to rows, each with n = 0.
+func table(t *testing.T, db *pgtest.Database, rows int) {
+	t.Helper()
+	db.Exec(t, fmt.Sprintf("CREATE TABLE t (id bigint PRIMARY KEY, n int NOT NULL DEFAULT 0); INSERT INTO t SELECT generate_series(1, %d)", rows))
+}
+
+// enqueue enqueues the migration m on the table t; more are further arguments of bbm.enqueue.
+func enqueue(t *testing.T, db *pgtest.Database, work, more string) {
+	t.Helper()
+	if more != "" {
+		more = ", " + more
+	}
+	db.Exec(t, "SELECT bbm.enqueue('"+work+"', 't', name => 'm'"+more+")")
+}
+
+// ends waits until migration m is over, and checks how.
+func ends(t *testing.T, db *pgtest.Database, status string) {
+	t.Helper()
+	db.WaitFor(t, "SELECT status IN ('finished', 'failed', 'cancelled') FROM "+migrationsTable+" WHERE name = 'm'")
+	require.Equal(t, status, pgtest.One[string](t, db, "SELECT status FROM "+migrationsTable+" WHERE name = 'm'"),
+		pgtest.One[string](t, db, "SELECT coalesce(error_message, 'no error') FROM "+migrationsTable+" WHERE name = 'm'"))
+}
+
+// failure returns why migration m has failed.
+func failure(t *testing.T, db *pgtest.Database) string {
+	t.Helper()
+	return pgtest.One[string](t, db, "SELECT concat_ws(' ', failure_error_code, error_sqlstate, error_message) FROM "+migrationsTable+" WHERE name = 'm'")
+}
+
+// waitsBecause waits until migration m says that it does not move, and why.
+func waitsBecause(t *testing.T, db *pgtest.Database, reason string) {
+	t.Helper()
+	db.WaitFor(t, "SELECT coalesce(status_reason, '') LIKE '%' || $1 || '%' FROM bbm.progress WHERE name = 'm'", reason)
+}
+
+// exactlyOnce checks that every row of t was processed once, by the jobs of a
+// finished migration that tile its range.
+func exactlyOnce(t *testing.T, db *pgtest.Database) {
+	t.Helper()
+	ends(t, db, "finished")
+	onlyOnce(t, db)
+	tiles(t, db)
+}
+
+// onlyOnce checks that every row of t was processed once.
+func onlyOnce(t *testing.T, db *pgtest.Database) {
+	t.Helper()
+	require.Zero(t, pgtest.One[int](t, db, "SELECT count(*) FROM t WHERE n = 0"), "rows that were missed")
+	require.Zero(t, pgtest.One[int](t, db, "SELECT count(*) FROM t WHERE n > 1"), "rows that were processed twice")
+}
+
+// tiles checks that the jobs of migration m are finished and form one chain up to its end.
+func tiles(t *testing.T, db *pgtest.Database) {
+	t.Helper()
+	require.Zero(t, pgtest.One[int](t, db, "SELECT count(*) FROM "+jobsTable+" WHERE status <> 'finished' OR attempts = 0"), "jobs left open, or never counted")
+	require.Zero(t, pgtest.One[int](t, db, `SELECT count(*) FROM (
+		SELECT ordinal, after_value, row_number() OVER w AS place, lag(max_value) OVER w AS before
+		FROM `+jobsTable+` WHERE ordinal IS NOT NULL WINDOW w AS (ORDER BY ordinal)) chain
+		WHERE ordinal <> place OR after_value IS DISTINCT FROM before`), "seams in the chain")
+	require.True(t, pgtest.One[bool](t, db, `SELECT m.max_value IS NOT DISTINCT FROM (
+		SELECT max_value FROM `+jobsTable+` WHERE ordinal IS NOT NULL ORDER BY ordinal DESC LIMIT 1) FROM `+migrationsTable+` m WHERE name = 'm'`), "the chain's end")
+}
+
+// gate is a row of t that nobody gets past until the gate is opened.
+type gate struct {
+	t    *testing.T
+	db   *pgtest.Database
+	id   int
+	conn *pgx.Conn
+}
+
+const gateSQL = `
+CREATE OR REPLACE FUNCTION gate() RETURNS trigger LANGUAGE plpgsql SET lock_timeout = 0 AS $$
+BEGIN
+  PERFORM pg_advisory_xact_lock_shared(9000, TG_ARGV[0]::int);
+  RETURN NEW;
+END $$;
+CREATE TRIGGER gate_%[1]d BEFORE UPDATE ON t FOR EACH ROW WHEN (OLD.id = %[1]d) EXECUTE FUNCTION gate(%[1]d)`
+
+// closeGate makes whoever updates a row of t wait.
+func closeGate(t *testing.T, db *pgtest.Database, id int) *gate {
+	t.Helper()
+	g := &gate{t: t, db: db, id: id, conn: db.Conn(t)}
+	_, err := g.conn.Exec(t.Context(), fmt.Sprintf(gateSQL, id))
+	require.NoError(t, err)
+	_, err = g.conn.Exec(t.Context(), "SELECT pg_advisory_lock(9000, $1)", id)
+	require.NoError(t, err)
+	return g
+}
+
+// reached waits until somebody waits at the gate.
+func (g *gate) reached() {
+	g.t.Helper()
+	g.db.WaitFor(g.t, `SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND classid = 9000 AND objid = $1::int::oid AND NOT granted
+		AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))`, g.id)
+}
+
+// open lets everybody pass from now on.
+func (g *gate) open() {
+	g.t.Helper()
+	_, err := g.conn.Exec(g.t.Context(), "SELECT pg_advisory_unlock_all()")
+	require.NoError(g.t, err)
+}
+
+// poison makes every update of a row of t fail.
+func poison(t *testing.T, db *pgtest.Database, id int) {
+	t.Helper()
+	db.Exec(t, fmt.Sprintf(`
+		CREATE OR REPLACE FUNCTION poison() RETURNS trigger LANGUAGE plpgsql AS $$
+		BEGIN
+		  RAISE EXCEPTION 'row %% is poisoned', OLD.id USING ERRCODE = 'check_violation';
+		END $$;
+		CREATE TRIGGER poison_%[1]d BEFORE UPDATE ON t FOR EACH ROW WHEN (OLD.id = %[1]d) EXECUTE FUNCTION poison()`, id))
+}
+
+func cure(t *testing.T, db *pgtest.Database, id int) {
+	t.Helper()
+	db.Exec(t, fmt.Sprintf("DROP TRIGGER poison_%d ON t", id))
+}
+
+// hurry makes all pending jobs due.
+func hurry(t *testing.T, db *pgtest.Database) {
+	t.Helper()
+	db.Exec(t, "UPDATE "+jobsTable+" SET next_attempt_at = clock_timestamp() WHERE status = 'pending'; NOTIFY bbm_new")
+}
+
+// The sessions of workers, by what they hold: a batch session has a slot, a
+// look-ahead session only shares the owner's epoch.
+const (
+	mine          = "database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND locktype = 'advisory' AND granted"
+	batchSessions = "SELECT pid FROM pg_locks WHERE classid = 7703 AND " + mine
+	aheadSessions = "SELECT DISTINCT pid FROM pg_locks WHERE classid = 7701 AND " + mine + " AND pid NOT IN (" + batchSessions + ")"
+)
+
+// terminate ends the sessions that a query lists, and waits until they are gone. It returns how many there were.
+func terminate(t *testing.T, db *pgtest.Database, sessions string) int {
+	t.Helper()
+	pids := pgtest.Column[int](t, db, sessions)
+	for _, pid := range pids {
+		db.Exec(t, "SELECT pg_terminate_backend($1)", pid)
+	}
+	db.WaitFor(t, "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = ANY ($1))", pids)
+	return len(pids)
+}

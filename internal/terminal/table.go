@@ -1,0 +1,138 @@
+package terminal
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Column is one column of a table.
+type Column struct {
+	Title string
+	Right bool // figures
+	// Give says which columns are cut where the screen is too narrow: those with
+	// the greatest Give first, those with none never.
+	Give int
+}
+
+// Cell is a piece of text and how it looks.
+type Cell struct {
+	Text  string
+	Style Style
+}
+
+// Table is rows under a head line. Rows may have notes: text that goes below
+// them over the whole width.
+type Table struct {
+	columns []Column
+	rows    []row
+}
+
+type row struct {
+	cells []Cell
+	notes []Cell
+}
+
+// NewTable returns an empty table.
+func NewTable(columns ...Column) *Table { return &Table{columns: columns} }
+
+// Row adds a row, a cell for every column.
+func (t *Table) Row(cells ...Cell) {
+	for i := range cells {
+		cells[i].Text = Clean(cells[i].Text)
+	}
+	t.rows = append(t.rows, row{cells: cells})
+}
+
+// Note adds a note to the last row.
+func (t *Table) Note(style Style, text string) {
+	last := &t.rows[len(t.rows)-1]
+	last.notes = append(last.notes, Cell{Text: Clean(text), Style: style})
+}
+
+const (
+	gap         = 2 // columns between cells
+	noteIndent  = "  └ "
+	leastColumn = 10
+)
+
+// Write writes the table.
+func (t *Table) Write(s Screen) error {
+	widths := t.widths(s.Width)
+	var text strings.Builder
+	head := make([]Cell, len(t.columns))
+	for i, c := range t.columns {
+		head[i] = Cell{Text: c.Title, Style: Dim}
+	}
+	t.line(&text, s, widths, head)
+	for _, r := range t.rows {
+		t.line(&text, s, widths, r.cells)
+		for _, note := range r.notes {
+			WriteNote(&text, s, note.Style, note.Text)
+		}
+	}
+	if _, err := s.Out.Write([]byte(text.String())); err != nil {
+		return fmt.Errorf("write table: %w", err)
+	}
+	return nil
+}
+
+// WriteNote writes a note below a row or a line, wrapped to the screen's width.
+func WriteNote(to *strings.Builder, s Screen, style Style, text string) {
+	indent := noteIndent
+	for _, line := range Wrap(Clean(text), max(0, s.Width-Width(indent))) {
+		to.WriteString(s.Paint(Dim, indent) + s.Paint(style, line) + "\n")
+		indent = strings.Repeat(" ", Width(noteIndent))
+	}
+}
+
+// line writes one line, without spaces at its end.
+func (t *Table) line(to *strings.Builder, s Screen, widths []int, cells []Cell) {
+	blank := 0
+	for i, cell := range cells {
+		text := Fit(cell.Text, widths[i])
+		padded := pad(text, widths[i], t.columns[i].Right)
+		if i > 0 {
+			blank += gap
+		}
+		content := strings.TrimRight(padded, " ")
+		if content == "" {
+			blank += len(padded)
+			continue
+		}
+		before := len(content) - len(strings.TrimLeft(content, " "))
+		to.WriteString(strings.Repeat(" ", blank+before))
+		to.WriteString(s.Paint(cell.Style, content[before:]))
+		blank = len(padded) - len(content)
+	}
+	to.WriteString("\n")
+}
+
+// widths returns how wide the columns are on a screen of that width, 0: any.
+func (t *Table) widths(screen int) []int {
+	widths := make([]int, len(t.columns))
+	total := gap * (len(t.columns) - 1)
+	for i, c := range t.columns {
+		widths[i] = Width(c.Title)
+		for _, r := range t.rows {
+			widths[i] = max(widths[i], Width(r.cells[i].Text))
+		}
+		total += widths[i]
+	}
+	if screen <= 0 {
+		return widths
+	}
+	order := make([]int, len(t.columns))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return t.columns[b].Give - t.columns[a].Give })
+	for _, i := range order {
+		if excess := total - screen; excess > 0 && t.columns[i].Give > 0 {
+			cut := min(excess, max(0, widths[i]-leastColumn))
+			widths[i] -= cut
+			total -= cut
+		}
+	}
+	return widths
+}

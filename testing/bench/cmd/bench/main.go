@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime/pprof"
+	"strings"
+	"syscall"
+
+	"github.com/lmittmann/tint"
+
+	"github.com/bbmd-dev/bbmd/testing/bench"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:])
+	stop()
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+	case err != nil:
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, arguments []string) (err error) {
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	quick := flags.Bool("quick", false, "take a fifth of the time")
+	only := flags.String("only", "", "sections to run, separated by commas: "+strings.Join(bench.Sections(), ","))
+	program := flags.String("bbmd", "", "bbmd `binary` whose statements at rest are counted")
+	output := flags.String("o", "", "`file` for the report, besides standard output")
+	profile := flags.String("cpuprofile", "", "`file` for a profile of the client's side")
+	strict := flags.Bool("strict", false, "fail when a target is missed")
+	if err := flags.Parse(arguments); err != nil {
+		return err
+	}
+	if *profile != "" {
+		file, err := os.Create(*profile)
+		if err != nil {
+			return err
+		}
+		if err := pprof.StartCPUProfile(file); err != nil {
+			return errors.Join(err, file.Close())
+		}
+		defer func() {
+			pprof.StopCPUProfile()
+			err = errors.Join(err, file.Close())
+		}()
+	}
+	logger := slog.New(tint.NewTextHandler(os.Stderr, &tint.Options{Level: slog.LevelInfo}))
+	options := bench.Options{Quick: *quick, Program: *program, Logger: logger}
+	if *only != "" {
+		options.Only = strings.Split(*only, ",")
+	}
+	report, err := bench.Run(ctx, options)
+	if err != nil {
+		return err
+	}
+	return errors.Join(write(report, *output), judge(report, *strict))
+}
+
+func write(report *bench.Report, path string) error {
+	if path == "" {
+		return report.Write(os.Stdout)
+	}
+	file, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(report.Write(io.MultiWriter(os.Stdout, file)), file.Close())
+}
+
+func judge(report *bench.Report, strict bool) error {
+	verdicts := report.Verdicts()
+	if missed := verdicts[bench.Missed]; strict && missed > 0 {
+		return fmt.Errorf("%d targets were missed", missed)
+	}
+	if void := verdicts[bench.Void]; strict && void > 0 {
+		return fmt.Errorf("%d lines are void: the machine was too busy to measure", void)
+	}
+	return nil
+}

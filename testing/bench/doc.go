@@ -1,0 +1,19 @@
+// Package bench measures bbmd against bare PostgreSQL, on a private server, and
+// says for each figure whether it reaches its target.
+//
+// Every figure is a ratio between two things that were measured in the same run,
+// in turns: throughput against a client's bare loop of UPDATEs, the way of an event
+// against a bare NOTIFY, the claim beside many finished jobs against the claim
+// beside few. Throughput is measured slice by slice: in each round every variant, in
+// random order, gets a slice of rows of its own that nobody has touched yet. The
+// loop runs under two names, and how far the two lie apart (A/A) is the noise of
+// the round; a line is void when that is too much to say anything.
+//
+// What is timed is the whole migration, from the event that wakes the executor to the
+// migration's "finished", start-up and bookkeeping included. After each pass every
+// row must have been changed exactly once and the jobs must tile their ranges in
+// batches of the size that was asked for, so that a variant which is fast and wrong
+// fails instead of winning.
+//
+// It reports no absolute figure as a result: rows per second are the machine's.
+package bench

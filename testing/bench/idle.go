@@ -1,0 +1,176 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/bbmd-dev/bbmd/internal/executor"
+	"github.com/bbmd-dev/bbmd/internal/pgserver"
+)
+
+// restDatabase has nothing to do, and logs every statement.
+const restDatabase = "rest"
+
+// rest is a daemon without work, watched through the server's log.
+type rest struct {
+	*database
+
+	what  string
+	stop  func()
+	since time.Time
+	from  int64 // place in the log
+}
+
+// startRest starts the daemon and returns when it has come to rest.
+func startRest(ctx context.Context, server *pgserver.Server, o Options) (*rest, error) {
+	d, err := newDatabase(ctx, server, restDatabase)
+	if err != nil {
+		return nil, err
+	}
+	r := &rest{database: d, stop: func() {}}
+	if err := d.run(ctx, "ALTER DATABASE "+restDatabase+" SET log_statement = 'all'"); err != nil {
+		r.close()
+		return nil, err
+	}
+	if err := r.start(ctx, o); err != nil {
+		r.close()
+		return nil, err
+	}
+	if err := r.settle(ctx); err != nil {
+		r.close()
+		return nil, err
+	}
+	return r, nil
+}
+
+func (r *rest) start(ctx context.Context, o Options) error {
+	if o.Program != "" {
+		r.what = "bbmd run"
+		return r.startProgram(ctx, o.Program)
+	}
+	r.what = "executor and listener"
+	rig, err := newRig(ctx, r.database, executor.DefaultSettings(), o.Logger)
+	if err == nil {
+		r.stop = rig.close
+	}
+	return err
+}
+
+// startProgram runs `bbmd run` with nothing but the database's address.
+func (r *rest) startProgram(ctx context.Context, program string) error {
+	dir, err := os.MkdirTemp("", "bbmd-bench-")
+	if err != nil {
+		return fmt.Errorf("run %s: %w", program, err)
+	}
+	var output bytes.Buffer
+	cmd := exec.CommandContext(ctx, program, "run") //nolint:gosec // the program to measure
+	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, &output, &output
+	cmd.Env = append(os.Environ(), "DATABASE_URL="+r.url, "BBMD_HTTP__LISTEN=127.0.0.1:0", "BBMD_DASHBOARD__LISTEN=127.0.0.1:0")
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = closing
+	if err := cmd.Start(); err != nil {
+		return errors.Join(fmt.Errorf("run %s: %w", program, err), os.RemoveAll(dir))
+	}
+	r.stop = sync.OnceFunc(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		_ = cmd.Wait() // that it rested is shown by the server's log
+		_ = os.RemoveAll(dir)
+	})
+	return nil
+}
+
+// settle waits until a session listens and the log has stood still for some seconds.
+func (r *rest) settle(ctx context.Context) error {
+	const silence, patience = 3 * time.Second, time.Minute
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, errors.New("the daemon did not come to rest within a minute"))
+	defer cancel()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		statements, size, err := r.statements()
+		switch {
+		case err != nil:
+			return err
+		case statements > 0 || r.since.IsZero():
+			r.since, r.from = time.Now(), size
+		case time.Since(r.since) > silence && strings.Contains(r.listeners(), "LISTEN"):
+			r.since = time.Now()
+			return nil
+		}
+	}
+}
+
+// listeners returns what the log says of this database from its beginning.
+func (r *rest) listeners() string {
+	content, err := os.ReadFile(r.server.LogPath())
+	if err != nil {
+		return ""
+	}
+	return string(content)
+}
+
+// statements counts the statements in the log from r.from on, and returns the log's size.
+func (r *rest) statements() (count int, size int64, err error) {
+	log, err := os.Open(r.server.LogPath())
+	if err != nil {
+		return 0, 0, fmt.Errorf("read the server's log: %w", err)
+	}
+	defer log.Close() //nolint:errcheck // only read
+	if _, err := log.Seek(r.from, io.SeekStart); err != nil {
+		return 0, 0, fmt.Errorf("read the server's log: %w", err)
+	}
+	content, err := io.ReadAll(log)
+	if err != nil {
+		return 0, 0, fmt.Errorf("read the server's log: %w", err)
+	}
+	for text := range strings.SplitSeq(string(content), "\n") {
+		_, rest, found := strings.Cut(text, "] "+restDatabase+" ")
+		if found && (strings.Contains(rest, ": LOG:  statement: ") || strings.Contains(rest, ": LOG:  execute ")) {
+			count++
+		}
+	}
+	return count, r.from + int64(len(content)), nil
+}
+
+// line waits until a minute has been seen at least, and counts.
+func (r *rest) line(ctx context.Context, o Options) (line, error) {
+	least := 65 * time.Second
+	if o.Tiny {
+		least = 0
+	}
+	if err := pause(ctx, max(0, least-time.Since(r.since))); err != nil {
+		return line{}, err
+	}
+	count, _, err := r.statements()
+	if err != nil {
+		return line{}, err
+	}
+	minutes := time.Since(r.since).Minutes()
+	l := line{
+		section: SectionIdle, what: "statements of " + r.what + " with nothing to do", value: fmt.Sprintf("%d in %.1f minutes", count, minutes),
+		beside: "-", ratio: "-", target: "≤ 1 a minute", verdict: Reached,
+	}
+	if float64(count) > max(1, minutes) {
+		l.verdict = Missed
+	}
+	return l, nil
+}
+
+func (r *rest) close() {
+	r.stop()
+	r.database.close(context.Background())
+}

@@ -1,0 +1,71 @@
+package bench
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"time"
+)
+
+// machine describes where and in what company the measurement ran.
+type machine struct {
+	cores                   int
+	server                  string // its version
+	loadBefore, loadAfter   string // averages over 1, 5 and 15 minutes
+	flushBefore, flushAfter time.Duration
+	began                   time.Time
+	took                    time.Duration
+}
+
+func load() string {
+	content, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return "unknown"
+	}
+	fields := strings.Fields(string(content))
+	return strings.Join(fields[:min(3, len(fields))], " ")
+}
+
+// begin looks at the machine before the measurement. dir is on the server's disk.
+func (m *machine) begin(dir string) (err error) {
+	m.cores, m.began, m.loadBefore = runtime.NumCPU(), time.Now(), load()
+	m.flushBefore, err = flushTime(dir)
+	return err
+}
+
+func (m *machine) end(dir string) (err error) {
+	m.took, m.loadAfter = time.Since(m.began), load()
+	m.flushAfter, err = flushTime(dir)
+	return err
+}
+
+// flushTime measures what a commit waits for: the median time to flush 8 kB.
+func flushTime(dir string) (p50 time.Duration, err error) {
+	file, err := os.CreateTemp(dir, "flush")
+	if err != nil {
+		return 0, fmt.Errorf("measure fsync: %w", err)
+	}
+	defer func() { err = errors.Join(err, file.Close(), os.Remove(file.Name())) }()
+	page := make([]byte, 8192)
+	const tries = 101
+	all := make([]float64, 0, tries)
+	if _, err := file.Write(make([]byte, len(page)*tries)); err != nil {
+		return 0, fmt.Errorf("measure fsync: %w", err)
+	}
+	if err := file.Sync(); err != nil {
+		return 0, fmt.Errorf("measure fsync: %w", err)
+	}
+	for i := range int64(tries) {
+		began := time.Now()
+		if _, err := file.WriteAt(page, i*int64(len(page))); err != nil {
+			return 0, fmt.Errorf("measure fsync: %w", err)
+		}
+		if err := flush(file); err != nil {
+			return 0, fmt.Errorf("measure fsync: %w", err)
+		}
+		all = append(all, float64(time.Since(began)))
+	}
+	return time.Duration(median(all)), nil
+}

@@ -1,0 +1,69 @@
+package bench
+
+import (
+	"log/slog"
+	"slices"
+)
+
+// Options say what to measure, and how long.
+type Options struct {
+	// Quick takes a fifth of the time, and more noise.
+	Quick bool
+	// Tiny is for testing the harness itself: its figures mean nothing.
+	Tiny bool
+	// Only names the sections to run; empty: all of [Sections].
+	Only []string
+	// Program is the path of a bbmd binary, whose `run` the idle section
+	// watches. Empty: an executor and a listener inside this process.
+	Program string
+	// Logger is told how the measurement gets on.
+	Logger *slog.Logger
+}
+
+// The sections of a report.
+const (
+	SectionIdle       = "idle"
+	SectionWake       = "wake"
+	SectionClaim      = "claim"
+	SectionThroughput = "throughput"
+)
+
+// Sections returns the names of all sections, in the order in which they run.
+func Sections() []string {
+	return []string{SectionIdle, SectionWake, SectionClaim, SectionThroughput}
+}
+
+func (o Options) wants(section string) bool {
+	return len(o.Only) == 0 || slices.Contains(o.Only, section)
+}
+
+// sizes are how much of everything is measured.
+type sizes struct {
+	rounds    [4]int // of the four cases of throughput: 1,000 rows, 100 rows, uuid, four workers
+	slice     int    // rows in a slice
+	tableRows int    // most rows in a table
+	wakes     int    // tries of each kind
+	idleWakes int    // tries after a second of silence
+	finished  []int  // finished jobs beside which claims are measured
+	claims    int    // claims of each kind
+}
+
+func (o Options) sizes() sizes {
+	switch {
+	case o.Tiny:
+		return sizes{
+			rounds: [4]int{2, 2, 2, 2}, slice: 4000, tableRows: 60000,
+			wakes: 20, finished: []int{100, 1000, 3000}, claims: 20,
+		}
+	case o.Quick:
+		return sizes{
+			rounds: [4]int{8, 8, 5, 5}, slice: 64000, tableRows: 2_000_000,
+			wakes: 150, idleWakes: 5, finished: []int{1000, 100_000, 300_000}, claims: 400,
+		}
+	default:
+		return sizes{
+			rounds: [4]int{30, 30, 20, 20}, slice: 64000, tableRows: 2_000_000,
+			wakes: 600, idleWakes: 20, finished: []int{1000, 100_000, 3_000_000}, claims: 2000,
+		}
+	}
+}

@@ -1,0 +1,71 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// plain is the floor: loops that send one prepared UPDATE after the other, each its
+// own transaction, and know the batches beforehand.
+type plain struct {
+	conns []*pgx.Conn
+}
+
+const plainStatement = "bench_plain"
+
+// newPlain opens the sessions of that many loops.
+func newPlain(ctx context.Context, d *database, k keys, loops int) (*plain, error) {
+	p := &plain{}
+	for range loops {
+		conn, err := d.connect(ctx, "bench loop")
+		if err != nil {
+			p.close(ctx)
+			return nil, err
+		}
+		p.conns = append(p.conns, conn)
+		sql := fmt.Sprintf("%sid BETWEEN $1::%s AND $2::%s", update, k, k)
+		if _, err := conn.Prepare(ctx, plainStatement, sql); err != nil {
+			p.close(ctx)
+			return nil, fmt.Errorf("prepare the bare loop: %w", err)
+		}
+	}
+	return p, nil
+}
+
+func (p *plain) close(ctx context.Context) {
+	for _, conn := range p.conns {
+		closeConn(ctx, conn)
+	}
+}
+
+// run gives each loop its part of the slice, and returns when the last has ended.
+func (p *plain) run(ctx context.Context, s slice) (timing, error) {
+	began := time.Now()
+	ended := make(chan error, len(p.conns))
+	for i, conn := range p.conns {
+		part := s.batches[i*len(s.batches)/len(p.conns) : (i+1)*len(s.batches)/len(p.conns)]
+		go func() { ended <- loop(ctx, conn, part, s.size) }()
+	}
+	var err error
+	for range p.conns {
+		err = errors.Join(err, <-ended)
+	}
+	return timing{wall: time.Since(began)}, err
+}
+
+func loop(ctx context.Context, conn *pgx.Conn, batches []batch, size int) error {
+	for _, b := range batches {
+		tag, err := conn.Exec(ctx, plainStatement, b.first, b.last)
+		if err != nil {
+			return fmt.Errorf("bare loop: %w", err)
+		}
+		if tag.RowsAffected() != int64(size) {
+			return fmt.Errorf("bare loop: %d rows from %s to %s, not %d", tag.RowsAffected(), b.first, b.last, size)
+		}
+	}
+	return nil
+}

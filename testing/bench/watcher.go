@@ -1,0 +1,184 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/bbmd-dev/bbmd/internal/executor"
+	"github.com/bbmd-dev/bbmd/notify"
+)
+
+// watcher sees what an executor does, from inside its process.
+type watcher struct {
+	events chan event // from the listener
+	ends   chan end
+	writes chan time.Time // the first write to the server after [watcher.arm]
+	armed  atomic.Bool
+
+	mu       sync.Mutex
+	scanned  time.Time // when the last scan had ended
+	sessions []uint32  // backends of workers
+}
+
+type event struct {
+	channel string
+	at      time.Time
+}
+
+type end struct {
+	migration, status string
+	at                time.Time
+}
+
+var _ executor.Observer = (*watcher)(nil)
+
+func newWatcher() *watcher {
+	return &watcher{events: make(chan event, 1000), ends: make(chan end, 1000), writes: make(chan time.Time, 1), scanned: time.Now()}
+}
+
+func (w *watcher) event(e notify.Event, at time.Time) {
+	select {
+	case w.events <- event{e.Channel, at}:
+	default: // nobody is measuring
+	}
+}
+
+func (w *watcher) session(pid uint32) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.sessions = append(w.sessions, pid)
+}
+
+// Reconciled implements [executor.Observer].
+func (w *watcher) Reconciled(map[string]int, time.Duration, time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.scanned = time.Now()
+}
+
+// Claimed implements [executor.Observer].
+func (w *watcher) Claimed(string, int, time.Duration) {}
+
+// BatchDone implements [executor.Observer].
+func (w *watcher) BatchDone(string, string, int64, time.Duration) {}
+
+// TookOver implements [executor.Observer].
+func (w *watcher) TookOver(string, int64) {}
+
+// MigrationEnded implements [executor.Observer].
+func (w *watcher) MigrationEnded(migration, status string) {
+	w.ends <- end{migration, status, time.Now()}
+}
+
+// forget drops events that nobody waited for.
+func (w *watcher) forget() {
+	for {
+		select {
+		case <-w.events:
+		case <-w.ends:
+		default:
+			return
+		}
+	}
+}
+
+// quiet waits until no worker's session is left and no scan has ended for some
+// milliseconds, so that what one slice set off is not measured in the next.
+func (w *watcher) quiet(ctx context.Context) error {
+	const silence = 8 * time.Millisecond
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	began := time.Now()
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		if w.gone() && time.Since(began) > silence && time.Since(w.lastScan()) > silence {
+			return nil
+		}
+	}
+}
+
+func (w *watcher) lastScan() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.scanned
+}
+
+func (w *watcher) gone() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, pid := range w.sessions {
+		if alive(pid) {
+			return false
+		}
+	}
+	w.sessions = w.sessions[:0]
+	return true
+}
+
+// arm makes the watcher note the next write of the control pool.
+func (w *watcher) arm() {
+	select {
+	case <-w.writes:
+	default:
+	}
+	w.armed.Store(true)
+}
+
+// dial wraps a pool's dial function.
+func (w *watcher) dial(base pgconn.DialFunc) pgconn.DialFunc {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := base(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		return &watched{Conn: conn, watcher: w}, nil
+	}
+}
+
+// watched is a connection of the control pool.
+type watched struct {
+	net.Conn
+
+	watcher *watcher
+}
+
+// Write implements [net.Conn].
+func (c *watched) Write(b []byte) (int, error) {
+	n, err := c.Conn.Write(b)
+	if c.watcher.armed.CompareAndSwap(true, false) {
+		c.watcher.writes <- time.Now()
+	}
+	return n, err
+}
+
+// await waits for one event.
+func await(ctx context.Context, events <-chan event) error {
+	_, err := receive(ctx, events)
+	return err
+}
+
+// receive waits for one value, half a minute at most.
+func receive[T any](ctx context.Context, from <-chan T) (T, error) {
+	const patience = 30 * time.Second
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	var none T
+	select {
+	case v := <-from:
+		return v, nil
+	case <-timer.C:
+		return none, fmt.Errorf("nothing came within %s", patience)
+	case <-ctx.Done():
+		return none, context.Cause(ctx)
+	}
+}

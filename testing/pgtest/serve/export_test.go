@@ -1,0 +1,4 @@
+package main
+
+// Serve is what the program does.
+var Serve = serve
