@@ -52,7 +52,9 @@ func decide(queue []control.Candidate, s situation) decision {
 			}
 			starting[c.Table] = true
 		}
-		places := min(int(c.Parallelism-c.SlotsHeld), wanted(&c))
+		// A worker of ours that has just begun does not hold its slot yet.
+		taken := max(int(c.SlotsHeld), s.mine[c.ID])
+		places := min(int(c.Parallelism)-taken, wanted(&c))
 		if s.mine[c.ID] == 0 {
 			d.wakeWithin(s.settings.TakeoverInterval) // whoever works on it may die
 			if places > 0 && free > 0 {
