@@ -168,11 +168,11 @@ func (w *worker) recordable() control.Target {
 	return t
 }
 
-// setBack records a Work's failure on its job, and ends the migration when the
+// setBack records a Work's failure on its job through db, and ends the migration when the
 // job has used up its attempts.
-func (w *worker) setBack(ctx context.Context, j *control.Job, cause error) error {
+func (w *worker) setBack(ctx context.Context, db control.DB, j *control.Job, cause error) error {
 	f := describe(cause)
-	attempts, transients, err := w.opts.Store.SetBack(ctx, w.session.conn, j.ID, w.session.epoch, f)
+	attempts, transients, err := w.opts.Store.SetBack(ctx, db, j.ID, w.session.epoch, f)
 	if err != nil || attempts+transients == 0 {
 		return err
 	}
