@@ -45,7 +45,9 @@ func start(t *testing.T, db *pgtest.Database, change func(*executor.Options)) *r
 	opts := executor.Options{
 		Database: "test",
 		Pool:     r.process.pool(t, db),
-		Connect:  func(ctx context.Context, application string) (*pgx.Conn, error) { return r.process.connect(ctx, db, application) },
+		Connect: func(ctx context.Context, application string) (*pgx.Conn, error) {
+			return r.process.connect(ctx, db, application)
+		},
 		Store:    control.NewStore(""),
 		Registry: works,
 		Logger:   slog.New(slog.NewTextHandler(io.MultiWriter(t.Output(), r.log), &slog.HandlerOptions{Level: slog.LevelDebug})),
