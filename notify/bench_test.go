@@ -56,5 +56,5 @@ func wake(b *testing.B, sender *pgx.Conn, sql string, received <-chan struct{}) 
 	_, err := sender.Exec(b.Context(), sql)
 	require.NoError(b, err)
 	<-received
-	return time.Now().Sub(before).Seconds() * 1e6
+	return time.Since(before).Seconds() * 1e6
 }

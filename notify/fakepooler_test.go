@@ -68,7 +68,7 @@ func (p *pooler) accept() {
 		p.clients = append(p.clients, client)
 		p.mu.Unlock()
 		p.group.Go(func() {
-			defer client.Close()
+			defer func() { _ = client.Close() }()
 			p.serve(client)
 		})
 	}
@@ -104,7 +104,7 @@ func (p *pooler) serve(client net.Conn) {
 // relaySession joins a client with a server connection for as long as it stays.
 func (p *pooler) relaySession(client net.Conn) {
 	server := p.open(context.Background())
-	defer server.Conn.Close()
+	defer func() { _ = server.Conn.Close() }()
 	p.group.Go(func() { _, _ = io.Copy(client, server.Conn) })
 	_, _ = io.Copy(server.Conn, client)
 }

@@ -22,8 +22,8 @@ func TestFirstRetryComesAtOnceThenTheyBackOff(t *testing.T) {
 		stop()
 		dials, _ := server.seen()
 		require.Equal(t, time.Duration(0), dials[1], "first retry")
-		for i, want := range []time.Duration{1, 2, 4, 8, 8, 8, 8} {
-			want *= time.Second
+		for i, seconds := range []int{1, 2, 4, 8, 8, 8, 8} {
+			want := time.Duration(seconds) * time.Second
 			gap := dials[i+2] - dials[i+1]
 			require.GreaterOrEqual(t, gap, want/2, "retry %d", i+2)
 			require.LessOrEqual(t, gap, want*3/2, "retry %d", i+2)

@@ -51,7 +51,7 @@ func FuzzNewListener(f *testing.F) {
 	}
 	for _, seed := range []string{"", "/", "%", "@", "?x=y", "' '", "\\'", "://", " sslmode=x ", "&port=", "&%", "#", "[", ":99999"} {
 		for form := range forms {
-			f.Add(uint8(form), seed) //nolint:gosec // a handful
+			f.Add(uint8(form), seed)
 		}
 	}
 	f.Fuzz(func(t *testing.T, form uint8, middle string) {

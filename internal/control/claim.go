@@ -179,8 +179,8 @@ type Failure struct {
 // SetBack records a failure on an owner's job and makes it pending again, due
 // after a time that doubles with every failure, with jitter, up to a minute. It
 // returns the counts so far; both are zero when the job is not the owner's any more.
-func (s Store) SetBack(ctx context.Context, conn *pgx.Conn, job int64, epoch int32, f Failure) (attempts, transients int32, err error) {
-	err = conn.QueryRow(ctx, s.sql(setJobBackSQL), job, epoch, f.SQLState, f.Message, f.Transient).Scan(&attempts, &transients)
+func (s Store) SetBack(ctx context.Context, db DB, job int64, epoch int32, f Failure) (attempts, transients int32, err error) {
+	err = db.QueryRow(ctx, s.sql(setJobBackSQL), job, epoch, f.SQLState, f.Message, f.Transient).Scan(&attempts, &transients)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return 0, 0, nil
 	}

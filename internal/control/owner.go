@@ -99,10 +99,7 @@ WHERE id IN (SELECT id FROM bbm.batched_background_migration_jobs
 // TakeOver makes the running jobs of a dead owner pending again and returns
 // how many, or alive when the owner's lock is held. The two statements have
 // snapshots of their own, so that the second sees all that the owner did.
-func (s Store) TakeOver(ctx context.Context, db interface {
-	Begin(ctx context.Context) (pgx.Tx, error)
-}, migration, owner int32,
-) (jobs int64, alive bool, err error) {
+func (s Store) TakeOver(ctx context.Context, db TxDB, migration, owner int32) (jobs int64, alive bool, err error) {
 	err = pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
 		var dead bool
 		if err := tx.QueryRow(ctx, "SELECT pg_try_advisory_xact_lock(7701, $1)", owner).Scan(&dead); err != nil {

@@ -58,10 +58,12 @@ func (p *Progress) Over() bool {
 	return p.Status == StatusFinished || p.Status == StatusFailed || p.Status == StatusCancelled
 }
 
-// Selection says which migrations [Store.Progress] returns.
+// Selection says which migrations [Store.Progress] returns. The zero value
+// stands for all.
 type Selection struct {
-	Names []string // only these; nil: all
-	Ended int      // of those that are finished or cancelled, the latest so many; 0: all
+	Names []string // only these
+	Open  bool     // only those that are not over, beside Names
+	Ended int      // without Names and Open: of those finished or cancelled, the latest so many; 0: all
 }
 
 // troublesEach is how many jobs a [Progress] carries at most.
@@ -87,9 +89,9 @@ LEFT JOIN LATERAL (
   FROM (SELECT batch_size, finished_at FROM bbm.batched_background_migration_jobs
     WHERE batched_background_migration_id = p.id AND ordinal IS NOT NULL ORDER BY ordinal DESC LIMIT 1000) last
   WHERE finished_at > clock_timestamp() - interval '30 seconds' HAVING count(*) > 1) lately ON p.status = 'running'
-WHERE ($1::text[] IS NULL OR p.name = ANY ($1))
-  AND (p.status NOT IN ('finished', 'cancelled') OR $2 = 0 OR p.id IN (
-    SELECT id FROM bbm.batched_background_migrations WHERE status IN ('finished', 'cancelled') ORDER BY finished_at DESC, id DESC LIMIT $2))
+WHERE CASE WHEN $1::text[] IS NOT NULL OR $4 THEN p.name = ANY (coalesce($1, '{}')) OR $4 AND p.status IN ('active', 'running', 'paused')
+  ELSE p.status NOT IN ('finished', 'cancelled') OR $2 = 0 OR p.id IN (
+    SELECT id FROM bbm.batched_background_migrations WHERE status IN ('finished', 'cancelled') ORDER BY finished_at DESC, id DESC LIMIT $2) END
 ORDER BY array_position('{running,active,paused,failed}', p.status), CASE WHEN p.finished_at IS NULL THEN m.priority END,
   p.finished_at DESC, p.id`
 
@@ -97,7 +99,7 @@ ORDER BY array_position('{running,active,paused,failed}', p.status), CASE WHEN p
 // order in which they want to run, and then the others, the latest first. Names
 // that there are not are left out.
 func (s Store) Progress(ctx context.Context, db DB, sel Selection) ([]Progress, error) {
-	rows, err := db.Query(ctx, s.sql(progressSQL), sel.Names, sel.Ended, troublesEach)
+	rows, err := db.Query(ctx, s.sql(progressSQL), sel.Names, sel.Ended, troublesEach, sel.Open)
 	if err != nil {
 		return nil, fmt.Errorf("read progress: %w", err)
 	}
@@ -195,6 +197,21 @@ func (s Store) transitions(ctx context.Context, db DB, migration int32) ([]Trans
 		return nil, fmt.Errorf("read transitions: %w", err)
 	}
 	return all, nil
+}
+
+// Attended reports whether a bbmd that runs background migrations has a session
+// on this database. listeners are server processes that do not count, since they
+// listen for somebody who only watches.
+func (s Store) Attended(ctx context.Context, db DB, listeners ...uint32) (bool, error) {
+	var attended bool
+	// A daemon's control pool is bbmd/<database>, and keeps its session.
+	err := db.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_catalog.pg_stat_activity
+		WHERE datname = current_database() AND application_name LIKE 'bbmd/%' AND application_name NOT LIKE 'bbmd/%/%' AND NOT pid = ANY ($1::bigint[]))`,
+		append([]uint32{}, listeners...)).Scan(&attended)
+	if err != nil {
+		return false, fmt.Errorf("look for a daemon: %w", err)
+	}
+	return attended, nil
 }
 
 // Names returns the names of all migrations, the latest first, at most limit.

@@ -109,6 +109,7 @@ func TestProgressIsInTheOrderOfInterest(t *testing.T) {
 	}
 	require.Equal(t, []string{"running", "urgent", "active", "paused", "failed", "done_last", "done_first", "cancelled"}, names(control.Selection{}))
 	require.Equal(t, []string{"running", "urgent", "active", "paused", "failed", "done_last"}, names(control.Selection{Ended: 1}))
+	require.Equal(t, []string{"running", "urgent", "active", "paused", "done_first"}, names(control.Selection{Open: true, Names: []string{"done_first"}}))
 	require.Equal(t, []string{"paused", "done_first"}, names(control.Selection{Names: []string{"done_first", "paused", "no such"}}))
 
 	latest, err := control.Store{}.Names(t.Context(), conn, 2)
@@ -173,4 +174,27 @@ func TestProgressOfAnotherSchema(t *testing.T) {
 	d, err := store.Detail(t.Context(), conn, name)
 	require.NoError(t, err)
 	require.Len(t, d.Transitions, 2)
+}
+
+func TestAttendedSeesADaemonAlone(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	conn := db.Conn(t)
+	attended := func(except ...uint32) bool {
+		attended, err := control.Store{}.Attended(t.Context(), conn, except...)
+		require.NoError(t, err)
+		return attended
+	}
+	as := func(name string) uint32 {
+		other := db.Conn(t)
+		_, err := other.Exec(t.Context(), "SELECT set_config('application_name', $1, false)", name)
+		require.NoError(t, err)
+		return other.PgConn().PID()
+	}
+	as("bbmd/default/status")
+	mine := as("bbmd/listener")
+	require.False(t, attended(mine))
+	require.True(t, attended(), "anybody else's listener is a daemon's")
+	as("bbmd/default")
+	require.True(t, attended(mine))
 }

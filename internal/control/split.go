@@ -35,8 +35,8 @@ RETURNING id`
 // ordinal and its end, so that the chain's tail never moves; the lower half is a
 // new row without an ordinal. Each half counts attempts failures already. It returns the new row's id, 0
 // when the job is not the owner's any more.
-func (s Store) Split(ctx context.Context, conn *pgx.Conn, job int64, epoch int32, m Middle, attempts int32, f Failure) (lower int64, err error) {
-	err = conn.QueryRow(ctx, s.sql(splitSQL), job, epoch, m.Mid, m.Next, attempts, f.Message, f.SQLState).Scan(&lower)
+func (s Store) Split(ctx context.Context, db DB, job int64, epoch int32, m Middle, attempts int32, f Failure) (lower int64, err error) {
+	err = db.QueryRow(ctx, s.sql(splitSQL), job, epoch, m.Mid, m.Next, attempts, f.Message, f.SQLState).Scan(&lower)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return 0, nil
 	}
@@ -61,9 +61,9 @@ SELECT batched_background_migration_id, id, $3, attempts, $4, nullif($5, '') FRO
 // Quarantine sets the only row of an owner's job aside, with its key and error,
 // and reports whether the migration had room for it. The job counts as
 // finished: the chain goes on without the row.
-func (s Store) Quarantine(ctx context.Context, conn *pgx.Conn, migration int32, job int64, epoch int32, key string, f Failure) (bool, error) {
+func (s Store) Quarantine(ctx context.Context, db TxDB, migration int32, job int64, epoch int32, key string, f Failure) (bool, error) {
 	var done bool
-	err := pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+	err := pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
 		// Workers queue, as they do to claim, so that they cannot overfill it together.
 		if _, err := tx.Exec(ctx, "SELECT set_config('synchronous_commit', 'on', true), pg_advisory_xact_lock(7702, $1)", migration); err != nil {
 			return err

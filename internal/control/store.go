@@ -16,6 +16,12 @@ type DB interface {
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 }
 
+// TxDB is a connection or a pool: where a transaction can begin.
+type TxDB interface {
+	DB
+	Begin(ctx context.Context) (pgx.Tx, error)
+}
+
 var (
 	_ DB = (*pgx.Conn)(nil)
 	_ DB = (*pgxpool.Pool)(nil)

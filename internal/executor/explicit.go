@@ -120,6 +120,9 @@ func (r *explicit) one(ctx context.Context, j *control.Job) error {
 	case err == nil:
 		r.source.claims.observe(j, took)
 		r.finished(outcome{job: j, rows: rows, took: took, recorded: true})
+	case errors.Is(err, errLeftOpen):
+		r.opts.Observer.BatchDone(r.candidate.Name, "failed", 0, took)
+		return r.abandon(ctx, j, err)
 	case errors.Is(err, errConnection) || r.session.conn.IsClosed():
 		return fmt.Errorf("%w: %w", errConnection, err)
 	case errors.Is(err, errLost) || errors.As(err, &refused):
@@ -130,7 +133,7 @@ func (r *explicit) one(ctx context.Context, j *control.Job) error {
 		if err := r.rollback(ctx); err != nil {
 			return err
 		}
-		if err := r.setBack(ctx, j, err); err != nil {
+		if err := r.setBack(ctx, r.session.conn, j, err); err != nil {
 			return err
 		}
 		r.source.due = true
@@ -156,10 +159,23 @@ func (r *explicit) transaction(ctx context.Context, j *control.Job, began time.T
 	result, err := r.callback(ctx, h, r.batch(j))
 	h.over = true
 	r.renew = r.renew || h.deallocated
+	if r.session.conn.PgConn().IsBusy() {
+		return 0, errors.Join(err, errLeftOpen)
+	}
 	if err != nil {
 		return 0, err
 	}
 	return result.Rows, r.commit(ctx, j, result.Rows, time.Since(began))
+}
+
+// abandon ends a session on which a Work left results unread, and records the
+// Work's error: nothing else can be sent there, and its transaction is undone.
+func (r *explicit) abandon(ctx context.Context, j *control.Job, cause error) error {
+	closeConn(ctx, r.session.conn)
+	if err := r.setBack(ctx, r.opts.Pool, j, cause); err != nil {
+		return err
+	}
+	return fmt.Errorf("%w: %w", errConnection, cause)
 }
 
 // callback calls the Work. A panic is the Work's error.
@@ -184,7 +200,7 @@ func (r *explicit) sendOpening(p *pgconn.Pipeline, j *control.Job) {
 	p.SendQueryPrepared(stmtOpen, [][]byte{[]byte(r.token(j)), []byte(r.session.searchPath)}, nil, nil)
 }
 
-// commit fences and commits, and opens the next job's transaction along with it.
+// commit puts the role back that may do so, fences and commits, and opens the next job's transaction along with it.
 func (r *explicit) commit(ctx context.Context, j *control.Job, rows int64, took time.Duration) error {
 	switch r.session.conn.PgConn().TxStatus() {
 	case 'I':
@@ -197,12 +213,15 @@ func (r *explicit) commit(ctx context.Context, j *control.Job, rows int64, took 
 	err := r.group(ctx, func(p *pgconn.Pipeline) {
 		switch {
 		case r.renew:
+			p.SendQueryParams("RESET ROLE", nil, nil, nil, nil)
 			p.SendQueryParams(r.opts.Store.TokenFenceSQL(), fence, nil, nil, nil)
 			p.SendQueryParams("COMMIT", nil, nil, nil, nil)
 		case next == nil:
+			p.SendQueryPrepared(stmtResetRole, nil, nil, nil)
 			p.SendQueryPrepared(stmtTokenFence, fence, nil, nil)
 			p.SendQueryPrepared(stmtCommit, nil, nil, nil)
 		default:
+			p.SendQueryPrepared(stmtResetRole, nil, nil, nil)
 			p.SendQueryPrepared(stmtTokenFence, fence, nil, nil)
 			p.SendQueryPrepared(stmtChain, nil, nil, nil)
 			r.sendOpening(p, next)
@@ -212,7 +231,7 @@ func (r *explicit) commit(ctx context.Context, j *control.Job, rows int64, took 
 		r.opened = next
 		return nil
 	}
-	if fenceRefused(err) {
+	if fenceRefused(err, 1) {
 		return r.whyRefused(ctx, j)
 	}
 	return err

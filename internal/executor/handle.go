@@ -12,6 +12,7 @@ import (
 var (
 	errNotYours  = errors.New("the transaction belongs to the batch: it is committed when the Work returns nil, and rolled back when it returns an error")
 	errHandedIn  = errors.New("the Work has returned: its transaction handle cannot be used any more")
+	errLeftOpen  = errors.New("the Work returned before it had closed its rows or results; close them, as with defer rows.Close()")
 	errAfterFail = errors.New("the Work went on after a statement had failed, and returned no error; its transaction cannot be committed")
 )
 

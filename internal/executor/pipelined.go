@@ -246,7 +246,7 @@ func (r *pipelined) read() error {
 		return nil
 	case errors.Is(err, errConnection):
 		return err
-	case fenceRefused(err):
+	case fenceRefused(err, 0):
 		r.lost = true
 		r.opts.Observer.BatchDone(r.candidate.Name, "lost", 0, took)
 		return nil
@@ -257,12 +257,12 @@ func (r *pipelined) read() error {
 	}
 }
 
-// fenceRefused reports whether the first statement of a batch found that the job is not ours
-// any more. The same code from a later statement is the Work's own error.
-func fenceRefused(err error) bool {
+// fenceRefused reports whether the fence, the statement of a batch's group at that place, found that
+// the job is not ours any more. The same code from another statement is the Work's own error.
+func fenceRefused(err error, place int) bool {
 	var g *groupError
 	var pgErr *pgconn.PgError
-	return errors.As(err, &g) && g.statement == 0 && errors.As(err, &pgErr) && pgErr.Code == divisionByZero
+	return errors.As(err, &g) && g.statement == place && errors.As(err, &pgErr) && pgErr.Code == divisionByZero
 }
 
 func kind(err error) string {
@@ -291,7 +291,7 @@ func (r *pipelined) settle(ctx context.Context) error {
 	for len(r.failures) > 0 {
 		f := r.failures[0]
 		r.failures = r.failures[1:]
-		if err := r.setBack(ctx, f.job, f.err); err != nil {
+		if err := r.setBack(ctx, r.session.conn, f.job, f.err); err != nil {
 			return err
 		}
 		r.source.due = true // look soon: others may be due, and this one will be

@@ -25,8 +25,8 @@ func (f failureRate) tooHigh() bool {
 
 // setBack decides what becomes of a job whose batch has failed: another try
 // later; two halves, when its attempts are used up or it takes too long; or, when it is a single row,
-// the quarantine or the end of the migration.
-func (w *worker) setBack(ctx context.Context, j *control.Job, cause error) error {
+// the quarantine or the end of the migration. It is recorded through db.
+func (w *worker) setBack(ctx context.Context, db control.TxDB, j *control.Job, cause error) error {
 	f := describe(cause)
 	attempts := max(j.Attempts, 1)
 	tooLong := f.SQLState == queryCanceled
@@ -34,16 +34,16 @@ func (w *worker) setBack(ctx context.Context, j *control.Job, cause error) error
 		w.rate.tried++
 		w.rate.failed++
 		if w.rate.tooHigh() {
-			return w.giveUp(ctx, j, f, fmt.Sprintf("%d of the first %d batches of a worker failed, the last one", w.rate.failed, w.rate.tried))
+			return w.giveUp(ctx, db, j, f, fmt.Sprintf("%d of the first %d batches of a worker failed, the last one", w.rate.failed, w.rate.tried))
 		}
 	}
 	if tooLong {
 		w.sizer.Load().timedOut(j.BatchSize)
 	}
 	if !f.Transient && (tooLong || attempts >= w.maxAttempts()) {
-		return w.narrow(ctx, j, f, tooLong)
+		return w.narrow(ctx, db, j, f, tooLong)
 	}
-	attempts, transients, err := w.opts.Store.SetBack(ctx, w.session.conn, j.ID, w.session.epoch, f)
+	attempts, transients, err := w.opts.Store.SetBack(ctx, db, j.ID, w.session.epoch, f)
 	if err != nil || attempts+transients == 0 {
 		return err
 	}
@@ -57,8 +57,8 @@ func (w *worker) setBack(ctx context.Context, j *control.Job, cause error) error
 
 // narrow splits a job's range at its middle row. A single row that fails by
 // itself goes into quarantine, if its migration has room there.
-func (w *worker) narrow(ctx context.Context, j *control.Job, f control.Failure, tooLong bool) error {
-	m, err := w.target.middle(ctx, w.session.conn, j)
+func (w *worker) narrow(ctx context.Context, db control.TxDB, j *control.Job, f control.Failure, tooLong bool) error {
+	m, err := w.target.middle(ctx, db, j)
 	if err != nil {
 		return err
 	}
@@ -68,27 +68,27 @@ func (w *worker) narrow(ctx context.Context, j *control.Job, f control.Failure, 
 		if tooLong {
 			attempts = 0 // nothing is wrong with its rows
 		}
-		return w.split(ctx, j, m, attempts, f)
+		return w.split(ctx, db, j, m, attempts, f)
 	case m.Rows == 0:
-		return w.giveUp(ctx, j, f, "failed although there are no rows in its range")
+		return w.giveUp(ctx, db, j, f, "failed although there are no rows in its range")
 	case tooLong && max(j.Attempts, 1) < w.maxAttempts():
-		_, _, err := w.opts.Store.SetBack(ctx, w.session.conn, j.ID, w.session.epoch, f)
+		_, _, err := w.opts.Store.SetBack(ctx, db, j.ID, w.session.epoch, f)
 		return err
 	}
-	done, err := w.opts.Store.Quarantine(ctx, w.session.conn, w.candidate.ID, j.ID, w.session.epoch, *m.Only, f)
+	done, err := w.opts.Store.Quarantine(ctx, db, w.candidate.ID, j.ID, w.session.epoch, *m.Only, f)
 	if err != nil {
 		return err
 	}
 	if !done {
-		return w.giveUp(ctx, j, f, fmt.Sprintf("the row with key %s fails however it is tried (%d attempts), and max_quarantined leaves no room to set it aside", *m.Only, max(j.Attempts, 1)))
+		return w.giveUp(ctx, db, j, f, fmt.Sprintf("the row with key %s fails however it is tried (%d attempts), and max_quarantined leaves no room to set it aside", *m.Only, max(j.Attempts, 1)))
 	}
 	w.log.WarnContext(ctx, "row set aside in quarantine", "job", j.ID, "key", *m.Only, "sqlstate", f.SQLState, "error", f.Message)
 	w.opts.Observer.BatchDone(w.candidate.Name, "quarantined", 0, 0)
 	return nil
 }
 
-func (w *worker) split(ctx context.Context, j *control.Job, m control.Middle, attempts int32, f control.Failure) error {
-	lower, err := w.opts.Store.Split(ctx, w.session.conn, j.ID, w.session.epoch, m, attempts, f)
+func (w *worker) split(ctx context.Context, db control.TxDB, j *control.Job, m control.Middle, attempts int32, f control.Failure) error {
+	lower, err := w.opts.Store.Split(ctx, db, j.ID, w.session.epoch, m, attempts, f)
 	if err != nil || lower == 0 {
 		return err
 	}
@@ -97,8 +97,8 @@ func (w *worker) split(ctx context.Context, j *control.Job, m control.Middle, at
 }
 
 // giveUp records a job's failure as final, and fails the migration.
-func (w *worker) giveUp(ctx context.Context, j *control.Job, f control.Failure, why string) error {
-	if _, _, err := w.opts.Store.SetBack(ctx, w.session.conn, j.ID, w.session.epoch, f); err != nil {
+func (w *worker) giveUp(ctx context.Context, db control.TxDB, j *control.Job, f control.Failure, why string) error {
+	if _, _, err := w.opts.Store.SetBack(ctx, db, j.ID, w.session.epoch, f); err != nil {
 		return err
 	}
 	return w.end(ctx, j, f, why)
@@ -124,7 +124,7 @@ func (w *worker) afterCrashes(ctx context.Context, j *control.Job) (again bool, 
 	}
 	f := control.Failure{Message: fmt.Sprintf("this batch ended its worker's session %d times; the server's log has the reason", j.Crashes)}
 	if m.Rows > 1 {
-		return true, w.split(ctx, j, m, w.maxAttempts()-1, f)
+		return true, w.split(ctx, w.session.conn, j, m, w.maxAttempts()-1, f)
 	}
 	if j.Crashes >= maxCrashes {
 		return false, w.end(ctx, j, f, "gave up")

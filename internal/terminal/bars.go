@@ -18,6 +18,10 @@ type Bar struct {
 	Share float64 // 0 to 1; negative: nobody knows, and there is no bar
 	Facts []Cell  // behind the bar, of equal meaning in all bars; where the screen is narrow the last go first
 	Note  Cell    // below the bar; empty: none
+
+	// Moved is when what the bar stands for got on for the last time. Where that
+	// is long ago, and there is no Note, it is said below the bar. Zero: it need not move.
+	Moved time.Time
 }
 
 // Bars are progress bars at the bottom of a terminal, which are redrawn in
@@ -88,6 +92,9 @@ func (b *Bars) Close() {
 	b.progress.Wait()
 }
 
+// longSilence is after how much of it one wonders.
+const longSilence = 5 * time.Second
+
 const (
 	shortestBar = 10
 	longestBar  = 40
@@ -109,12 +116,16 @@ func (b *Bars) draw(to io.Writer, name string, width int) error {
 	if length := min(longestBar, room-len(separator)); length >= shortestBar {
 		line.WriteString(separator + b.screen.strip(bar.Style, bar.Share, length))
 	}
+	blank := ""
 	for i, fact := range bar.Facts[:min(len(bar.Facts), len(factWidths))] {
 		text := pad(fact.Text, factWidths[i], i == 0)
-		if i == len(bar.Facts)-1 {
-			text = strings.TrimRight(text, " ")
+		content := strings.TrimRight(text, " ")
+		blank += separator
+		if content != "" {
+			line.WriteString(blank + b.screen.Paint(fact.Style, content))
+			blank = ""
 		}
-		line.WriteString(separator + b.screen.Paint(fact.Style, text))
+		blank += text[len(content):]
 	}
 	_, err := io.WriteString(to, line.String())
 	return err
@@ -161,13 +172,16 @@ func (b *Bars) drawNote(to io.Writer, name string, width int) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	note := b.bars[name].Note
+	if moved := b.bars[name].Moved; note.Text == "" && !moved.IsZero() && time.Since(moved) > longSilence {
+		note = Cell{Text: "nothing new for " + Duration(time.Since(moved).Truncate(time.Second)), Style: Dim}
+	}
 	if note.Text == "" {
 		return nil
 	}
 	var text strings.Builder
 	screen := b.screen
 	screen.Width = width
-	WriteNote(&text, screen, note.Style, note.Text)
+	WriteNote(&text, screen, gap, note)
 	_, err := io.WriteString(to, text.String())
 	return err
 }

@@ -109,10 +109,11 @@ func FuzzCleanWrapFit(f *testing.F) {
 
 func TestTable(t *testing.T) {
 	t.Parallel()
-	table := terminal.NewTable(terminal.Column{Title: "NAME", Give: 1}, terminal.Column{Title: "ROWS", Right: true}, terminal.Column{Title: "WORK", Give: 2})
-	table.Row(terminal.Cell{Text: "users", Style: terminal.Bold}, terminal.Cell{Text: "12"}, terminal.Cell{Text: "a_work_with_a_long_name"})
+	table := terminal.NewTable(terminal.Column{Title: "NAME", Cut: true}, terminal.Column{Title: "ROWS", Right: true},
+		terminal.Column{Title: "WORK", Optional: true}, terminal.Column{Title: "T", Optional: true})
+	table.Row(terminal.Cell{Text: "users", Style: terminal.Bold}, terminal.Cell{Text: "12"}, terminal.Cell{Text: "a_work_with_a_long_name"}, terminal.Cell{Text: "t"})
 	table.Note(terminal.Red, "something is wrong\nwith it, which takes many words")
-	table.Row(terminal.Cell{Text: "an_even_longer_name"}, terminal.Cell{}, terminal.Cell{Text: "x"})
+	table.Row(terminal.Cell{Text: "an_even_longer_name"}, terminal.Cell{}, terminal.Cell{Text: "x"}, terminal.Cell{Text: "u"})
 
 	write := func(s terminal.Screen) string {
 		var out bytes.Buffer
@@ -121,17 +122,20 @@ func TestTable(t *testing.T) {
 		return out.String()
 	}
 	require.Equal(t, `
-NAME                 ROWS  WORK
-users                  12  a_work_with_a_long_name
+NAME                 ROWS  WORK                     T
+users                  12  a_work_with_a_long_name  t
   └ something is wrong with it, which takes many words
-an_even_longer_name        x
+an_even_longer_name        x                        u
 `, "\n"+write(terminal.Screen{}))
+	require.Contains(t, write(terminal.Screen{Width: 50}), "WORK\n")
 	require.Equal(t, `
-NAME              ROWS  WORK
-users               12  a_work_wi…
-  └ something is wrong with it,
-    which takes many words
-an_even_longer_…        x
-`, "\n"+write(terminal.Screen{Width: 34}))
+NAME           ROWS
+users            12
+  └ something is
+    wrong with it,
+    which takes
+    many words
+an_even_long…
+`, "\n"+write(terminal.Screen{Width: 19}))
 	require.Contains(t, write(terminal.Screen{Color: true}), "\x1b[1musers\x1b[0m                  12")
 }

@@ -10,9 +10,10 @@ import (
 type Column struct {
 	Title string
 	Right bool // figures
-	// Give says which columns are cut where the screen is too narrow: those with
-	// the greatest Give first, those with none never.
-	Give int
+	// Optional columns are left out where the screen is too narrow, the last first.
+	Optional bool
+	// Cut columns are cut where the screen is still too narrow then.
+	Cut bool
 }
 
 // Cell is a piece of text and how it looks.
@@ -52,7 +53,7 @@ func (t *Table) Note(style Style, text string) {
 
 const (
 	gap         = 2 // columns between cells
-	noteIndent  = "  └ "
+	noteMark    = "└ "
 	leastColumn = 10
 )
 
@@ -68,7 +69,7 @@ func (t *Table) Write(s Screen) error {
 	for _, r := range t.rows {
 		t.line(&text, s, widths, r.cells)
 		for _, note := range r.notes {
-			WriteNote(&text, s, note.Style, note.Text)
+			WriteNote(&text, s, gap, note)
 		}
 	}
 	if _, err := s.Out.Write([]byte(text.String())); err != nil {
@@ -77,12 +78,13 @@ func (t *Table) Write(s Screen) error {
 	return nil
 }
 
-// WriteNote writes a note below a row or a line, wrapped to the screen's width.
-func WriteNote(to *strings.Builder, s Screen, style Style, text string) {
-	indent := noteIndent
-	for _, line := range Wrap(Clean(text), max(0, s.Width-Width(indent))) {
-		to.WriteString(s.Paint(Dim, indent) + s.Paint(style, line) + "\n")
-		indent = strings.Repeat(" ", Width(noteIndent))
+// WriteNote writes a note below a row or a line, indented by so many columns
+// and wrapped to the screen's width.
+func WriteNote(to *strings.Builder, s Screen, indent int, note Cell) {
+	margin, mark := strings.Repeat(" ", indent), noteMark
+	for _, line := range Wrap(Clean(note.Text), max(0, s.Width-indent-Width(mark))) {
+		to.WriteString(margin + s.Paint(Dim, mark) + s.Paint(note.Style, line) + "\n")
+		mark = strings.Repeat(" ", Width(mark))
 	}
 }
 
@@ -90,6 +92,9 @@ func WriteNote(to *strings.Builder, s Screen, style Style, text string) {
 func (t *Table) line(to *strings.Builder, s Screen, widths []int, cells []Cell) {
 	blank := 0
 	for i, cell := range cells {
+		if widths[i] == 0 {
+			continue
+		}
 		text := Fit(cell.Text, widths[i])
 		padded := pad(text, widths[i], t.columns[i].Right)
 		if i > 0 {
@@ -108,28 +113,30 @@ func (t *Table) line(to *strings.Builder, s Screen, widths []int, cells []Cell) 
 	to.WriteString("\n")
 }
 
-// widths returns how wide the columns are on a screen of that width, 0: any.
+// widths returns how wide the columns are on a screen of that width, 0: any. A
+// column that is left out is 0 wide.
 func (t *Table) widths(screen int) []int {
 	widths := make([]int, len(t.columns))
-	total := gap * (len(t.columns) - 1)
+	total := -gap
 	for i, c := range t.columns {
 		widths[i] = Width(c.Title)
 		for _, r := range t.rows {
 			widths[i] = max(widths[i], Width(r.cells[i].Text))
 		}
-		total += widths[i]
+		total += widths[i] + gap
 	}
 	if screen <= 0 {
 		return widths
 	}
-	order := make([]int, len(t.columns))
-	for i := range order {
-		order[i] = i
+	for i, c := range slices.Backward(t.columns) {
+		if total > screen && c.Optional {
+			total -= widths[i] + gap
+			widths[i] = 0
+		}
 	}
-	slices.SortStableFunc(order, func(a, b int) int { return t.columns[b].Give - t.columns[a].Give })
-	for _, i := range order {
-		if excess := total - screen; excess > 0 && t.columns[i].Give > 0 {
-			cut := min(excess, max(0, widths[i]-leastColumn))
+	for i, c := range t.columns {
+		if total > screen && c.Cut {
+			cut := min(total-screen, max(0, widths[i]-leastColumn))
 			widths[i] -= cut
 			total -= cut
 		}

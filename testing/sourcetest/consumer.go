@@ -22,7 +22,7 @@ var errOver = errors.New("the test is over")
 // consumer runs a source and does with its events what an executor does.
 type consumer struct {
 	url    string
-	gate   func()        // called in each scan before it reads, if not nil
+	gate   *gate         // in front of each scan, if not nil
 	cancel func(error)   // ends the source
 	done   chan struct{} // closed when source and scanner have ended
 	flag   *notify.Flag
@@ -38,9 +38,40 @@ type consumer struct {
 	late     bool // something was delivered after Run returned
 }
 
+// gate holds up scans, to make a consumer slow.
+type gate struct{ entered, released chan struct{} }
+
+func newGate() *gate { return &gate{entered: make(chan struct{}), released: make(chan struct{})} }
+
+// pass is the scan's side.
+func (g *gate) pass(ctx context.Context) {
+	select {
+	case g.entered <- struct{}{}:
+	case <-ctx.Done():
+		return
+	}
+	select {
+	case <-g.released:
+	case <-ctx.Done():
+	}
+}
+
+// hold waits until a scan is at the gate, and keeps it there.
+func (g *gate) hold(t *testing.T) {
+	t.Helper()
+	select {
+	case <-g.entered:
+	case <-time.After(patience):
+		require.FailNow(t, "no scan begins")
+	}
+}
+
+// release lets the scan at the gate pass.
+func (g *gate) release() { g.released <- struct{}{} }
+
 // consume runs source and scans the database at url upon its events, until the
-// test ends. The scan calls gate first, if it is not nil.
-func consume(t *testing.T, source notify.Source, url string, gate func()) *consumer {
+// test ends. Each scan passes the gate first, if it is not nil.
+func consume(t *testing.T, source notify.Source, url string, gate *gate) *consumer {
 	t.Helper()
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(t.Context()))
 	c := &consumer{
@@ -77,7 +108,7 @@ func (c *consumer) scan(ctx context.Context) {
 		case <-c.flag.Wait():
 		}
 		if c.gate != nil {
-			c.gate()
+			c.gate.pass(ctx)
 		}
 		id, err := last(ctx, c.url)
 		c.update(func() {

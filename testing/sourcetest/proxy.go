@@ -1,6 +1,7 @@
 package sourcetest
 
 import (
+	"context"
 	"io"
 	"net"
 	"net/url"
@@ -38,23 +39,25 @@ func newProxy(t *testing.T, serverURL string) *proxy {
 	t.Helper()
 	parsed, err := url.Parse(serverURL)
 	require.NoError(t, err)
-	socket, err := net.Listen("tcp", "127.0.0.1:0")
+	var config net.ListenConfig
+	socket, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	p := &proxy{target: parsed.Host, socket: socket, used: make(chan struct{})}
 	parsed.Host = socket.Addr().String()
 	p.url = parsed.String()
-	p.group.Go(p.accept)
+	p.group.Go(func() { p.accept(context.WithoutCancel(t.Context())) })
 	t.Cleanup(p.close)
 	return p
 }
 
-func (p *proxy) accept() {
+func (p *proxy) accept(ctx context.Context) {
+	var dialer net.Dialer
 	for {
 		client, err := p.socket.Accept()
 		if err != nil {
 			return
 		}
-		server, err := net.Dial("tcp", p.target)
+		server, err := dialer.DialContext(ctx, "tcp", p.target)
 		if err != nil {
 			_ = client.Close()
 			continue

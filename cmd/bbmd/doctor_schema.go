@@ -1,0 +1,128 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/bbmd-dev/bbmd/internal/control"
+)
+
+func checkControlSchema(ctx context.Context, p *patient) (string, error) {
+	err := control.Check(ctx, p.conn, p.config.ControlSchema)
+	switch {
+	case err == nil:
+		return p.config.ControlSchema + " is up to date", nil
+	case errors.Is(err, control.ErrNewer):
+		return "", fail(err.Error(), "run a newer bbmd")
+	case errors.Is(err, control.ErrOutdated):
+		return "", warn(err.Error(), "bbmd run, or bbmd init-control, creates or upgrades it")
+	default:
+		return "", err
+	}
+}
+
+// checkPrivileges asks whether the role may use the control schema, or create
+// it where it is missing.
+func checkPrivileges(ctx context.Context, p *patient) (string, error) {
+	var role, database string
+	var mayCreate, exists bool
+	err := p.conn.QueryRow(ctx, `SELECT current_user, current_database(), has_database_privilege(current_database(), 'CREATE'),
+		to_regnamespace(quote_ident($1)) IS NOT NULL`, p.config.ControlSchema).Scan(&role, &database, &mayCreate, &exists)
+	switch {
+	case err != nil:
+		return "", err
+	case exists:
+		return checkUse(ctx, p, role)
+	case mayCreate:
+		return fmt.Sprintf("%s may create the control schema", role), nil
+	default:
+		return "", fail(fmt.Sprintf("%s may not create a schema in database %s", role, database),
+			fmt.Sprintf("GRANT CREATE ON DATABASE %s TO %s, or have somebody else run bbmd init-control",
+				pgx.Identifier{database}.Sanitize(), pgx.Identifier{role}.Sanitize()))
+	}
+}
+
+// missingSQL lists what the role may not do with the control schema, as
+// "UPDATE on name".
+const missingSQL = `
+SELECT 'USAGE on ' || nspname FROM pg_catalog.pg_namespace WHERE nspname = $1 AND NOT has_schema_privilege(oid, 'USAGE')
+UNION ALL
+SELECT string_agg(v.privilege, ', ' ORDER BY v.at) || ' on ' || c.relname
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+CROSS JOIN LATERAL unnest(CASE c.relkind WHEN 'S' THEN '{USAGE}' WHEN 'v' THEN '{SELECT}' ELSE '{SELECT,INSERT,UPDATE,DELETE}' END::text[])
+  WITH ORDINALITY v (privilege, at)
+WHERE n.nspname = $1 AND c.relkind IN ('r', 'v', 'S') AND c.relname <> 'versions'
+  AND NOT CASE c.relkind WHEN 'S' THEN has_sequence_privilege(c.oid, v.privilege) ELSE has_table_privilege(c.oid, v.privilege) END
+GROUP BY c.relname`
+
+func checkUse(ctx context.Context, p *patient, role string) (string, error) {
+	rows, err := p.conn.Query(ctx, missingSQL, p.config.ControlSchema)
+	if err != nil {
+		return "", err
+	}
+	missing, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	switch {
+	case err != nil:
+		return "", err
+	case len(missing) > 0:
+		return "", fail(fmt.Sprintf("in the control schema %s misses %s", role, strings.Join(missing, "; ")),
+			"grant them, or let the role that owns the schema run bbmd")
+	default:
+		return role + " may use the control schema", nil
+	}
+}
+
+// checkDeadPeers asks what the server does about clients that vanish: until it
+// notices, their locks stay, and their jobs with them.
+func checkDeadPeers(ctx context.Context, p *patient) (string, error) {
+	rows, err := p.conn.Query(ctx, `SELECT name, setting FROM pg_catalog.pg_settings
+		WHERE name IN ('tcp_keepalives_idle', 'tcp_user_timeout', 'client_connection_check_interval') ORDER BY name`)
+	if err != nil {
+		return "", err
+	}
+	type setting struct{ Name, Value string }
+	settings, err := pgx.CollectRows(rows, pgx.RowToStructByPos[setting])
+	if err != nil {
+		return "", err
+	}
+	if strings.HasPrefix(p.conn.Config().Host, "/") {
+		return "the connection is a unix socket, whose end is noticed at once", nil
+	}
+	var on, off []string
+	for _, s := range settings {
+		if s.Value == "0" {
+			off = append(off, s.Name)
+		} else {
+			on = append(on, s.Name+" "+s.Value)
+		}
+	}
+	if len(off) > 0 {
+		return "", warn("the server did not take "+strings.Join(off, ", "), "a crashed replica's jobs are taken over later: check the server's platform, or the pooler's settings")
+	}
+	return strings.Join(on, ", "), nil
+}
+
+// connectionsSQL returns how many connections there may be and are.
+const connectionsSQL = `
+SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int,
+  (SELECT count(*)::int FROM pg_catalog.pg_stat_activity WHERE backend_type = 'client backend')`
+
+// checkConnections compares what the daemon would open with what is free: a
+// pool of 4, the listener, and at most two connections for each worker.
+func checkConnections(ctx context.Context, p *patient) (string, error) {
+	var most, used int
+	if err := p.conn.QueryRow(ctx, connectionsSQL).Scan(&most, &used); err != nil {
+		return "", err
+	}
+	workers := p.config.BackgroundMigrations.Workers
+	needed := 5 + 2*workers
+	detail := fmt.Sprintf("%d of %d in use, %d workers need up to %d", used, most, workers, needed)
+	if free := most - used; free < needed {
+		return "", warn(detail, "raise max_connections, or lower background_migrations.workers")
+	}
+	return detail, nil
+}

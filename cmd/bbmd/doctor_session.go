@@ -1,0 +1,199 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/bbmd-dev/bbmd/internal/dial"
+	"github.com/bbmd-dev/bbmd/notify"
+)
+
+// oldestServer is the oldest major version of PostgreSQL that bbmd runs on.
+const oldestServer = 13
+
+// doctorName is what pg_stat_activity shows for the doctor's sessions.
+const doctorName = "bbmd/doctor"
+
+const poolerHint = "give a url that leads to PostgreSQL directly, or through a pooler in session mode"
+
+func checkReachable(ctx context.Context, p *patient) (string, error) {
+	began := time.Now()
+	conn, err := p.dialer.Connect(ctx, doctorName)
+	if err != nil {
+		return "", fail(err.Error(), connectHint(err))
+	}
+	p.conn = conn
+	cfg := conn.Config()
+	return fmt.Sprintf("database %s on %s:%d as %s, %v", cfg.Database, cfg.Host, cfg.Port, cfg.User, time.Since(began).Round(time.Millisecond)), nil
+}
+
+// connectHint says what to do about a connection that did not come to be.
+func connectHint(err error) string {
+	const (
+		invalidPassword      = "28P01"
+		invalidAuthorization = "28000"
+		unknownDatabase      = "3D000"
+		tooManyConnections   = "53300"
+		cannotConnectNow     = "57P03"
+	)
+	if errors.Is(err, dial.ErrStandby) {
+		return "" // it says so itself
+	}
+	pgErr, ok := errors.AsType[*pgconn.PgError](err)
+	if !ok {
+		return "check that the server runs and that host and port are right and open to this machine"
+	}
+	switch pgErr.Code {
+	case invalidPassword:
+		return "correct the password (url, url_file, PGPASSWORD or ~/.pgpass)"
+	case invalidAuthorization:
+		return "correct the user, or allow it in pg_hba.conf"
+	case unknownDatabase:
+		return "create the database, or correct its name"
+	case tooManyConnections:
+		return "raise max_connections, or close connections of others"
+	case cannotConnectNow:
+		return "the server is starting or stopping: try again"
+	default:
+		return ""
+	}
+}
+
+func checkServerVersion(ctx context.Context, p *patient) (string, error) {
+	var number, version string
+	err := p.conn.QueryRow(ctx, "SELECT current_setting('server_version_num'), current_setting('server_version')").Scan(&number, &version)
+	if err != nil {
+		return "", err
+	}
+	if n, err := strconv.Atoi(number); err != nil || n/10000 < oldestServer {
+		return "", fail("PostgreSQL "+version, fmt.Sprintf("bbmd needs %d or newer: upgrade the server", oldestServer))
+	}
+	return "PostgreSQL " + version, nil
+}
+
+func checkPrimary(ctx context.Context, p *patient) (string, error) {
+	var standby, readOnly bool
+	err := p.conn.QueryRow(ctx, "SELECT pg_is_in_recovery(), current_setting('default_transaction_read_only')::bool").Scan(&standby, &readOnly)
+	switch {
+	case err != nil:
+		return "", err
+	case standby:
+		return "", fail("the server is a standby", "name the primary, or all hosts with target_session_attrs=read-write")
+	case readOnly:
+		return "the server takes writes", warn("default_transaction_read_only is on", "bbmd's sessions switch it off; other writers may not")
+	default:
+		return "the server takes writes", nil
+	}
+}
+
+// doctorLock is the class of the advisory lock that the doctor takes for a
+// moment; its second key is the process number of the doctor's session.
+const doctorLock = 7709
+
+// checkSessionLocks finds out whether two sessions are two sessions: a transaction pooler
+// gives each statement to whichever server connection is free.
+func checkSessionLocks(ctx context.Context, p *patient) (string, error) {
+	var pid int32
+	var locked bool
+	err := p.conn.QueryRow(ctx, "SELECT pg_backend_pid(), pg_try_advisory_lock($1, pg_backend_pid())", int32(doctorLock)).Scan(&pid, &locked)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _, _ = p.conn.Exec(ctx, "SELECT pg_advisory_unlock($1, $2)", int32(doctorLock), pid) }() // the session ends soon
+	if !locked {
+		return "", fail("an advisory lock that nobody can hold is held", "does an application use the keys (7709, *)?")
+	}
+	other, err := p.dialer.Connect(ctx, doctorName)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = other.Close(ctx) }()
+	held, err := lockHeld(ctx, p.conn, other, pid)
+	switch {
+	case err != nil:
+		return "", err
+	case !held:
+		return "", fail("session locks do not hold: the connection goes through a transaction pooler", poolerHint)
+	default:
+		return "hold", nil
+	}
+}
+
+// lockHeld keeps a server connection busy on one session, and looks on the other whether it
+// is where it was, and has its lock.
+func lockHeld(ctx context.Context, conn, other *pgx.Conn, pid int32) (bool, error) {
+	tx, err := other.Begin(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer func() { _ = tx.Rollback(ctx) }() // it only read
+	var otherPID int32
+	if err := tx.QueryRow(ctx, "SELECT pg_backend_pid()").Scan(&otherPID); err != nil {
+		return false, err
+	}
+	var held bool
+	err = conn.QueryRow(ctx, `SELECT pg_backend_pid() = $2 AND EXISTS (SELECT FROM pg_catalog.pg_locks
+		WHERE locktype = 'advisory' AND classid = $1::int::oid AND objid = $2::int::oid AND pid = $2 AND granted)`, int32(doctorLock), pid).Scan(&held)
+	return held && otherPID != pid, err
+}
+
+// checkEvents sends a notification on the one connection and waits for it on the other.
+// The channel is the one that wakes nobody.
+func checkEvents(ctx context.Context, p *patient) (string, error) {
+	url, err := p.config.Databases[p.name].ListenConnString()
+	if err != nil {
+		return "", err
+	}
+	arrived := make(chan notify.Event, 1)
+	listener, err := notify.NewListener(notify.ListenerConfig{URL: url})
+	if err != nil {
+		return "", err
+	}
+	if err := listener.Check(ctx); err != nil {
+		return "", fail(err.Error(), "")
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	token := fmt.Sprintf("doctor %d %d", p.conn.PgConn().PID(), time.Now().UnixNano())
+	resync, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = listener.Run(ctx, func(e notify.Event) { // it returns what cancel said
+			if e.Resync() {
+				close(resync)
+			} else if e.Payload == token {
+				arrived <- e
+			}
+		})
+	}()
+	defer func() { cancel(); <-done }()
+	return notified(ctx, p, token, resync, arrived)
+}
+
+// notifyTimeout is how long a notification may take.
+const notifyTimeout = 5 * time.Second
+
+func notified(ctx context.Context, p *patient, token string, listening <-chan struct{}, arrived <-chan notify.Event) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, notifyTimeout)
+	defer cancel()
+	select {
+	case <-listening:
+	case <-ctx.Done():
+		return "", fail("the listening connection was lost", "look into the server's log, then try again")
+	}
+	began := time.Now()
+	if _, err := p.conn.Exec(ctx, "SELECT pg_notify($1, $2)", notify.ChannelProgress, token); err != nil {
+		return "", err
+	}
+	select {
+	case <-arrived:
+		return "a notification arrived after " + time.Since(began).Round(10*time.Microsecond).String(), nil
+	case <-ctx.Done():
+		return "", fail(fmt.Sprintf("a notification did not arrive within %v", notifyTimeout), "let url and listen_url lead to the same database of the same server")
+	}
+}

@@ -1,0 +1,222 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/oklog/run"
+
+	"github.com/bbmd-dev/bbmd/internal/control"
+	"github.com/bbmd-dev/bbmd/internal/dial"
+	"github.com/bbmd-dev/bbmd/internal/executor"
+	"github.com/bbmd-dev/bbmd/internal/health"
+	"github.com/bbmd-dev/bbmd/notify"
+)
+
+// controlConnections bounds the pool for scans, changes of status and counters.
+// Batches have connections of their own.
+const controlConnections = 4
+
+// stuckAfter is how long one scan may take before the process is called not alive. A scan
+// gives up by itself far earlier.
+const stuckAfter = time.Minute
+
+// database is one database that the daemon looks after.
+type database struct {
+	name    string
+	config  Database
+	schema  string // the control schema's name
+	options options
+	log     *slog.Logger
+	dialer  *dial.Dialer
+	metrics *health.DatabaseMetrics
+
+	reached   *health.Condition // whether the last attempt to connect succeeded
+	installed *health.Condition // whether the control schema is right
+	listening *health.Condition
+	recheck   *notify.Flag // the control schema may be another one
+	resynced  bool         // it has listened before; belongs to the listener
+
+	executor atomic.Pointer[executor.Executor] // nil until the database was up once
+
+	mu       sync.Mutex
+	settings executor.Settings
+	usable   bool // the control schema is one that we understand
+}
+
+func newDatabase(name string, cfg Config, o options, metrics *health.DatabaseMetrics) *database {
+	return &database{
+		name:      name,
+		config:    cfg.Databases[name],
+		schema:    cfg.ControlSchema,
+		options:   o,
+		log:       o.logger.With("database", name),
+		dialer:    dial.New(cfg.Databases[name]),
+		metrics:   metrics,
+		reached:   health.NewCondition("database/" + name),
+		installed: health.NewCondition("control_schema/" + name),
+		listening: health.NewCondition("listener/" + name),
+		recheck:   notify.NewFlag(),
+		settings:  settingsOf(cfg),
+	}
+}
+
+// live says whether the event loop responds. A database that is down does not count.
+func (d *database) live() health.Check {
+	return health.CheckFunc("executor/"+d.name, func(context.Context) error { return d.stuck() })
+}
+
+func (d *database) stuck() error {
+	e := d.executor.Load()
+	if e == nil {
+		return nil
+	}
+	if stuck := e.Stuck(); stuck > stuckAfter {
+		return fmt.Errorf("the event loop has been at one scan for %v", stuck.Round(time.Second))
+	}
+	return nil
+}
+
+// ready says whether background migrations can run now.
+func (d *database) ready() []health.Check {
+	scan := health.CheckFunc(d.reached.Name(), func(ctx context.Context) error {
+		if e := d.executor.Load(); e != nil && e.Err() != nil {
+			return e.Err()
+		}
+		return d.reached.Check(ctx)
+	})
+	return []health.Check{scan, d.installed, d.listening}
+}
+
+// configure changes what may change while the executor runs.
+func (d *database) configure(settings executor.Settings) {
+	d.change(func() { d.settings = settings })
+}
+
+// use says whether the control schema is one that we understand: nothing runs
+// on one that is not.
+func (d *database) use(usable bool) {
+	d.change(func() { d.usable = usable })
+}
+
+func (d *database) change(what func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	what()
+	if e := d.executor.Load(); e != nil {
+		e.Configure(d.effective())
+	}
+}
+
+// effective returns the settings for the executor.
+func (d *database) effective() executor.Settings {
+	settings := d.settings
+	settings.Enabled = settings.Enabled && d.usable
+	return settings
+}
+
+// Run brings the database up, however long that takes, and then listens and
+// executes until ctx ends.
+func (d *database) Run(ctx context.Context) error {
+	d.install(ctx)
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	pool, err := d.dialer.Pool(ctx, d.application(), controlConnections)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+
+	var group run.Group
+	group.Add(actor(ctx, "listener", d.listen))
+	group.Add(actor(ctx, "control schema", d.keepInstalled))
+	group.Add(actor(ctx, "executor", d.newExecutor(pool).Run))
+	return group.Run()
+}
+
+// application is the name under which the server shows our sessions.
+func (d *database) application() string { return "bbmd/" + d.name }
+
+func (d *database) newExecutor(pool *pgxpool.Pool) *executor.Executor {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	e := executor.New(executor.Options{
+		Database: d.name,
+		Pool:     pool,
+		Connect:  d.dialer.Connect,
+		Store:    control.NewStore(d.schema),
+		Registry: d.options.works,
+		Logger:   d.options.logger, // it adds the database itself
+		Observer: &observer{metrics: d.metrics},
+		Settings: d.effective(),
+	})
+	d.executor.Store(e)
+	return e
+}
+
+// installTimeout bounds one attempt to bring the control schema up, in which it
+// may have to wait for somebody who uses the tables.
+const installTimeout = time.Minute
+
+// install connects and brings the control schema up, and tries for as long as
+// it takes or ctx lasts.
+func (d *database) install(ctx context.Context) {
+	var told string
+	attempts := newAttempts(d.options.longestRetry)
+	for ctx.Err() == nil {
+		err := d.tryInstall(ctx)
+		if err == nil {
+			return
+		}
+		wait := attempts.next()
+		level := slog.LevelDebug // the first time says it all
+		if told != err.Error() {
+			level, told = slog.LevelWarn, err.Error()
+		}
+		if ctx.Err() == nil {
+			d.log.Log(ctx, level, "database not ready", "error", err, "retry_in", wait.Round(time.Millisecond))
+		}
+		pause(ctx, wait)
+	}
+}
+
+func (d *database) tryInstall(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, installTimeout)
+	defer cancel()
+	conn, err := d.dialer.Connect(ctx, d.application())
+	d.reached.Set(err)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close(ctx) }() // it is of no more use, whatever the answer
+	err = control.Install(ctx, conn, d.schema)
+	d.installed.Set(err)
+	if err == nil || errors.Is(err, control.ErrNewer) {
+		d.use(err == nil)
+	}
+	if err != nil {
+		return err
+	}
+	d.log.InfoContext(ctx, "database up", "server_version", conn.PgConn().ParameterStatus("server_version"), "control_schema", d.schema)
+	return nil
+}
+
+// keepInstalled looks at the control schema again after every lost connection:
+// it may have been upgraded, or the database restored from a backup.
+func (d *database) keepInstalled(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-d.recheck.Wait():
+			d.install(ctx)
+		}
+	}
+}

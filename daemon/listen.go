@@ -1,0 +1,94 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/bbmd-dev/bbmd/notify"
+)
+
+// errRotated ends a listener whose connection string is not the one any more that
+// the configuration leads to.
+var errRotated = errors.New("the connection string has changed")
+
+// errNotYet is what a listener's readiness says before its first connection.
+var errNotYet = errors.New("not listening yet")
+
+// listen delivers events until ctx ends. A listener keeps its connection string,
+// so that a rotated one gets a new listener when the old one loses its connection.
+func (d *database) listen(ctx context.Context) error {
+	attempts := newAttempts(d.options.longestRetry)
+	for ctx.Err() == nil {
+		err := d.listenOnce(ctx)
+		if errors.Is(err, errRotated) {
+			d.log.InfoContext(ctx, "connection string has changed")
+			attempts = newAttempts(d.options.longestRetry)
+			continue
+		}
+		if ctx.Err() == nil {
+			d.listening.Set(err)
+			wait := attempts.next()
+			d.log.WarnContext(ctx, "not listening for events", "error", err, "retry_in", wait)
+			pause(ctx, wait)
+		}
+	}
+	return context.Cause(ctx)
+}
+
+func (d *database) listenOnce(ctx context.Context) error {
+	url, err := d.config.ListenConnString()
+	if err != nil {
+		return fmt.Errorf("listener: %w", err)
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	listener, err := notify.NewListener(notify.ListenerConfig{
+		URL:          url,
+		Logger:       d.log,
+		PingInterval: d.options.pingInterval,
+		RetryMax:     d.options.longestRetry,
+		OnChange: func(s notify.State) {
+			d.listenerChanged(s)
+			if now, err := d.config.ListenConnString(); !s.Connected && err == nil && now != url {
+				cancel(errRotated)
+			}
+		},
+	})
+	if err != nil {
+		return err
+	}
+	return listener.Run(ctx, d.deliver)
+}
+
+// deliver wakes the executor in the goroutine that has read the event.
+func (d *database) deliver(event notify.Event) {
+	switch event.Channel {
+	case notify.ChannelNew, notify.ChannelStatus:
+		d.executor.Load().Wake()
+		d.metrics.Event(event.Channel)
+	case "": // a resync: anything may have happened
+		d.executor.Load().Wake()
+		if d.resynced { // the first follows the installation
+			d.recheck.Set()
+		}
+		d.resynced = true
+	default: // for others
+		d.metrics.Event(event.Channel)
+	}
+}
+
+func (d *database) listenerChanged(s notify.State) {
+	d.metrics.ListenerConnected(s.Connected)
+	switch {
+	case s.Connected:
+		d.listening.Set(nil)
+		if s.Reconnects() > 0 {
+			d.metrics.ListenerReconnected()
+		}
+	case s.Err != nil:
+		d.listening.Set(s.Err)
+	default:
+		d.listening.Set(errNotYet)
+	}
+}

@@ -1,0 +1,165 @@
+package dial
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/bbmd-dev/bbmd/internal/config"
+)
+
+// connectTimeout is per host, where the connection string says nothing.
+const connectTimeout = 10 * time.Second
+
+// ErrStandby is wrapped by the error of a connection to a hot standby: whoever
+// configures it has to name the primary.
+var ErrStandby = errors.New("the server is a hot standby, on which nothing can be written: " +
+	"point url at the primary, or name all hosts in it with target_session_attrs=primary")
+
+// Dialer opens sessions on one database. It remembers which settings the
+// server refused. All methods may be called from any goroutine.
+type Dialer struct {
+	database config.Database
+	refusals refusals
+}
+
+// New returns a Dialer, which reads the connection string only when it connects.
+func New(database config.Database) *Dialer {
+	return &Dialer{database: database}
+}
+
+// Connect opens a session whose application_name is application. The caller
+// closes it.
+func (d *Dialer) Connect(ctx context.Context, application string) (*pgx.Conn, error) {
+	for {
+		cfg, err := d.config(application)
+		if err != nil {
+			return nil, err
+		}
+		conn, err := pgx.ConnectConfig(ctx, cfg)
+		switch {
+		case err == nil:
+			return conn, nil
+		case !d.refusals.learn(err):
+			return nil, oneLine(err)
+		}
+	}
+}
+
+// Pool returns a pool of at most size sessions whose application_name is
+// application. It connects when a session is asked for. The caller closes it.
+func (d *Dialer) Pool(ctx context.Context, application string, size int32) (*pgxpool.Pool, error) {
+	cfg, err := pgxpool.ParseConfig(placeholder)
+	if err != nil {
+		return nil, fmt.Errorf("read libpq variables: %w", oneLine(err))
+	}
+	cfg.MaxConns, cfg.MinConns, cfg.MinIdleConns = size, 0, 0
+	cfg.MaxConnLifetime, cfg.MaxConnIdleTime = 0, forEver
+	cfg.ShouldPing = func(_ context.Context, p pgxpool.ShouldPingParams) bool {
+		return stirred(p.Conn.PgConn().Conn())
+	}
+	cfg.PingTimeout = pingTimeout
+	cfg.BeforeConnect = func(_ context.Context, into *pgx.ConnConfig) error {
+		fresh, err := d.config(application)
+		if err != nil {
+			return err
+		}
+		fresh.Tracer = learner{&d.refusals}
+		*into = *fresh
+		return nil
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("open pool: %w", oneLine(err))
+	}
+	return pool, nil
+}
+
+const (
+	// forEver is longer than a process lives. A session that is kept has its
+	// statements prepared when an event comes, and costs the server nothing.
+	forEver     = 100 * 365 * 24 * time.Hour
+	pingTimeout = 5 * time.Second
+
+	// placeholder stands where pgx wants a connection string, until the first
+	// connect reads the real one.
+	placeholder = "host=localhost port=5432 user=bbmd dbname=bbmd sslmode=disable connect_timeout=10"
+)
+
+// config returns how to connect now.
+func (d *Dialer) config(application string) (*pgx.ConnConfig, error) {
+	url, err := d.database.ConnString()
+	if err != nil {
+		return nil, err
+	}
+	// The pool's parser, so that a string with pool settings is accepted as well.
+	pool, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, errors.New(config.Redact(squeeze(err.Error())))
+	}
+	cfg := pool.ConnConfig
+	cfg.DialFunc = dial
+	if cfg.ConnectTimeout == 0 {
+		cfg.ConnectTimeout = connectTimeout
+	}
+	if cfg.ValidateConnect == nil { // the string has no target_session_attrs
+		otherHosts := hasOtherHosts(&cfg.Config)
+		cfg.ValidateConnect = func(ctx context.Context, conn *pgconn.PgConn) error {
+			return refuseStandby(ctx, conn, otherHosts)
+		}
+	}
+	d.refusals.apply(&cfg.Config, application)
+	return cfg, nil
+}
+
+// refuseStandby lets the connection go on to the next host when a server says
+// of itself that it is read-only. Servers before PostgreSQL 14 do not say it;
+// they are asked only where there is another host to go on to.
+func refuseStandby(ctx context.Context, conn *pgconn.PgConn, otherHosts bool) error {
+	switch conn.ParameterStatus("in_hot_standby") {
+	case "on":
+		return ErrStandby
+	case "":
+		if otherHosts {
+			return pgconn.ValidateConnectTargetSessionAttrsPrimary(ctx, conn)
+		}
+	}
+	return nil
+}
+
+// hasOtherHosts reports whether more than one server is named. A fallback may
+// also be the same server without TLS.
+func hasOtherHosts(cfg *pgconn.Config) bool {
+	for _, f := range cfg.Fallbacks {
+		if f.Host != cfg.Host || f.Port != cfg.Port {
+			return true
+		}
+	}
+	return false
+}
+
+// lineError is an error whose text fits on one line.
+type lineError struct {
+	text string
+	err  error
+}
+
+func (e *lineError) Error() string { return e.text }
+func (e *lineError) Unwrap() error { return e.err }
+
+// oneLine makes err fit for logs: pgx lists every host that it tried on a line
+// of its own.
+func oneLine(err error) error {
+	if text := squeeze(err.Error()); text != err.Error() {
+		return &lineError{text: text, err: err}
+	}
+	return err
+}
+
+func squeeze(text string) string { return strings.Join(strings.Fields(text), " ") }

@@ -1,0 +1,183 @@
+package status
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/bbmd-dev/bbmd/internal/control"
+	"github.com/bbmd-dev/bbmd/internal/terminal"
+)
+
+// Detail writes all there is to know of one migration. Times are given in loc.
+func Detail(s terminal.Screen, d *control.Detail, loc *time.Location) error {
+	w := detailWriter{screen: s, loc: loc}
+	w.head(&d.Progress)
+	w.facts(d)
+	w.history(d.Transitions)
+	w.jobs(d.Jobs)
+	if _, err := s.Out.Write([]byte(w.text.String())); err != nil {
+		return fmt.Errorf("write details: %w", err)
+	}
+	return nil
+}
+
+type detailWriter struct {
+	screen terminal.Screen
+	loc    *time.Location
+	text   strings.Builder
+}
+
+func (w *detailWriter) head(p *control.Progress) {
+	parts := []string{w.screen.Paint(terminal.Bold, terminal.Clean(p.Name)), w.screen.Paint(styleOf(p.Status), p.Status)}
+	for _, part := range []string{percent(p), rate(p), left(p)} {
+		if part != "" {
+			parts = append(parts, part)
+		}
+	}
+	w.text.WriteString(strings.Join(parts, "  ") + "\n")
+	if why := reason(p); why != "" {
+		terminal.WriteNote(&w.text, w.screen, 2, terminal.Cell{Text: why, Style: styleOf(p.Status)})
+	}
+}
+
+// facts writes what the migration is, and how far.
+func (w *detailWriter) facts(d *control.Detail) {
+	w.text.WriteString("\n")
+	work := d.Work
+	if d.WorkVersion != nil {
+		work += fmt.Sprintf(" (version %d)", *d.WorkVersion)
+	}
+	w.fact("work", work)
+	w.fact("arguments", string(d.Arguments))
+	w.fact("table", d.Table)
+	w.fact("key", key(d))
+	w.fact("range", keyRange(d))
+	w.fact("rows", passed(d))
+	w.fact("batches", fmt.Sprintf("%s finished, %s running, %s pending, %s failed; %s rows each",
+		terminal.Count(d.Batches), terminal.Count(d.RunningJobs), terminal.Count(d.PendingJobs), terminal.Count(d.FailedJobs), terminal.Count(int64(d.BatchSize))))
+	attempts := "as the daemon is configured"
+	if d.MaxAttempts != nil {
+		attempts = terminal.Count(int64(*d.MaxAttempts))
+	}
+	w.fact("settings", fmt.Sprintf("parallelism %d, priority %d, attempts %s", d.Parallelism, d.Priority, attempts))
+	w.fact("depends on", strings.Join(d.DependsOn, ", "))
+	w.fact("enqueued", w.time(&d.CreatedAt))
+	w.fact("started", w.time(d.StartedAt))
+	w.fact("ended", w.time(d.FinishedAt))
+}
+
+// fact writes one line, unless it has nothing to say.
+func (w *detailWriter) fact(name, value string) {
+	if value == "" {
+		return
+	}
+	const indent = 14
+	room := 0
+	if w.screen.Width > 0 {
+		room = max(w.screen.Width-indent, 20)
+	}
+	for i, line := range terminal.Wrap(terminal.Clean(value), room) {
+		if i > 0 {
+			name = ""
+		}
+		w.text.WriteString("  " + w.screen.Paint(terminal.Dim, name) + strings.Repeat(" ", indent-2-len(name)) + line + "\n")
+	}
+}
+
+func (w *detailWriter) time(t *time.Time) string {
+	if t == nil {
+		return ""
+	}
+	return t.In(w.loc).Format("2006-01-02 15:04:05 MST")
+}
+
+func key(d *control.Detail) string {
+	if d.KeyColumns == nil {
+		if d.Column == nil {
+			return "the primary key"
+		}
+		return *d.Column
+	}
+	columns := make([]string, len(d.KeyColumns))
+	for i, name := range d.KeyColumns {
+		columns[i] = name
+		if i < len(d.KeyTypes) {
+			columns[i] += " " + d.KeyTypes[i]
+		}
+	}
+	return strings.Join(columns, ", ")
+}
+
+func keyRange(d *control.Detail) string {
+	first, last := "the smallest at the start", "the greatest at the start"
+	if d.Min != nil {
+		first = *d.Min
+	}
+	if d.Max != nil {
+		last = *d.Max
+	}
+	if d.StartedAt != nil && d.Min == nil && d.Max == nil {
+		return "" // there were no rows
+	}
+	return first + " to " + last
+}
+
+func passed(d *control.Detail) string {
+	if d.StartedAt == nil {
+		return ""
+	}
+	text := terminal.Count(d.Keys) + " passed, " + terminal.Count(d.Rows) + " changed"
+	if d.Total != nil {
+		text += ", ~" + terminal.Count(*d.Total) + " in the table at the start"
+	}
+	return text
+}
+
+func (w *detailWriter) history(all []control.Transition) {
+	w.title("History")
+	for _, t := range all {
+		line := "  " + w.screen.Paint(terminal.Dim, t.At.In(w.loc).Format("2006-01-02 15:04:05")) + "  " +
+			w.screen.Paint(styleOf(t.To), fmt.Sprintf("%-9s", t.To)) + "  " + w.screen.Paint(terminal.Dim, terminal.Clean("by "+t.Who+through(t.Application)))
+		w.text.WriteString(line + "\n")
+		if t.Reason != nil && *t.Reason != "" {
+			terminal.WriteNote(&w.text, w.screen, 4, terminal.Cell{Text: *t.Reason})
+		}
+	}
+}
+
+func through(application string) string {
+	if application == "" {
+		return ""
+	}
+	return " through " + application
+}
+
+func (w *detailWriter) jobs(all []control.JobState) {
+	if len(all) == 0 {
+		return
+	}
+	w.title("Jobs that are not finished")
+	for i := range all {
+		j := &all[i]
+		line := fmt.Sprintf("job %d, %s, %s", j.ID, keysOf(j), outcome(j))
+		if j.Crashes > 0 {
+			line += ", its worker died " + times(int64(j.Crashes))
+		}
+		w.text.WriteString("  " + w.screen.Paint(styleOfOpen(j), terminal.Clean(line)) + "\n")
+		if j.Error != nil {
+			terminal.WriteNote(&w.text, w.screen, 4, terminal.Cell{Text: withState(j.SQLState, *j.Error)})
+		}
+	}
+}
+
+func styleOfOpen(j *control.JobState) terminal.Style {
+	if j.Status == "running" {
+		return terminal.Cyan
+	}
+	return styleOfJob(j)
+}
+
+func (w *detailWriter) title(text string) {
+	w.text.WriteString("\n" + w.screen.Paint(terminal.Bold, text) + "\n")
+}

@@ -1,0 +1,167 @@
+package status_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/stretchr/testify/require"
+
+	"github.com/bbmd-dev/bbmd/internal/control"
+	"github.com/bbmd-dev/bbmd/internal/status"
+	"github.com/bbmd-dev/bbmd/internal/terminal"
+	"github.com/bbmd-dev/bbmd/testing/pgtest"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+func TestMain(m *testing.M) { pgtest.Main(m) }
+
+// golden compares text with a file in testdata.
+func golden(t *testing.T, name, text string) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	}
+	want, err := os.ReadFile(path)
+	require.NoError(t, err, "go test -update writes it")
+	require.Empty(t, cmp.Diff(string(want), text))
+}
+
+func ptr[T any](v T) *T { return &v }
+
+var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// everything is a migration in each situation that there is.
+func everything() []control.Progress {
+	return []control.Progress{
+		{
+			ID: 1, Name: "copy_column_users", Work: "copy_column", Table: "public.users", Status: "running", Percent: 43.2,
+			Keys: 432_000, Rows: 431_990, Batches: 432, Total: ptr(int64(1_000_000)), KeysPerSecond: ptr(151_832.0), SecondsLeft: ptr(3.74),
+			SecondsElapsed: ptr(2.8), RunningJobs: 4, CreatedAt: noon, StartedAt: ptr(noon.Add(time.Second)), UpdatedAt: noon.Add(4 * time.Second),
+		},
+		{
+			ID: 2, Name: "normalize_email", Work: "execute_sql", Table: "public.users", Status: "running", Percent: 12,
+			Keys: 12_000, Total: ptr(int64(100_000)), KeysPerSecond: ptr(0.0), PendingJobs: 2, StartedAt: ptr(noon), CreatedAt: noon,
+			Reason: ptr("waits to try a failed batch again: division by zero"),
+			Troubles: []control.JobState{{
+				ID: 8, After: ptr("11000"), Max: "12000", Status: "pending", Attempts: 2, SecondsUntilNextAttempt: ptr(3.2),
+				Error: ptr("division by zero"), SQLState: ptr("22012"),
+			}},
+		},
+		{
+			ID: 3, Name: "drop_old_events", Work: "delete_rows", Table: "public.events", Status: "active", CreatedAt: noon,
+			Reason: ptr("waits for copy_column_users (running) to finish"),
+		},
+		{
+			ID: 4, Name: "rotate_keys", Work: "execute_sql", Table: "public.secrets", Status: "paused", Percent: 50, CreatedAt: noon,
+			Keys: 5, Total: ptr(int64(10)), StartedAt: ptr(noon), Reason: ptr("paused by alice: Black Friday"),
+		},
+		{
+			ID: 5, Name: "mend_totals", Work: "execute_sql", Table: "public.orders", Status: "failed", Percent: 99.9, CreatedAt: noon,
+			Keys: 2000, Total: ptr(int64(2000)), StartedAt: ptr(noon), FinishedAt: ptr(noon.Add(time.Minute)), SecondsElapsed: ptr(60.0),
+			Error: ptr("job 17 has failed 5 times: \x1b[2Jnumeric field overflow"), SQLState: ptr("22003"), FailedJobs: 5,
+			Troubles: []control.JobState{
+				{ID: 17, Max: "1000", Status: "failed", Attempts: 5, Error: ptr("numeric field overflow"), SQLState: ptr("22003")},
+				{ID: 18, After: ptr("1000"), Max: "2000", Status: "failed", Attempts: 1, Crashes: 1, Error: ptr("the worker's session ended")},
+			},
+		},
+		{
+			ID: 6, Name: "backfill_slug", Work: "backfill_column", Table: "public.posts", Status: "finished", Percent: 100, CreatedAt: noon,
+			Keys: 1_234_567, Total: ptr(int64(1_300_000)), StartedAt: ptr(noon), FinishedAt: ptr(noon.Add(8000 * time.Second)), SecondsElapsed: ptr(8000.0),
+		},
+		{
+			ID: 7, Name: "mistake", Work: "delete_rows", Table: "public.users", Status: "cancelled", CreatedAt: noon,
+			Reason: ptr("cancelled by bob"), FinishedAt: ptr(noon),
+		},
+	}
+}
+
+func TestListGolden(t *testing.T) {
+	t.Parallel()
+	for name, screen := range map[string]terminal.Screen{
+		"list.txt":       {},
+		"list_80.txt":    {Width: 80},
+		"list_color.txt": {Width: 120, Color: true},
+	} {
+		var out bytes.Buffer
+		screen.Out = &out
+		require.NoError(t, status.List(screen, everything()))
+		golden(t, name, out.String())
+	}
+}
+
+func detail() *control.Detail {
+	d := &control.Detail{
+		Progress:  everything()[4],
+		Arguments: []byte(`{"sql": "UPDATE orders SET total = subtotal * tax WHERE :range"}`), KeyColumns: []string{"id"}, KeyTypes: []string{"bigint"},
+		Min: ptr("1"), Max: ptr("2000"), BatchSize: 1000, Parallelism: 2, DependsOn: []string{"backfill_slug"}, MaxAttempts: ptr(int32(5)), WorkVersion: ptr(int32(1)),
+		Transitions: []control.Transition{
+			{At: noon, To: "active", Who: "alice", Application: "psql"},
+			{At: noon.Add(time.Second), From: ptr("active"), To: "running", Who: "bbmd", Application: "bbmd/default/mend_totals"},
+			{At: noon.Add(time.Minute), From: ptr("running"), To: "failed", Reason: ptr("job 17 has failed 5 times"), Who: "bbmd"},
+		},
+	}
+	d.Jobs = append(d.Troubles, control.JobState{ID: 19, After: ptr("2000"), Max: "2100", Status: "running"})
+	return d
+}
+
+func TestDetailGolden(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	require.NoError(t, status.Detail(terminal.Screen{Out: &out}, detail(), time.UTC))
+	golden(t, "detail.txt", out.String())
+
+	out.Reset()
+	require.NoError(t, status.Detail(terminal.Screen{Out: &out, Width: 60}, &control.Detail{Progress: everything()[2], BatchSize: 1000}, time.UTC))
+	golden(t, "detail_waiting.txt", out.String())
+}
+
+func TestJSONGolden(t *testing.T) {
+	t.Parallel()
+	text, err := json.MarshalIndent(map[string]any{"list": everything()[1:2], "detail": detail()}, "", "  ")
+	require.NoError(t, err)
+	golden(t, "status.json", string(text)+"\n")
+}
+
+// story is what one who follows sees, and when.
+func story() (at []time.Duration, seen [][]control.Progress) {
+	p := everything()[0]
+	other := everything()[2]
+	add := func(when time.Duration, change func()) {
+		change()
+		at, seen = append(at, when), append(seen, []control.Progress{p, other})
+	}
+	add(0, func() {})
+	add(300*time.Millisecond, func() { p.Keys, p.Percent = 500_000, 50 })
+	add(time.Second, func() {})
+	add(1100*time.Millisecond, func() { p.Status, p.Reason = "paused", ptr("paused by alice") })
+	add(1200*time.Millisecond, func() { other.Reason = ptr("waits for copy_column_users (paused) to finish") })
+	add(5*time.Second, func() { p.Status, p.Reason = "running", nil })
+	add(6*time.Second, func() { p.Status, p.Percent, p.Keys, p.SecondsElapsed = "finished", 100, 1_000_000, ptr(6.2) })
+	return at, seen
+}
+
+func TestLinesGolden(t *testing.T) {
+	t.Parallel()
+	var lines, objects bytes.Buffer
+	views := []status.View{status.NewView(terminal.Screen{Out: &lines}, time.UTC), status.NewJSONView(&objects)}
+	at, seen := story()
+	for i := range at {
+		for _, view := range views {
+			again, err := view.Show(noon.Add(at[i]), seen[i])
+			require.NoError(t, err)
+			if i == 1 {
+				require.Equal(t, 700*time.Millisecond, again, "what was left out is told a second after the last line")
+			}
+		}
+	}
+	golden(t, "lines.txt", lines.String())
+	golden(t, "lines.json", objects.String())
+}

@@ -1,0 +1,135 @@
+package status
+
+import (
+	"fmt"
+
+	"github.com/bbmd-dev/bbmd/internal/control"
+	"github.com/bbmd-dev/bbmd/internal/terminal"
+)
+
+// Unattended is what a list says when migrations wait and no daemon is there.
+const Unattended = "no bbmd daemon has a session on this database: `bbmd run` starts one"
+
+// styleOf returns the color of a status.
+func styleOf(status string) terminal.Style {
+	switch status {
+	case control.StatusRunning:
+		return terminal.Cyan
+	case control.StatusPaused:
+		return terminal.Yellow
+	case control.StatusFinished:
+		return terminal.Green
+	case control.StatusFailed:
+		return terminal.Red
+	case control.StatusActive:
+		return terminal.Blue
+	default:
+		return terminal.Dim
+	}
+}
+
+// reason returns why a migration does not move, or "".
+func reason(p *control.Progress) string {
+	switch {
+	case p.Status == control.StatusFailed && p.Error != nil:
+		return withState(p.SQLState, *p.Error)
+	case p.Reason != nil:
+		return *p.Reason
+	default:
+		return ""
+	}
+}
+
+// withState returns a message with its SQLSTATE, where there is one.
+func withState(state *string, message string) string {
+	if state == nil || *state == "" {
+		return message
+	}
+	return message + " (SQLSTATE " + *state + ")"
+}
+
+// trouble describes a job that failed or is tried again.
+func trouble(j *control.JobState) string {
+	message := "no error was recorded"
+	if j.Error != nil {
+		message = withState(j.SQLState, *j.Error)
+	}
+	return fmt.Sprintf("job %d, %s, %s: %s", j.ID, keysOf(j), outcome(j), message)
+}
+
+// keysOf describes a job's range.
+func keysOf(j *control.JobState) string {
+	if j.After == nil {
+		return "keys up to " + j.Max
+	}
+	return "keys after " + *j.After + " up to " + j.Max
+}
+
+// outcome describes what has become of a job so far.
+func outcome(j *control.JobState) string {
+	switch {
+	case j.Status == "failed":
+		return "failed " + times(int64(j.Attempts))
+	case j.Status == "pending" && j.SecondsUntilNextAttempt != nil && *j.SecondsUntilNextAttempt > 0:
+		return "is tried again in " + terminal.Seconds(*j.SecondsUntilNextAttempt)
+	case j.Status == "pending":
+		return "waits for a worker"
+	default:
+		return j.Status
+	}
+}
+
+func times(n int64) string {
+	switch n {
+	case 1:
+		return "once"
+	case 2:
+		return "twice"
+	default:
+		return terminal.Count(n) + " times"
+	}
+}
+
+func styleOfJob(j *control.JobState) terminal.Style {
+	if j.Status == "failed" {
+		return terminal.Red
+	}
+	return terminal.Yellow
+}
+
+// left describes how much time a migration takes, or has taken.
+func left(p *control.Progress) string {
+	switch {
+	case p.Status == control.StatusRunning && p.SecondsLeft != nil:
+		return terminal.Seconds(*p.SecondsLeft) + " left"
+	case p.Status == control.StatusFinished && p.SecondsElapsed != nil:
+		return "took " + terminal.Seconds(*p.SecondsElapsed)
+	default:
+		return ""
+	}
+}
+
+func rate(p *control.Progress) string {
+	if p.Status != control.StatusRunning || p.KeysPerSecond == nil {
+		return ""
+	}
+	return terminal.Rate(*p.KeysPerSecond)
+}
+
+func percent(p *control.Progress) string {
+	if p.Total == nil && p.Status != control.StatusFinished {
+		return "" // not started
+	}
+	return terminal.Percent(p.Percent)
+}
+
+// rows describes how many rows are behind the migration, and of how many.
+func rows(p *control.Progress) string {
+	if p.StartedAt == nil {
+		return ""
+	}
+	if p.Total == nil || *p.Total <= p.Keys || p.Status == control.StatusFinished {
+		return terminal.Count(p.Keys)
+	}
+	return terminal.Count(p.Keys) + " of ~" + terminal.Count(*p.Total)
+}
