@@ -16,6 +16,17 @@ var (
 	errAfterFail = errors.New("the Work went on after a statement had failed, and returned no error; its transaction cannot be committed")
 )
 
+// misused reports whether a Work broke the rules of its transaction, which has
+// nothing to do with the rows it was given.
+func misused(err error) bool {
+	for _, rule := range []error{errNotYours, errHandedIn, errLeftOpen, errAfterFail} {
+		if errors.Is(err, rule) {
+			return true
+		}
+	}
+	return false
+}
+
 // handle is the transaction as a Work sees it: it reads and writes, and can
 // neither commit nor roll back, nor be used after the Work has returned.
 type handle struct {

@@ -161,14 +161,14 @@ func TestWorkMisusesItsTransaction(t *testing.T) {
 			db := pgtest.New(t)
 			table(t, db, 100)
 			r := start(t, db, works(t, goWork(c.work)))
-			enqueue(t, db, "w", "batch_size => 10, max_attempts => 1")
+			enqueue(t, db, "w", "batch_size => 1, max_attempts => 1")
 			ends(t, db, "failed")
 
 			require.Contains(t, failure(t, db), c.want)
 			require.Contains(t, r.log.String(), "batch failed")
 			require.Zero(t, pgtest.One[int](t, db, "SELECT count(*) FROM "+jobsTable+" WHERE crashes > 0"), "the worker did not die of it")
 			// What was finished is done, and nothing else.
-			require.Equal(t, 10*pgtest.One[int](t, db, "SELECT count(*) FROM "+jobsTable+" WHERE status = 'finished'"), pgtest.One[int](t, db, "SELECT sum(n) FROM t"))
+			require.Equal(t, pgtest.One[int](t, db, "SELECT count(*) FROM "+jobsTable+" WHERE status = 'finished'"), pgtest.One[int](t, db, "SELECT sum(n) FROM t"))
 		})
 	}
 }
@@ -183,7 +183,7 @@ func TestDivisionByZeroOfAWorkIsItsOwn(t *testing.T) {
 
 	require.Contains(t, failure(t, db), "22012")
 	require.NotContains(t, r.log.String(), "not this worker's")
-	require.Equal(t, []string{"60"}, pgtest.Column[string](t, db, "SELECT max_value FROM "+jobsTable+" WHERE status = 'failed'"))
+	require.Equal(t, []string{"55"}, pgtest.Column[string](t, db, "SELECT max_value FROM "+jobsTable+" WHERE status = 'failed'"))
 }
 
 func TestWorkUsesEverythingOfItsTransaction(t *testing.T) {

@@ -30,6 +30,11 @@ func (w *worker) setBack(ctx context.Context, db control.TxDB, j *control.Job, c
 	f := describe(cause)
 	attempts := max(j.Attempts, 1)
 	tooLong := f.SQLState == queryCanceled
+	if tooLong {
+		w.sizer.Load().timedOut(j.BatchSize)
+	}
+	w.log.WarnContext(ctx, "batch failed", "job", j.ID, "range", rangeOf(j), "attempt", attempts, "max_attempts", w.maxAttempts(),
+		"transient", f.Transient, "sqlstate", f.SQLState, "error", f.Message)
 	if !f.Transient && !j.Careful {
 		w.rate.tried++
 		w.rate.failed++
@@ -37,18 +42,17 @@ func (w *worker) setBack(ctx context.Context, db control.TxDB, j *control.Job, c
 			return w.giveUp(ctx, db, j, f, fmt.Sprintf("%d of the first %d batches of a worker failed, the last one", w.rate.failed, w.rate.tried))
 		}
 	}
-	if tooLong {
-		w.sizer.Load().timedOut(j.BatchSize)
-	}
-	if !f.Transient && (tooLong || attempts >= w.maxAttempts()) {
+	switch usedUp := attempts >= w.maxAttempts(); {
+	case f.Transient:
+	case usedUp && misused(cause):
+		return w.giveUp(ctx, db, j, f, fmt.Sprintf("failed %d times", attempts)) // no row is to blame
+	case usedUp || tooLong:
 		return w.narrow(ctx, db, j, f, tooLong)
 	}
 	attempts, transients, err := w.opts.Store.SetBack(ctx, db, j.ID, w.session.epoch, f)
 	if err != nil || attempts+transients == 0 {
 		return err
 	}
-	w.log.WarnContext(ctx, "batch failed and is tried again", "job", j.ID, "range", rangeOf(j), "attempt", attempts, "max_attempts", w.maxAttempts(),
-		"transient", f.Transient, "sqlstate", f.SQLState, "error", f.Message)
 	if transients >= w.maxAttempts()*transientsPerAttempt {
 		return w.end(ctx, j, f, fmt.Sprintf("gave up after %d transient failures", transients))
 	}
@@ -92,7 +96,7 @@ func (w *worker) split(ctx context.Context, db control.TxDB, j *control.Job, m c
 	if err != nil || lower == 0 {
 		return err
 	}
-	w.log.WarnContext(ctx, "batch split", "job", j.ID, "lower_half", lower, "rows", m.Rows, "middle", *m.Mid, "sqlstate", f.SQLState, "error", f.Message)
+	w.log.InfoContext(ctx, "batch split", "job", j.ID, "lower_half", lower, "rows", m.Rows, "middle", *m.Mid)
 	return nil
 }
 
