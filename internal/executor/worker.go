@@ -169,7 +169,8 @@ func (w *worker) recordable() control.Target {
 }
 
 // setBack records a Work's failure on its job through db, and ends the migration when the
-// job has used up its attempts.
+// job has used up its attempts. The job and its migration fail together: where somebody has
+// paused the migration meanwhile, the job stays pending.
 func (w *worker) setBack(ctx context.Context, db control.DB, j *control.Job, cause error) error {
 	f := describe(cause)
 	attempts, transients, err := w.opts.Store.SetBack(ctx, db, j.ID, w.session.epoch, f)
@@ -182,11 +183,8 @@ func (w *worker) setBack(ctx context.Context, db control.DB, j *control.Job, cau
 	if attempts < limit && transients < limit*transientsPerAttempt {
 		return nil
 	}
-	if err := w.opts.Store.FailJob(ctx, w.opts.Pool, j.ID); err != nil {
-		return err
-	}
 	return &refusal{control.Reason{
-		Code: control.CodeMaxAttempts, SQLState: f.SQLState,
+		Job: j.ID, Code: control.CodeMaxAttempts, SQLState: f.SQLState,
 		Message: fmt.Sprintf("job %d (%s) failed %d times: %s", j.ID, rangeOf(j), attempts+transients, f.Message),
 	}}
 }
@@ -207,10 +205,10 @@ func (w *worker) careful(ctx context.Context, run func(context.Context, *control
 			return err
 		}
 		if j.Crashes >= maxCrashes {
-			if err := w.opts.Store.FailJob(ctx, w.opts.Pool, j.ID); err != nil {
-				return err
-			}
-			return refuse(control.CodeMaxAttempts, "job %d (%s): this batch ended its worker's session %d times; see the server's log for the reason, then retry", j.ID, rangeOf(j), j.Crashes)
+			return &refusal{control.Reason{
+				Job: j.ID, Code: control.CodeMaxAttempts,
+				Message: fmt.Sprintf("job %d (%s): this batch ended its worker's session %d times; see the server's log for the reason, then retry", j.ID, rangeOf(j), j.Crashes),
+			}}
 		}
 		if err := run(ctx, j); err != nil {
 			return err
