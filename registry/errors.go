@@ -25,6 +25,10 @@ var (
 	// registered in this process. The migration waits and does not fail, since
 	// another replica or a later release may have the Work.
 	ErrUnknownWork = errors.New("unknown work")
+
+	// ErrUnverifiable says that a Work with a Verify has none for this
+	// migration's arguments. Finish the migration as if Verify were nil.
+	ErrUnverifiable = errors.New("cannot be verified")
 )
 
 // StatementError is what is wrong with the text of a statement and where.

@@ -102,34 +102,33 @@ func (s Store) Finish(ctx context.Context, db DB, migration int32) (bool, error)
 
 // Reason is why a migration has failed.
 type Reason struct {
-	Code     int // one of the Code constants
+	Job      int64 // the job that failed it, or 0
+	Code     int   // one of the Code constants
 	Message  string
 	SQLState string // empty: the error did not come from PostgreSQL
 }
 
 const failSQL = `
-UPDATE bbm.batched_background_migrations
-SET status = 'failed', status_reason = $3, failure_error_code = $2, error_message = $3, error_sqlstate = nullif($4, '')
-WHERE id = $1 AND status IN ('active', 'running')`
+WITH failed AS (
+  UPDATE bbm.batched_background_migrations
+  SET status = 'failed', status_reason = $3, failure_error_code = $2, error_message = $3, error_sqlstate = nullif($4, '')
+  WHERE id = $1 AND status IN ('active', 'running')
+  RETURNING id
+), job AS (
+  UPDATE bbm.batched_background_migration_jobs j SET status = 'failed', owner = NULL, careful = false
+  FROM failed WHERE j.id = $5 AND j.batched_background_migration_id = failed.id AND j.status IN ('pending', 'running')
+)
+SELECT EXISTS (SELECT FROM failed)`
 
-// Fail makes a migration failed, for a reason that people read. It reports false when it was
-// not active or running any more.
+// Fail makes a migration failed, for a reason that people read, and the job that failed it along with
+// it: that one is not tried again until somebody retries the migration. It changes nothing and reports false when the
+// migration was not active or running any more.
 func (s Store) Fail(ctx context.Context, db DB, migration int32, r Reason) (bool, error) {
-	tag, err := db.Exec(ctx, s.sql(failSQL), migration, r.Code, r.Message, r.SQLState)
-	if err != nil {
+	var failed bool
+	if err := db.QueryRow(ctx, s.sql(failSQL), migration, r.Code, r.Message, r.SQLState, r.Job).Scan(&failed); err != nil {
 		return false, fmt.Errorf("record the failure of migration %d: %w", migration, err)
 	}
-	return tag.RowsAffected() == 1, nil
-}
-
-// FailJob makes a pending job failed: it is not tried again until somebody retries the migration.
-func (s Store) FailJob(ctx context.Context, db DB, job int64) error {
-	_, err := db.Exec(ctx, s.sql(`UPDATE bbm.batched_background_migration_jobs SET status = 'failed', owner = NULL, careful = false
-		WHERE id = $1 AND status IN ('pending', 'running')`), job)
-	if err != nil {
-		return fmt.Errorf("record the failure of job %d: %w", job, err)
-	}
-	return nil
+	return failed, nil
 }
 
 // SetReason writes why a migration does not move; empty: it does. It writes

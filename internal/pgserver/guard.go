@@ -8,15 +8,15 @@ import (
 	"syscall"
 )
 
-// guardScript reads the ids of the processes it guards, one at a time, until
-// its owner closes the pipe or dies. Then it ends the last one named and
+// guardScript reads what it guards, one signal and process id at a time, until
+// its owner closes the pipe or dies. Then it ends the last process named and
 // removes the owner's directory.
 const guardScript = `
-pid=
-while read -r line; do pid=$line; done
-if [ -n "$pid" ] && kill -QUIT "$pid" 2>/dev/null; then
+signal= pid=
+while read -r first second; do signal=$first pid=$second; done
+if [ -n "$pid" ] && kill "-$signal" "$pid" 2>/dev/null; then
 	tries=0
-	while kill -0 "$pid" 2>/dev/null && [ $tries -lt 100 ]; do sleep 0.1; tries=$((tries + 1)); done
+	while kill -0 "$pid" 2>/dev/null && [ $tries -lt 200 ]; do sleep 0.1; tries=$((tries + 1)); done
 	kill -KILL "$pid" 2>/dev/null
 fi
 rm -rf -- "$1"
@@ -45,12 +45,15 @@ func startGuard(dir string) (*guard, error) {
 	return &guard{cmd: cmd, pipe: pipe}, nil
 }
 
-// watch names the process to end with the owner, 0 for none.
-func (g *guard) watch(pid int) error {
-	line := ""
-	if pid != 0 {
-		line = strconv.Itoa(pid)
-	}
+// watch names the process to end with the owner, and by which signal.
+func (g *guard) watch(signal string, pid int) error {
+	return g.tell(signal + " " + strconv.Itoa(pid))
+}
+
+// forget says that the process has ended.
+func (g *guard) forget() error { return g.tell("") }
+
+func (g *guard) tell(line string) error {
 	if _, err := io.WriteString(g.pipe, line+"\n"); err != nil {
 		return fmt.Errorf("tell the guard: %w", err)
 	}

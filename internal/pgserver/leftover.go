@@ -15,7 +15,7 @@ import (
 // together with their guards, and ends their servers. What cannot be removed
 // now is left for the next time: it must not keep this server from starting.
 func clearLeftovers(ctx context.Context, runAs account, binaries Binaries) {
-	for _, parent := range tempDirs() {
+	for _, parent := range allTempDirs() {
 		paths, err := filepath.Glob(filepath.Join(parent, runPrefix+"*"))
 		if err != nil {
 			continue

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -18,8 +19,12 @@ import (
 )
 
 // ownerEnv makes this test program an owner of a server instead, which tells
-// what it has and then waits to be killed.
-const ownerEnv = "BBMD_PGSERVER_OWNER"
+// what it has and then waits to be killed. Its value is the server's directory
+// or the word for none.
+const (
+	ownerEnv  = "BBMD_PGSERVER_OWNER"
+	temporary = "temporary"
+)
 
 // owned is what an owner tells.
 type owned struct {
@@ -29,16 +34,16 @@ type owned struct {
 }
 
 func TestMain(m *testing.M) {
-	if os.Getenv(ownerEnv) != "" {
-		own(context.Background())
+	if dir := os.Getenv(ownerEnv); dir != "" {
+		own(context.Background(), strings.TrimPrefix(dir, temporary))
 		return
 	}
 	goleak.VerifyTestMain(m)
 }
 
-func own(ctx context.Context) {
+func own(ctx context.Context, dir string) {
 	var told owned
-	server, err := pgserver.Start(ctx, pgserver.Options{})
+	server, err := pgserver.Start(ctx, pgserver.Options{Dir: dir})
 	if err == nil {
 		told = owned{URL: server.URL("postgres"), RunPath: server.RunPath(), Server: server.PID(), Guard: server.GuardPID()}
 	} else {
@@ -52,11 +57,11 @@ func own(ctx context.Context) {
 
 // startOwner runs program, a copy of this one, as an owner, and returns how
 // to kill it. Nothing is left of it after the test.
-func startOwner(t *testing.T, program string, attr *syscall.SysProcAttr) (told owned, kill func()) {
+func startOwner(t *testing.T, program, dir string, attr *syscall.SysProcAttr) (told owned, kill func()) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), program)
 	cmd.Dir = "/"
-	cmd.Env = append(os.Environ(), ownerEnv+"=1")
+	cmd.Env = append(os.Environ(), ownerEnv+"="+dir)
 	cmd.SysProcAttr = attr
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe()

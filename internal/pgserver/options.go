@@ -7,7 +7,8 @@ type Options struct {
 	Binaries Binaries
 	// Dir keeps the data for the next Start with the same Dir; it is made
 	// where it does not exist. Defaults to a temporary directory, which goes
-	// away with the server.
+	// away with the server; without Durable, TMPDIR and a lack of memory it
+	// lies in memory.
 	Dir string
 	// Port of the loopback interface. Defaults to a free one, outside of the
 	// range that the system gives to outgoing connections, so that no client

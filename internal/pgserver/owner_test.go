@@ -21,7 +21,7 @@ const patience = 30 * time.Second
 
 func TestServerEndsWithItsKilledOwner(t *testing.T) {
 	t.Parallel()
-	told, kill := startOwner(t, self(t), nil)
+	told, kill := startOwner(t, self(t), temporary, nil)
 	session, err := pgx.Connect(t.Context(), told.URL)
 	require.NoError(t, err)
 
@@ -34,7 +34,7 @@ func TestServerEndsWithItsKilledOwner(t *testing.T) {
 
 func TestStartClearsWhatAKilledOwnerAndGuardLeft(t *testing.T) {
 	t.Parallel()
-	told, kill := startOwner(t, self(t), nil)
+	told, kill := startOwner(t, self(t), temporary, nil)
 	require.NoError(t, syscall.Kill(told.Guard, syscall.SIGKILL))
 	kill()
 
@@ -43,10 +43,37 @@ func TestStartClearsWhatAKilledOwnerAndGuardLeft(t *testing.T) {
 	requireGone(t, told)
 }
 
+func TestDirIsFreeWhenItsOwnerWasKilled(t *testing.T) {
+	t.Parallel()
+	for name, alsoKilled := range map[string]func(owned) int{
+		"owner":           func(owned) int { return 0 },
+		"owner and guard": func(told owned) int { return told.Guard },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := reachable(t)
+			told, kill := startOwner(t, self(t), dir, nil)
+			conn, err := pgx.Connect(t.Context(), told.URL)
+			require.NoError(t, err)
+			_, err = conn.Exec(t.Context(), "CREATE TABLE kept AS SELECT 42 AS n")
+			require.NoError(t, err)
+			if pid := alsoKilled(told); pid != 0 {
+				require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
+			}
+			kill()
+
+			server := start(t, pgserver.Options{Dir: dir})
+
+			require.Equal(t, "42", ask(t, server.URL("postgres"), "SELECT n::text FROM kept"))
+			require.NoError(t, conn.Close(t.Context()))
+		})
+	}
+}
+
 func TestStartLeavesTheServersOfTheLivingAlone(t *testing.T) {
 	t.Parallel()
 	first := start(t, pgserver.Options{})
-	told, _ := startOwner(t, self(t), nil)
+	told, _ := startOwner(t, self(t), temporary, nil)
 
 	start(t, pgserver.Options{})
 
@@ -66,7 +93,7 @@ func TestOrdinaryUserStartsAServer(t *testing.T) {
 	gid, err := strconv.ParseUint(nobody.Gid, 10, 32)
 	require.NoError(t, err)
 
-	told, kill := startOwner(t, openCopy(t), &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}})
+	told, kill := startOwner(t, openCopy(t), temporary, &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}})
 	require.Equal(t, "on", ask(t, told.URL, "SELECT current_setting('is_superuser')"))
 	info, err := os.Stat(told.RunPath)
 	require.NoError(t, err)

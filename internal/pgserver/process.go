@@ -118,7 +118,7 @@ func (s *Server) spawn(ctx context.Context, logFlag int) error {
 	}
 	s.process = &process{cmd: cmd, exited: make(chan struct{})}
 	go s.process.wait()
-	if err := s.run.guard.watch(cmd.Process.Pid); err != nil {
+	if err := s.run.guard.watch("QUIT", cmd.Process.Pid); err != nil {
 		return errors.Join(err, s.end(syscall.SIGQUIT))
 	}
 	return nil
@@ -187,7 +187,7 @@ func (s *Server) end(signal os.Signal) error {
 	}
 	<-s.process.exited
 	s.process = nil
-	return s.run.guard.watch(0)
+	return s.run.guard.forget()
 }
 
 // freePort returns a port of the loopback interface that nobody listens on.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"syscall"
 )
 
@@ -25,9 +24,9 @@ type runDir struct {
 
 // newRunDir makes a directory with a path short enough for a unix socket
 // (107 bytes). dataDir is where the data lies, empty for inside of it.
-func newRunDir(ctx context.Context, runAs account, dataDir string) (*runDir, error) {
+func newRunDir(ctx context.Context, runAs account, dataDir string, durable bool) (*runDir, error) {
 	var refused []error
-	for _, parent := range tempDirs() {
+	for _, parent := range tempDirs(durable) {
 		r, err := newRunDirIn(ctx, runAs, parent, dataDir)
 		if err == nil {
 			return r, nil
@@ -105,11 +104,6 @@ func (r *runDir) remove() error {
 		r.owner = nil
 	}
 	return err
-}
-
-// tempDirs returns where temporary directories may lie.
-func tempDirs() []string {
-	return slices.Compact([]string{filepath.Clean(os.TempDir()), "/tmp", "/var/tmp"})
 }
 
 // dirMode is closed to others, but lets the account through where it is

@@ -66,7 +66,7 @@ func prepare(ctx context.Context, options Options) (*Server, error) {
 	}
 	clearLeftovers(ctx, runAs, options.Binaries)
 	s := &Server{options: options, runAs: runAs}
-	if s.run, err = newRunDir(ctx, runAs, options.Dir); err != nil {
+	if s.run, err = newRunDir(ctx, runAs, options.Dir, options.Durable); err != nil {
 		return nil, err
 	}
 	s.base = cmp.Or(options.Dir, s.run.path)
@@ -130,12 +130,14 @@ func (s *Server) initialize(ctx context.Context) error {
 	initdb, _ := s.options.Binaries.Path("initdb")
 	cmd := s.runAs.command(ctx, initdb, "--pgdata", data, "--username", User, "--pwfile", passwordFile,
 		"--auth-local", "trust", "--auth-host", "scram-sha-256", "--encoding", "UTF8", "--no-locale", "--no-sync")
+	// By a signal that it obeys it ends the server it is using in order; killed, it would leave that one's shared memory.
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	var output strings.Builder
 	cmd.Stdout, cmd.Stderr = &output, &output
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("run initdb: %w", err)
 	}
-	if err := errors.Join(s.run.guard.watch(cmd.Process.Pid), cmd.Wait(), s.run.guard.watch(0)); err != nil {
+	if err := errors.Join(s.run.guard.watch("TERM", cmd.Process.Pid), cmd.Wait(), s.run.guard.forget()); err != nil {
 		return fmt.Errorf("run initdb: %w: %s", err, strings.TrimSpace(output.String()))
 	}
 	return nil

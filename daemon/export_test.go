@@ -1,0 +1,9 @@
+package daemon
+
+import "time"
+
+// WithPingInterval sets how long the listener's connection may be silent.
+func WithPingInterval(d time.Duration) Option { return func(o *options) { o.pingInterval = d } }
+
+// WithLongestRetry bounds the waits between attempts to connect.
+func WithLongestRetry(d time.Duration) Option { return func(o *options) { o.longestRetry = d } }
