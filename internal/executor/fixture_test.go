@@ -72,9 +72,12 @@ func tiles(t *testing.T, db *pgtest.Database) {
 	t.Helper()
 	require.Zero(t, pgtest.One[int](t, db, "SELECT count(*) FROM "+jobsTable+" WHERE status <> 'finished' OR attempts = 0"), "jobs left open, or never counted")
 	require.Zero(t, pgtest.One[int](t, db, `SELECT count(*) FROM (
-		SELECT ordinal, after_value, row_number() OVER w AS place, lag(max_value) OVER w AS before
-		FROM `+jobsTable+` WHERE ordinal IS NOT NULL WINDOW w AS (ORDER BY ordinal)) chain
-		WHERE ordinal <> place OR after_value IS DISTINCT FROM before`), "seams in the chain")
+		SELECT ordinal, row_number() OVER (ORDER BY ordinal) AS place FROM `+jobsTable+` WHERE ordinal IS NOT NULL) chain
+		WHERE ordinal <> place`), "holes in the chain")
+	// The halves of a split job have no ordinal, and tile with the others: each begins where exactly one other ends.
+	require.Zero(t, pgtest.One[int](t, db, `SELECT count(*) FROM `+jobsTable+` j WHERE after_value IS NOT NULL
+		AND (SELECT count(*) FROM `+jobsTable+` o WHERE o.max_value = j.after_value) <> 1`), "seams in the chain")
+	require.Equal(t, []int{1}, pgtest.Column[int](t, db, "SELECT DISTINCT count(*) FROM "+jobsTable+" GROUP BY after_value"), "overlaps in the chain")
 	require.True(t, pgtest.One[bool](t, db, `SELECT m.max_value IS NOT DISTINCT FROM (
 		SELECT max_value FROM `+jobsTable+` WHERE ordinal IS NOT NULL ORDER BY ordinal DESC LIMIT 1) FROM `+migrationsTable+` m WHERE name = 'm'`), "the chain's end")
 }

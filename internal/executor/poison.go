@@ -54,7 +54,7 @@ func (w *worker) setBack(ctx context.Context, db control.TxDB, j *control.Job, c
 		return err
 	}
 	if transients >= w.maxAttempts()*transientsPerAttempt {
-		return w.end(ctx, j, f, fmt.Sprintf("gave up after %d transient failures", transients))
+		return final(j, f, fmt.Sprintf("gave up after %d transient failures", transients))
 	}
 	return nil
 }
@@ -100,20 +100,19 @@ func (w *worker) split(ctx context.Context, db control.TxDB, j *control.Job, m c
 	return nil
 }
 
-// giveUp records a job's failure as final, and fails the migration.
+// giveUp records a job's failure, and fails the migration with it.
 func (w *worker) giveUp(ctx context.Context, db control.TxDB, j *control.Job, f control.Failure, why string) error {
 	if _, _, err := w.opts.Store.SetBack(ctx, db, j.ID, w.session.epoch, f); err != nil {
 		return err
 	}
-	return w.end(ctx, j, f, why)
+	return final(j, f, why)
 }
 
-func (w *worker) end(ctx context.Context, j *control.Job, f control.Failure, why string) error {
-	if err := w.opts.Store.FailJob(ctx, w.opts.Pool, j.ID); err != nil {
-		return err
-	}
+// final fails the migration together with its job. Where somebody has paused the
+// migration meanwhile, the job stays pending.
+func final(j *control.Job, f control.Failure, why string) error {
 	return &refusal{control.Reason{
-		Code: control.CodeMaxAttempts, SQLState: f.SQLState,
+		Job: j.ID, Code: control.CodeMaxAttempts, SQLState: f.SQLState,
 		Message: fmt.Sprintf("job %d (%s): %s: %s", j.ID, rangeOf(j), why, f.Message),
 	}}
 }
@@ -131,7 +130,7 @@ func (w *worker) afterCrashes(ctx context.Context, j *control.Job) (again bool, 
 		return true, w.split(ctx, w.session.conn, j, m, w.maxAttempts()-1, f)
 	}
 	if j.Crashes >= maxCrashes {
-		return false, w.end(ctx, j, f, "gave up")
+		return false, final(j, f, "gave up")
 	}
 	return false, nil
 }

@@ -178,30 +178,6 @@ func (w *worker) recordable() control.Target {
 	return t
 }
 
-<<<<<<< HEAD
-=======
-// setBack records a Work's failure on its job through db, and ends the migration when the
-// job has used up its attempts. The job and its migration fail together: where somebody has
-// paused the migration meanwhile, the job stays pending.
-func (w *worker) setBack(ctx context.Context, db control.DB, j *control.Job, cause error) error {
-	f := describe(cause)
-	attempts, transients, err := w.opts.Store.SetBack(ctx, db, j.ID, w.session.epoch, f)
-	if err != nil || attempts+transients == 0 {
-		return err
-	}
-	limit := w.maxAttempts()
-	w.log.WarnContext(ctx, "batch failed", "job", j.ID, "range", rangeOf(j), "attempt", attempts, "max_attempts", limit,
-		"transient", f.Transient, "sqlstate", f.SQLState, "error", f.Message)
-	if attempts < limit && transients < limit*transientsPerAttempt {
-		return nil
-	}
-	return &refusal{control.Reason{
-		Job: j.ID, Code: control.CodeMaxAttempts, SQLState: f.SQLState,
-		Message: fmt.Sprintf("job %d (%s) failed %d times: %s", j.ID, rangeOf(j), attempts+transients, f.Message),
-	}}
-}
-
->>>>>>> main
 func (w *worker) maxAttempts() int32 {
 	if w.candidate.MaxAttempts != nil {
 		return *w.candidate.MaxAttempts
@@ -217,20 +193,12 @@ func (w *worker) careful(ctx context.Context, run func(context.Context, *control
 		if err != nil || j == nil {
 			return err
 		}
-<<<<<<< HEAD
 		if j.Attempts > w.maxAttempts() || j.Crashes >= maxCrashes {
 			if again, err := w.afterCrashes(ctx, j); err != nil {
 				return err
 			} else if again {
 				continue
 			}
-=======
-		if j.Crashes >= maxCrashes {
-			return &refusal{control.Reason{
-				Job: j.ID, Code: control.CodeMaxAttempts,
-				Message: fmt.Sprintf("job %d (%s): this batch ended its worker's session %d times; see the server's log for the reason, then retry", j.ID, rangeOf(j), j.Crashes),
-			}}
->>>>>>> main
 		}
 		if err := run(ctx, j); err != nil {
 			return err
