@@ -54,6 +54,12 @@ func newRoot(a *app) *cobra.Command {
 	})
 	root.AddCommand(
 		newRunCommand(a),
+		newEnqueueCommand(a),
+		newStatusCommand(a),
+		newPauseCommand(a),
+		newResumeCommand(a),
+		newCancelCommand(a),
+		newRetryCommand(a),
 		newProbeCommand(a),
 		newVersionCommand(a),
 		newConfigCommand(a),

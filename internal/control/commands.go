@@ -56,13 +56,25 @@ func refusal(err error) error {
 			r.Message = "there is a migration of that name already"
 		}
 	case RefusedValue:
-		if refused.ConstraintName != "" { // they are named for what they demand
-			r.Message = "refused, since not true: " + strings.ReplaceAll(refused.ConstraintName, "_", " ")
+		if refused.ConstraintName != "" {
+			r.Message = demand(refused.ConstraintName)
 		}
 	default:
 		return err
 	}
 	return r
+}
+
+// demand makes a sentence of a constraint's name, which says what holds:
+// "batch_size_is_between_1_and_10" becomes "batch size has to be between 1 and 10".
+func demand(constraint string) string {
+	text := strings.ReplaceAll(constraint, "_", " ")
+	for _, verb := range []struct{ holds, demanded string }{{" is ", " has to be "}, {" are ", " have to be "}, {" has ", " has to have "}} {
+		if before, after, ok := strings.Cut(text, verb.holds); ok {
+			return before + verb.demanded + after
+		}
+	}
+	return text
 }
 
 // Request is a migration to be enqueued. Work and Table are required.

@@ -82,11 +82,11 @@ func TestEnqueueRefusesWithReasonAndWayOut(t *testing.T) {
 		},
 		"batch size": {
 			control.Request{Work: "w", Table: "users", BatchSize: ptr(int32(0))},
-			control.RefusedValue, "refused, since not true: batch size is between 1 and 10 million",
+			control.RefusedValue, "batch size has to be between 1 and 10 million",
 		},
 		"arguments": {
 			control.Request{Work: "w", Table: "users", Arguments: []byte("[1]")},
-			control.RefusedValue, "refused, since not true: arguments are a json object",
+			control.RefusedValue, "arguments have to be a json object",
 		},
 		"range, compared as numbers": {
 			control.Request{Work: "w", Table: "users", Min: ptr("10"), Max: ptr("9")},

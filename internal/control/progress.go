@@ -99,6 +99,9 @@ ORDER BY array_position('{running,active,paused,failed}', p.status), CASE WHEN p
 // order in which they want to run, and then the others, the latest first. Names
 // that there are not are left out.
 func (s Store) Progress(ctx context.Context, db DB, sel Selection) ([]Progress, error) {
+	if len(sel.Names) == 0 {
+		sel.Names = nil // NULL: not a list of no names
+	}
 	rows, err := db.Query(ctx, s.sql(progressSQL), sel.Names, sel.Ended, troublesEach, sel.Open)
 	if err != nil {
 		return nil, fmt.Errorf("read progress: %w", err)

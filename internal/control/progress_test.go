@@ -108,7 +108,7 @@ func TestProgressIsInTheOrderOfInterest(t *testing.T) {
 		return names
 	}
 	require.Equal(t, []string{"running", "urgent", "active", "paused", "failed", "done_last", "done_first", "cancelled"}, names(control.Selection{}))
-	require.Equal(t, []string{"running", "urgent", "active", "paused", "failed", "done_last"}, names(control.Selection{Ended: 1}))
+	require.Equal(t, []string{"running", "urgent", "active", "paused", "failed", "done_last"}, names(control.Selection{Ended: 1, Names: []string{}}))
 	require.Equal(t, []string{"running", "urgent", "active", "paused", "done_first"}, names(control.Selection{Open: true, Names: []string{"done_first"}}))
 	require.Equal(t, []string{"paused", "done_first"}, names(control.Selection{Names: []string{"done_first", "paused", "no such"}}))
 

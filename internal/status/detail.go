@@ -15,7 +15,7 @@ func Detail(s terminal.Screen, d *control.Detail, loc *time.Location) error {
 	w.head(&d.Progress)
 	w.facts(d)
 	w.history(d.Transitions)
-	w.jobs(d.Jobs)
+	w.jobs(d)
 	if _, err := s.Out.Write([]byte(w.text.String())); err != nil {
 		return fmt.Errorf("write details: %w", err)
 	}
@@ -36,7 +36,7 @@ func (w *detailWriter) head(p *control.Progress) {
 		}
 	}
 	w.text.WriteString(strings.Join(parts, "  ") + "\n")
-	if why := reason(p); why != "" {
+	if why := Reason(p); why != "" {
 		terminal.WriteNote(&w.text, w.screen, 2, terminal.Cell{Text: why, Style: styleOf(p.Status)})
 	}
 }
@@ -153,13 +153,19 @@ func through(application string) string {
 	return " through " + application
 }
 
-func (w *detailWriter) jobs(all []control.JobState) {
+func (w *detailWriter) jobs(d *control.Detail) {
+	all := d.Jobs
 	if len(all) == 0 {
 		return
 	}
 	w.title("Jobs that are not finished")
+	waiting := 0
 	for i := range all {
 		j := &all[i]
+		if j.Status == "pending" && j.Error == nil {
+			waiting++
+			continue
+		}
 		line := fmt.Sprintf("job %d, %s, %s", j.ID, keysOf(j), outcome(j))
 		if j.Crashes > 0 {
 			line += ", its worker died " + times(int64(j.Crashes))
@@ -168,6 +174,9 @@ func (w *detailWriter) jobs(all []control.JobState) {
 		if j.Error != nil {
 			terminal.WriteNote(&w.text, w.screen, 4, terminal.Cell{Text: withState(j.SQLState, *j.Error)})
 		}
+	}
+	if rest := d.PendingJobs + d.RunningJobs + d.FailedJobs - int64(len(d.Jobs)-waiting); rest > 0 {
+		w.text.WriteString("  " + w.screen.Paint(terminal.Dim, "and "+terminal.Count(rest)+" more") + "\n")
 	}
 }
 

@@ -108,7 +108,9 @@ func detail() *control.Detail {
 			{At: noon.Add(time.Minute), From: ptr("running"), To: "failed", Reason: ptr("job 17 has failed 5 times"), Who: "bbmd"},
 		},
 	}
-	d.Jobs = append(d.Troubles, control.JobState{ID: 19, After: ptr("2000"), Max: "2100", Status: "running"})
+	d.Jobs = append(d.Troubles, control.JobState{ID: 19, After: ptr("2000"), Max: "2100", Status: "running"},
+		control.JobState{ID: 20, After: ptr("2100"), Max: "2200", Status: "pending"})
+	d.RunningJobs, d.PendingJobs = 1, 7
 	return d
 }
 

@@ -2,6 +2,7 @@ package status
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/bbmd-dev/bbmd/internal/control"
 	"github.com/bbmd-dev/bbmd/internal/terminal"
@@ -39,7 +40,8 @@ func List(s terminal.Screen, all []control.Progress) error {
 
 // notes calls add with what is to be said of a migration besides figures.
 func notes(p *control.Progress, add func(terminal.Style, string)) {
-	if why := reason(p); why != "" {
+	why := Reason(p)
+	if why != "" {
 		style := styleOf(p.Status)
 		if p.Status == control.StatusRunning || p.Status == control.StatusActive {
 			style = terminal.Yellow
@@ -51,6 +53,9 @@ func notes(p *control.Progress, add func(terminal.Style, string)) {
 		j := &p.Troubles[i]
 		if j.Status == "failed" {
 			shown++
+		}
+		if strings.HasPrefix(why, fmt.Sprintf("job %d ", j.ID)) {
+			continue // that is why it failed, said already
 		}
 		add(styleOfJob(j), trouble(j))
 	}

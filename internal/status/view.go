@@ -60,7 +60,7 @@ type told struct {
 // due reports whether there is something new to tell now, or else in how long; 0: there is nothing.
 func (k pace) due(now time.Time, p *control.Progress) (yes bool, in time.Duration) {
 	last, before := k[p.ID]
-	next := told{at: now, status: p.Status, keys: p.Keys, reason: reason(p)}
+	next := told{at: now, status: p.Status, keys: p.Keys, reason: Reason(p)}
 	switch {
 	case before && last.status == next.status && last.keys == next.keys && last.reason == next.reason:
 		return false, 0
@@ -107,7 +107,7 @@ func line(now time.Time, all []control.Progress, p *control.Progress) string {
 	if r := rows(p); r != "" {
 		text += "  " + r + " rows"
 	}
-	for _, part := range []string{rate(p), left(p), terminal.Clean(reason(p))} {
+	for _, part := range []string{rate(p), left(p), terminal.Clean(Reason(p))} {
 		if part != "" {
 			text += "  " + part
 		}

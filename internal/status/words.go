@@ -28,8 +28,8 @@ func styleOf(status string) terminal.Style {
 	}
 }
 
-// reason returns why a migration does not move, or "".
-func reason(p *control.Progress) string {
+// Reason returns why a migration does not move, or "".
+func Reason(p *control.Progress) string {
 	switch {
 	case p.Status == control.StatusFailed && p.Error != nil:
 		return withState(p.SQLState, *p.Error)
