@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -46,7 +47,7 @@ func (s Store) ClaimLockSQL() string {
 // max_value). Parameters: migration, epoch, batch size, number of batches.
 // A conflict on the ordinal must abort it: never add ON CONFLICT.
 func (s Store) ClaimSQL(l Lookups) string {
-	return s.sql(`
+	text := s.sql(`
 WITH RECURSIVE mig AS (
   SELECT id, min_value, max_value FROM bbm.batched_background_migrations
   WHERE id = $1::int AND status = 'running' AND to_regclass(table_name)::oid = table_oid
@@ -57,14 +58,15 @@ WITH RECURSIVE mig AS (
 ), walk AS (
   SELECT 0 AS k, NULL::text AS lo, tail.key AS hi, mig.min_value AS first, mig.max_value AS stop FROM tail, mig
   UNION ALL
-  SELECT w.k + 1, w.hi, coalesce(CASE WHEN w.hi IS NULL THEN (` + l.FirstEnd + `) ELSE (` + l.NextEnd + `) END, w.stop) COLLATE "default", w.first, w.stop
+  SELECT w.k + 1, w.hi, coalesce(CASE WHEN w.hi IS NULL THEN (@first_end@) ELSE (@next_end@) END, w.stop) COLLATE "default", w.first, w.stop
   FROM walk w WHERE w.k < $4::int AND w.hi IS DISTINCT FROM w.stop
 )
 INSERT INTO bbm.batched_background_migration_jobs
   (batched_background_migration_id, ordinal, after_value, min_value, max_value, batch_size, owner)
-SELECT $1::int, tail.ordinal + w.k, w.lo, CASE WHEN w.lo IS NULL THEN w.first ELSE ` + l.Start + ` END, w.hi, $3::int, $2::int
+SELECT $1::int, tail.ordinal + w.k, w.lo, CASE WHEN w.lo IS NULL THEN w.first ELSE @start@ END, w.hi, $3::int, $2::int
 FROM walk w, tail WHERE w.k > 0 ORDER BY w.k
 RETURNING id, after_value, min_value, max_value`)
+	return strings.NewReplacer("@first_end@", l.FirstEnd, "@next_end@", l.NextEnd, "@start@", l.Start).Replace(text)
 }
 
 // StateSQL is what a worker asks with every claim, in the same transaction:
@@ -80,19 +82,22 @@ FROM bbm.batched_background_migrations m WHERE m.id = $1::int`)
 }
 
 // FenceSQL makes a job finished if it is still its owner's and its migration
-// neither cancelled nor moved to another table; otherwise it fails with 22012
+// neither cancelled nor moved to another table; otherwise it fails with 22012 (42P01 if the table is gone)
 // and takes the transaction with it. It goes before the Work's one statement, in the
-// same implicit transaction. Parameters: job, epoch.
-func (s Store) FenceSQL() string {
-	return s.sql(`
+// same implicit transaction. It names the table, though it reads nothing there, so as to lock it before it compares
+// its oid: else a table that is being renamed would be another one when the Work's turn comes.
+// table is qualified and quoted. Parameters: job, epoch.
+func (s Store) FenceSQL(table string) string {
+	return strings.ReplaceAll(s.sql(`
 WITH fenced AS (
   UPDATE bbm.batched_background_migration_jobs j
   SET status = 'finished', owner = NULL, attempts = greatest(attempts, 1), finished_at = clock_timestamp()
   WHERE id = $1::bigint AND owner = $2::int AND status = 'running' AND EXISTS (
     SELECT FROM bbm.batched_background_migrations m
     WHERE m.id = j.batched_background_migration_id AND m.status <> 'cancelled' AND to_regclass(m.table_name)::oid = m.table_oid)
+    AND NOT EXISTS (SELECT FROM @table@ WHERE false)
   RETURNING 1)
-SELECT 1 / count(*) FROM fenced`)
+SELECT 1 / count(*) FROM fenced`), "@table@", table)
 }
 
 // TokenFenceSQL is the fence of a batch in an explicit transaction: it goes

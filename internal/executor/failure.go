@@ -25,6 +25,7 @@ const (
 // SQLSTATE codes that the protocol itself has to tell apart.
 const (
 	divisionByZero      = "22012" // the fence found no row
+	undefinedTable      = "42P01" // the fence found no table
 	uniqueViolation     = "23505"
 	featureNotSupported = "0A000" // among others: a cached plan's result type changed
 	unknownStatement    = "26000"

@@ -1,6 +1,7 @@
 package executor_test
 
 import (
+	"context"
 	"fmt"
 	"testing"
 
@@ -86,25 +87,28 @@ func tiles(t *testing.T, db *pgtest.Database) {
 type gate struct {
 	t    *testing.T
 	db   *pgtest.Database
-	id   int
+	key  string
 	conn *pgx.Conn
 }
 
+// The row is found inside of the function, so that the trigger depends on no column.
 const gateSQL = `
 CREATE OR REPLACE FUNCTION gate() RETURNS trigger LANGUAGE plpgsql SET lock_timeout = 0 AS $$
 BEGIN
-  PERFORM pg_advisory_xact_lock_shared(9000, TG_ARGV[0]::int);
+  IF to_jsonb(OLD)->>'id' = TG_ARGV[0] THEN
+    PERFORM pg_advisory_xact_lock_shared(9000, hashtext(TG_ARGV[0]));
+  END IF;
   RETURN NEW;
 END $$;
-CREATE TRIGGER gate_%[1]d BEFORE UPDATE ON t FOR EACH ROW WHEN (OLD.id = %[1]d) EXECUTE FUNCTION gate(%[1]d)`
+CREATE TRIGGER "gate %[1]s" BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION gate('%[1]s')`
 
-// closeGate makes whoever updates a row of t wait.
-func closeGate(t *testing.T, db *pgtest.Database, id int) *gate {
+// closeGate makes whoever updates the row of t with that id wait.
+func closeGate(t *testing.T, db *pgtest.Database, id any) *gate {
 	t.Helper()
-	g := &gate{t: t, db: db, id: id, conn: db.Conn(t)}
-	_, err := g.conn.Exec(t.Context(), fmt.Sprintf(gateSQL, id))
+	g := &gate{t: t, db: db, key: fmt.Sprint(id), conn: db.Conn(t)}
+	_, err := g.conn.Exec(t.Context(), fmt.Sprintf(gateSQL, g.key))
 	require.NoError(t, err)
-	_, err = g.conn.Exec(t.Context(), "SELECT pg_advisory_lock(9000, $1)", id)
+	_, err = g.conn.Exec(t.Context(), "SELECT pg_advisory_lock(9000, hashtext($1))", g.key)
 	require.NoError(t, err)
 	return g
 }
@@ -112,8 +116,8 @@ func closeGate(t *testing.T, db *pgtest.Database, id int) *gate {
 // reached waits until somebody waits at the gate.
 func (g *gate) reached() {
 	g.t.Helper()
-	g.db.WaitFor(g.t, `SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND classid = 9000 AND objid = $1::int::oid AND NOT granted
-		AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))`, g.id)
+	g.db.WaitFor(g.t, `SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND classid = 9000 AND objid::bigint = hashtext($1)::bigint & 4294967295 AND NOT granted
+		AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))`, g.key)
 }
 
 // open lets everybody pass from now on.
@@ -121,6 +125,19 @@ func (g *gate) open() {
 	g.t.Helper()
 	_, err := g.conn.Exec(g.t.Context(), "SELECT pg_advisory_unlock_all()")
 	require.NoError(g.t, err)
+}
+
+// passes waits until somebody is at the gate, queues statements that need the table for
+// themselves, and opens the gate: they are executed between two batches.
+func (g *gate) passes(statements string) {
+	g.t.Helper()
+	g.reached()
+	conn := g.db.Conn(g.t)
+	done := make(chan error, 1)
+	go func() { done <- conn.PgConn().Exec(context.Background(), statements).Close() }()
+	g.db.WaitFor(g.t, "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND pid = $1)", conn.PgConn().PID())
+	g.open()
+	require.NoError(g.t, <-done)
 }
 
 // poison makes every update of a row of t fail.

@@ -258,11 +258,11 @@ func (r *pipelined) read() error {
 }
 
 // fenceRefused reports whether the fence, the statement of a batch's group at that place, found that
-// the job is not ours any more. The same code from another statement is the Work's own error.
+// the job is not ours any more, or the table is gone. The same code from another statement is the Work's own error.
 func fenceRefused(err error, place int) bool {
 	var g *groupError
 	var pgErr *pgconn.PgError
-	return errors.As(err, &g) && g.statement == place && errors.As(err, &pgErr) && pgErr.Code == divisionByZero
+	return errors.As(err, &g) && g.statement == place && errors.As(err, &pgErr) && (pgErr.Code == divisionByZero || pgErr.Code == undefinedTable)
 }
 
 func kind(err error) string {

@@ -57,7 +57,7 @@ func (w *worker) prepareWork(ctx context.Context, statement registry.Statement, 
 		('plan_cache_mode', 'force_generic_plan'), ('enable_seqscan', 'off'), ('enable_bitmapscan', 'off')) v(name, value)`); err != nil {
 		return plan{}, err
 	}
-	for _, s := range [][2]string{{stmtFirst, first}, {stmtNext, next}, {stmtFence, w.opts.Store.FenceSQL()}} {
+	for _, s := range [][2]string{{stmtFirst, first}, {stmtNext, next}, {stmtFence, w.opts.Store.FenceSQL(w.target.table)}} {
 		if _, err := conn.Prepare(ctx, s[0], s[1]); err != nil {
 			return plan{}, statementError(w.work.Name, err)
 		}

@@ -40,10 +40,11 @@ type barrier struct {
 // writersSQL lists the transactions that hold a lock with which rows are
 // written, on the table or one of its partitions.
 const writersSQL = `
-SELECT DISTINCT l.virtualtransaction, format('%s, open for %s', coalesce('pid ' || l.pid, 'prepared transaction ' || coalesce(
-    (SELECT p.gid FROM pg_catalog.pg_prepared_xacts p WHERE '-1/' || p.transaction::text = l.virtualtransaction), '?')),
-  coalesce(date_trunc('second', clock_timestamp() - a.xact_start)::text, 'an unknown time'))
+SELECT DISTINCT l.virtualtransaction, format('%s, open for %s', coalesce('pid ' || l.pid, 'prepared transaction ' || p.gid, 'a prepared transaction'),
+  coalesce(date_trunc('second', clock_timestamp() - coalesce(a.xact_start, p.prepared))::text, 'an unknown time'))
 FROM pg_catalog.pg_locks l LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
+LEFT JOIN pg_catalog.pg_locks x ON l.pid IS NULL AND x.pid IS NULL AND x.locktype = 'transactionid' AND x.virtualtransaction = l.virtualtransaction
+LEFT JOIN pg_catalog.pg_prepared_xacts p ON p.transaction = x.transactionid
 WHERE l.locktype = 'relation' AND l.granted AND l.pid IS DISTINCT FROM pg_backend_pid()
   AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
   AND l.relation IN (SELECT $1::oid UNION SELECT relid FROM pg_catalog.pg_partition_tree($1::oid::regclass))
