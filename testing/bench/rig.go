@@ -131,7 +131,7 @@ func (r *rig) migrate(ctx context.Context, work string, s slice, parallelism int
 	r.count++
 	name := fmt.Sprintf("%s_%d", work, r.count)
 	r.forget()
-	_, err := r.db.admin.Exec(ctx, `SELECT bbm.enqueue($1, 'bench_rows', name => $2, batch_size => $3, parallelism => $4, min_value => $5, max_value => $6)`,
+	_, err := r.db.admin.Exec(ctx, `SELECT bbm.enqueue($1, 'bench_rows', name => $2, batch_size => $3, parallelism => $4, min_value => $5, max_value => $6, target_duration => '0')`,
 		work, name, s.size, parallelism, s.first(), s.last())
 	if err != nil {
 		return timing{}, fmt.Errorf("enqueue %s: %w", name, err)
