@@ -49,6 +49,12 @@ type patient struct {
 	conn   *pgx.Conn
 }
 
+// row asks without preparing a statement, which a transaction pooler would hand
+// to another server connection than its execution.
+func row(ctx context.Context, conn *pgx.Conn, sql string, args ...any) pgx.Row {
+	return conn.QueryRow(ctx, sql, append([]any{pgx.QueryExecModeExec}, args...)...)
+}
+
 // check is one question, and what an answer that is well says.
 type check struct {
 	name  string
@@ -62,7 +68,7 @@ func checks() []check {
 		{"reachable", true, checkReachable},
 		{"server version", true, checkServerVersion},
 		{"primary", true, checkPrimary},
-		{"session locks", false, checkSessionLocks},
+		{"session locks", true, checkSessionLocks},
 		{"events", false, checkEvents},
 		{"control schema", false, checkControlSchema},
 		{"privileges", false, checkPrivileges},

@@ -67,7 +67,7 @@ func connectHint(err error) string {
 
 func checkServerVersion(ctx context.Context, p *patient) (string, error) {
 	var number, version string
-	err := p.conn.QueryRow(ctx, "SELECT current_setting('server_version_num'), current_setting('server_version')").Scan(&number, &version)
+	err := row(ctx, p.conn, "SELECT current_setting('server_version_num'), current_setting('server_version')").Scan(&number, &version)
 	if err != nil {
 		return "", err
 	}
@@ -79,7 +79,7 @@ func checkServerVersion(ctx context.Context, p *patient) (string, error) {
 
 func checkPrimary(ctx context.Context, p *patient) (string, error) {
 	var standby, readOnly bool
-	err := p.conn.QueryRow(ctx, "SELECT pg_is_in_recovery(), current_setting('default_transaction_read_only')::bool").Scan(&standby, &readOnly)
+	err := row(ctx, p.conn, "SELECT pg_is_in_recovery(), current_setting('default_transaction_read_only')::bool").Scan(&standby, &readOnly)
 	switch {
 	case err != nil:
 		return "", err
@@ -101,11 +101,13 @@ const doctorLock = 7709
 func checkSessionLocks(ctx context.Context, p *patient) (string, error) {
 	var pid int32
 	var locked bool
-	err := p.conn.QueryRow(ctx, "SELECT pg_backend_pid(), pg_try_advisory_lock($1, pg_backend_pid())", int32(doctorLock)).Scan(&pid, &locked)
+	err := row(ctx, p.conn, "SELECT pg_backend_pid(), pg_try_advisory_lock($1, pg_backend_pid())", int32(doctorLock)).Scan(&pid, &locked)
 	if err != nil {
 		return "", err
 	}
-	defer func() { _, _ = p.conn.Exec(ctx, "SELECT pg_advisory_unlock($1, $2)", int32(doctorLock), pid) }() // the session ends soon
+	defer func() {
+		_, _ = p.conn.Exec(ctx, "SELECT pg_advisory_unlock($1, $2)", pgx.QueryExecModeExec, int32(doctorLock), pid)
+	}() // the session ends soon
 	if !locked {
 		return "", fail("an advisory lock that nobody can hold is held", "does an application use the keys (7709, *)?")
 	}
@@ -125,22 +127,29 @@ func checkSessionLocks(ctx context.Context, p *patient) (string, error) {
 	}
 }
 
-// lockHeld keeps a server connection busy on one session, and looks on the other whether it
-// is where it was, and has its lock.
+// lockHeld looks whether conn is where it was, and has its lock: in the next transaction, for
+// poolers that hand out their server connections in turn, and while another
+// session is busy, for those that hand out the last one again.
 func lockHeld(ctx context.Context, conn, other *pgx.Conn, pid int32) (bool, error) {
+	if held, err := holds(ctx, conn, pid); err != nil || !held {
+		return false, err
+	}
 	tx, err := other.Begin(ctx)
 	if err != nil {
 		return false, err
 	}
 	defer func() { _ = tx.Rollback(ctx) }() // it only read
 	var otherPID int32
-	if err := tx.QueryRow(ctx, "SELECT pg_backend_pid()").Scan(&otherPID); err != nil {
+	if err := row(ctx, other, "SELECT pg_backend_pid()").Scan(&otherPID); err != nil || otherPID == pid {
 		return false, err
 	}
-	var held bool
-	err = conn.QueryRow(ctx, `SELECT pg_backend_pid() = $2 AND EXISTS (SELECT FROM pg_catalog.pg_locks
+	return holds(ctx, conn, pid)
+}
+
+func holds(ctx context.Context, conn *pgx.Conn, pid int32) (held bool, err error) {
+	err = row(ctx, conn, `SELECT pg_backend_pid() = $2 AND EXISTS (SELECT FROM pg_catalog.pg_locks
 		WHERE locktype = 'advisory' AND classid = $1::int::oid AND objid = $2::int::oid AND pid = $2 AND granted)`, int32(doctorLock), pid).Scan(&held)
-	return held && otherPID != pid, err
+	return held, err
 }
 
 // checkEvents sends a notification on the one connection and waits for it on the other.
@@ -187,7 +196,7 @@ func notified(ctx context.Context, p *patient, token string, listening <-chan st
 		return "", fail("the listening connection was lost", "look into the server's log, then try again")
 	}
 	began := time.Now()
-	if _, err := p.conn.Exec(ctx, "SELECT pg_notify($1, $2)", notify.ChannelProgress, token); err != nil {
+	if _, err := p.conn.Exec(ctx, "SELECT pg_notify($1, $2)", pgx.QueryExecModeExec, notify.ChannelProgress, token); err != nil {
 		return "", err
 	}
 	select {
