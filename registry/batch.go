@@ -18,6 +18,10 @@ type Batch struct {
 	Start string // the first key in range, for BETWEEN; a single-column key only
 	End   string // inclusive upper bound; rendered, see Key
 
+	// Rows holds the physical addresses of the batch's rows, locked, as the text of
+	// a tid[]: with the strategy "null", whose batches have no range of keys. Empty otherwise.
+	Rows string
+
 	Size    int // how many keys the range was cut for
 	Attempt int // 1 for the first
 }
@@ -30,8 +34,12 @@ type Batch struct {
 //
 // Parameters of your own follow at $n, n = len(b.Args()) + 1. The columns are
 // SQL: qualify and quote them as needed ("u.id"). Where panics when their
-// number is not that of the key's columns.
+// number is not that of the key's columns. With the strategy "null" the one
+// column is ctid, and the condition names the batch's rows.
 func (b Batch) Where(columns ...string) string {
+	if b.Rows != "" {
+		return addressed(append(columns, "ctid")[0])
+	}
 	if len(columns) == 0 {
 		columns = b.Key.quoted("")
 	}
@@ -44,6 +52,9 @@ func (b Batch) Where(columns ...string) string {
 // Args returns the values for the placeholders of [Batch.Where], as strings. It
 // panics on a bound that is not rendered as [Key] says, which no executor hands out.
 func (b Batch) Args() []any {
+	if b.Rows != "" {
+		return []any{b.Rows}
+	}
 	args := make([]any, 0, 2*len(b.Key))
 	for _, bound := range []string{b.After, b.End} {
 		values, err := b.Key.Values(bound)
@@ -56,3 +67,6 @@ func (b Batch) Args() []any {
 	}
 	return args
 }
+
+// addressed renders the condition that a row's address is among those of $1.
+func addressed(column string) string { return "(" + column + " = ANY ($1::tid[]))" }

@@ -96,6 +96,27 @@ func (s Statement) Bind(k Key, first bool) (string, error) {
 	return bound.String(), nil
 }
 
+// BindRows renders the statement for the strategy "null", whose batches are
+// rows by their address: :range names those in $1, a tid[] as text. It refuses
+// :start and :end, since there is no range of keys.
+func (s Statement) BindRows() (string, error) {
+	if len(s.marks) == 0 {
+		return "", errors.New("statement is empty: make it with ParseStatement")
+	}
+	var bound strings.Builder
+	done := 0
+	for _, m := range s.marks {
+		if m.name != placeholderRange {
+			return "", fmt.Errorf("%s needs a range of keys, which the strategy \"null\" has not: write WHERE :range instead", m.name)
+		}
+		bound.WriteString(s.text[done:m.start])
+		bound.WriteString(addressed(m.alias + "ctid"))
+		done = m.end
+	}
+	bound.WriteString(s.text[done:])
+	return bound.String(), nil
+}
+
 // render returns what stands for the placeholder. It is always in parentheses,
 // so that what the author wrote around it cannot bind to a part of it.
 func (m mark) render(k Key, inclusive bool) string {

@@ -22,10 +22,10 @@ type Target struct {
 	KeyTypes    []string
 	Collation   string // collation versions of the key's columns, to compare later
 	WorkVersion int
-	Tuples      int64  // estimate
-	MinValue    string // first key, rendered
-	MaxValue    string // last key, rendered
-	Verify      bool   // the Work can verify a range
+	Tuples      int64   // estimate
+	MinValue    *string // first key, rendered; nil with the strategy "null"
+	MaxValue    *string // last key, rendered; nil with the strategy "null"
+	Verify      bool    // the Work can verify a range
 }
 
 const startSQL = `

@@ -19,6 +19,12 @@ const (
 	StatusCancelled = "cancelled"
 )
 
+// The strategies by which a migration cuts its batches.
+const (
+	StrategyKeyset = "keyset" // ranges of a unique key
+	StrategyNull   = "null"   // rows whose column IS NULL, until none is left
+)
+
 // Candidate is a migration that is active or running, and what a reconcile has
 // to know to decide about it.
 type Candidate struct {
@@ -31,6 +37,7 @@ type Candidate struct {
 	KeyTypes        []string // nil before the start
 	TableOID        *uint32  // nil before the start
 	Columns         *string  // as the row says; nil: the primary key
+	Strategy        string   // [StrategyKeyset] or [StrategyNull]
 	Arguments       json.RawMessage
 	MinValue        *string
 	MaxValue        *string
@@ -86,7 +93,7 @@ WITH slots AS MATERIALIZED (
   GROUP BY 1
 )
 SELECT m.id, m.name, m.job_signature_name, m.work_version, m.table_name, m.key_columns, m.key_types, m.table_oid, m.column_name,
-  m.arguments, m.min_value, m.max_value, m.parallelism, m.max_attempts,
+  m.batching_strategy, m.arguments, m.min_value, m.max_value, m.parallelism, m.max_attempts,
   m.batch_size, m.min_batch_size, m.max_batch_size, extract(epoch FROM m.target_duration)::float8, extract(epoch FROM m.pause)::float8,
   (SELECT c.batch_size FROM bbm.counters c WHERE c.batched_background_migration_id = m.id ORDER BY c.updated_at DESC LIMIT 1), m.status, m.status_reason, m.key_collation,
   ARRAY(SELECT format('%s (%s)', d.name, coalesce(o.status, 'unknown')) FROM unnest(m.depends_on) d(name)
@@ -134,7 +141,7 @@ func scanCandidate(row pgx.CollectableRow) (Candidate, error) {
 	var dueIn, target *float64
 	var pause float64
 	err := row.Scan(&c.ID, &c.Name, &c.Work, &c.WorkVersion, &c.Table, &c.KeyColumns, &c.KeyTypes, &c.TableOID, &c.Columns,
-		&c.Arguments, &c.MinValue, &c.MaxValue, &c.Parallelism, &c.MaxAttempts,
+		&c.Strategy, &c.Arguments, &c.MinValue, &c.MaxValue, &c.Parallelism, &c.MaxAttempts,
 		&c.Knobs.BatchSize, &c.Knobs.MinBatchSize, &c.Knobs.MaxBatchSize, &target, &pause, &c.LastBatchSize, &c.Status, &c.StatusReason, &c.KeyCollation,
 		&c.Waiting, &c.TableBusy, &c.TableReplaced, &c.SlotsHeld, &c.Owners, &dueIn, &c.LastError, &c.ChainComplete, &c.Unverified, &c.VerifiedOrdinal, &c.HasOpenJobs)
 	c.DueIn, c.Knobs.Target, c.Knobs.Pause = seconds(dueIn), seconds(target), *seconds(&pause)

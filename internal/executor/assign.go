@@ -79,6 +79,11 @@ func wanted(c *control.Candidate) int {
 			return 1
 		}
 		return 0
+	case c.Strategy == control.StrategyNull && c.DueIn != nil:
+		if *c.DueIn <= 0 {
+			return 1 // a failed batch comes first
+		}
+		return 0
 	case !c.ChainComplete:
 		return int(c.Parallelism)
 	case c.DueIn != nil && *c.DueIn <= 0:

@@ -31,6 +31,7 @@ type explicit struct {
 	*worker
 	source *source
 	call   runFunc
+	nulls  *nulls       // nil: batches are ranges of a key
 	opened *control.Job // the transaction that is open is this job's
 	renew  bool         // the Work took our prepared statements away: go on with a new session
 }
@@ -95,7 +96,7 @@ func (r *explicit) leave(ctx context.Context, cause error) error {
 // left. A transaction that was opened for a job which does not run now is undone.
 func (r *explicit) batches(ctx context.Context) error {
 	for !r.stopping() && !r.source.paused && !r.source.due {
-		if err := r.source.fromAhead(len(r.source.queue) == 0, r.stop); err != nil {
+		if err := r.topUp(ctx); err != nil {
 			return err
 		}
 		j := r.source.next()
@@ -110,6 +111,24 @@ func (r *explicit) batches(ctx context.Context) error {
 	return r.rollback(ctx)
 }
 
+// topUp sees to it that a job is there, if there is any.
+func (r *explicit) topUp(ctx context.Context) error {
+	if r.nulls == nil {
+		return r.source.fromAhead(len(r.source.queue) == 0, r.stop)
+	}
+	if !r.source.open {
+		return nil
+	}
+	j, err := r.opts.Store.ClaimNull(ctx, r.session.conn, r.candidate.ID, r.session.epoch, r.source.claims.sizer.current())
+	if err != nil {
+		return &claimError{err}
+	}
+	if r.source.open = j != nil; r.source.open {
+		r.source.queue = append(r.source.queue, *j)
+	}
+	return nil
+}
+
 // one runs one job, and records its failure if it fails.
 func (r *explicit) one(ctx context.Context, j *control.Job) error {
 	began := time.Now()
@@ -120,6 +139,11 @@ func (r *explicit) one(ctx context.Context, j *control.Job) error {
 	case err == nil:
 		r.source.claims.observe(j, took)
 		r.finished(outcome{job: j, rows: rows, took: took, recorded: true})
+		if r.nulls != nil {
+			return r.nulls.check(rows)
+		}
+	case errors.Is(err, errNoRows):
+		return r.empty(ctx, j)
 	case errors.Is(err, errLeftOpen):
 		r.opts.Observer.BatchDone(r.candidate.Name, "failed", 0, took)
 		return r.abandon(ctx, j, err)
@@ -144,6 +168,15 @@ func (r *explicit) one(ctx context.Context, j *control.Job) error {
 	return nil
 }
 
+// empty ends a batch of the strategy "null" that found no row, and perhaps the migration with it.
+func (r *explicit) empty(ctx context.Context, j *control.Job) error {
+	if err := r.commit(ctx, j, 0, 0); err != nil {
+		return err
+	}
+	r.source.open = false
+	return r.nulls.left(ctx)
+}
+
 // transaction runs one job's transaction up to its commit.
 func (r *explicit) transaction(ctx context.Context, j *control.Job, began time.Time) (rows int64, err error) {
 	if r.opened == nil || r.opened.ID != j.ID {
@@ -156,7 +189,13 @@ func (r *explicit) transaction(ctx context.Context, j *control.Job, began time.T
 	}
 	r.opened = nil
 	h := &handle{conn: r.session.conn}
-	result, err := r.callback(ctx, h, r.batch(j))
+	b := r.batch(j)
+	if r.nulls != nil {
+		if b.Rows, err = r.nulls.pick(ctx, j.BatchSize); err != nil {
+			return 0, err
+		}
+	}
+	result, err := r.callback(ctx, h, b)
 	h.over = true
 	r.renew = r.renew || h.deallocated
 	if r.session.conn.PgConn().IsBusy() {

@@ -106,6 +106,9 @@ func delay(n int) time.Duration {
 
 // rangeOf describes a job's range for people.
 func rangeOf(j *control.Job) string {
+	if j.After == nil && j.First == nil {
+		return "batch " + j.End // it has no range, only a place
+	}
 	if j.After == nil {
 		return fmt.Sprintf("keys up to %s", j.End)
 	}

@@ -27,7 +27,7 @@ func running(t *testing.T, db *pgtest.Database, rows int) int32 {
 	id := pgtest.One[int32](t, db, "SELECT id FROM "+migrationsTable)
 	ok, err := control.NewStore("").Start(t.Context(), db.Conn(t), id, control.Target{
 		Table: "public.t", OID: pgtest.One[uint32](t, db, "SELECT 't'::regclass::oid"), KeyColumns: []string{"id"}, KeyTypes: []string{"bigint"},
-		WorkVersion: 1, MinValue: "1", MaxValue: fmt.Sprint(rows),
+		WorkVersion: 1, MinValue: new("1"), MaxValue: new(fmt.Sprint(rows)),
 	})
 	require.NoError(t, err)
 	require.True(t, ok)

@@ -17,6 +17,7 @@ type target struct {
 	key       registry.Key
 	collation string // collation versions of the key's columns
 	tuples    int64  // the planner's estimate
+	null      string // with the strategy "null", which has no key: the column, quoted
 }
 
 // columns renders the key's columns of the table's alias x as one SQL value.

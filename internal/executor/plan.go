@@ -39,6 +39,9 @@ func (w *worker) plan(ctx context.Context) (plan, error) {
 	if err != nil {
 		return plan{}, refuse(control.CodeWork, "statement of %s: %v", w.work.Name, err)
 	}
+	if w.target.null != "" {
+		return w.byAddress(statement)
+	}
 	first, err := statement.Bind(w.target.key, true)
 	if err == nil {
 		var next string
@@ -47,6 +50,18 @@ func (w *worker) plan(ctx context.Context) (plan, error) {
 		}
 	}
 	return plan{}, refuse(control.CodeWork, "statement of %s: %v", w.work.Name, err)
+}
+
+// byAddress runs a statement on rows by their address, for the strategy "null".
+func (w *worker) byAddress(statement registry.Statement) (plan, error) {
+	text, err := statement.BindRows()
+	if err != nil {
+		return plan{}, refuse(control.CodeWork, "statement of %s: %v", w.work.Name, err)
+	}
+	return plan{run: func(ctx context.Context, tx pgx.Tx, b registry.Batch) (registry.Result, error) {
+		tag, err := tx.Exec(ctx, text, b.Args()...)
+		return registry.Affected(tag), err
+	}}, nil
 }
 
 func (w *worker) prepareWork(ctx context.Context, statement registry.Statement, first, next string) (plan, error) {

@@ -44,9 +44,9 @@ func (w *worker) setBack(ctx context.Context, db control.TxDB, j *control.Job, c
 	}
 	switch usedUp := attempts >= w.maxAttempts(); {
 	case f.Transient:
-	case usedUp && misused(cause):
-		return w.giveUp(ctx, db, j, f, fmt.Sprintf("failed %d times", attempts)) // no row is to blame
-	case usedUp || tooLong:
+	case usedUp && (misused(cause) || w.target.null != ""):
+		return w.giveUp(ctx, db, j, f, fmt.Sprintf("failed %d times", attempts)) // there is no range to narrow, or no row to blame
+	case usedUp || tooLong && w.target.null == "":
 		return w.narrow(ctx, db, j, f, tooLong)
 	}
 	attempts, transients, err := w.opts.Store.SetBack(ctx, db, j.ID, w.session.epoch, f)
@@ -121,9 +121,11 @@ func final(j *control.Job, f control.Failure, why string) error {
 // Its single row is never set aside: that it was on hand when a worker died proves nothing. It
 // reports whether the job was split.
 func (w *worker) afterCrashes(ctx context.Context, j *control.Job) (again bool, err error) {
-	m, err := w.target.middle(ctx, w.session.conn, j)
-	if err != nil {
-		return false, err
+	var m control.Middle
+	if w.target.null == "" {
+		if m, err = w.target.middle(ctx, w.session.conn, j); err != nil {
+			return false, err
+		}
 	}
 	f := control.Failure{Message: fmt.Sprintf("this batch ended its worker's session %d times; the server's log has the reason", j.Crashes)}
 	if m.Rows > 1 {

@@ -53,7 +53,11 @@ func (w *worker) stopping() bool {
 func (w *worker) run(ctx context.Context) error {
 	var err error
 	c := &w.candidate
-	if w.target, err = inspect(ctx, w.opts.Pool, c.Table, parseColumns(c.Columns)); err != nil {
+	look := inspect
+	if c.Strategy == control.StrategyNull {
+		look = inspectNull
+	}
+	if w.target, err = look(ctx, w.opts.Pool, c.Table, parseColumns(c.Columns)); err != nil {
 		return err
 	}
 	if err := w.target.changed(c); err != nil {
@@ -112,28 +116,37 @@ func (w *worker) process(ctx context.Context) error {
 	if w.candidate.Processed() {
 		return w.verify(ctx)
 	}
-	if err := prepareClaim(ctx, w.session.conn, w.opts.Store, w.target.lookups(plan.wantStart)); err != nil {
-		return err
-	}
 	claims := &claimer{
-		migration: w.candidate.ID, epoch: w.session.epoch, maxValue: *w.candidate.MaxValue, blockTime: inlineBlockTime, most: mostBatches,
-		sizer: newSizer(limitsOf(w.candidate.Knobs, w.settings.TargetDuration), deref(w.candidate.LastBatchSize)), target: w.settings.TargetDuration,
+		migration: w.candidate.ID, epoch: w.session.epoch, maxValue: value(w.candidate.MaxValue), blockTime: inlineBlockTime, most: mostBatches,
+		sizer: newSizer(limitsOf(w.candidate.Knobs, w.settings.TargetDuration), value(w.candidate.LastBatchSize)), target: w.settings.TargetDuration,
 	}
 	claims.pause.Store(int64(w.candidate.Knobs.Pause))
 	w.sizer.Store(claims.sizer)
-	source := &source{claims: claims, open: !w.candidate.ChainComplete, due: w.candidate.DueIn != nil && *w.candidate.DueIn <= 0}
-	if plan.run != nil || w.target.scattered() {
-		ahead, err := w.lookAhead(ctx, claims, plan.wantStart)
+	return w.batches(ctx, plan, &source{claims: claims, open: !w.candidate.ChainComplete, due: w.candidate.DueIn != nil && *w.candidate.DueIn <= 0})
+}
+
+// batches runs the migration's batches in the form that the plan gives them.
+func (w *worker) batches(ctx context.Context, p plan, s *source) error {
+	if w.target.null != "" {
+		e := newExplicit(w, s, p.run)
+		e.nulls = &nulls{worker: w}
+		return e.run(ctx)
+	}
+	if err := prepareClaim(ctx, w.session.conn, w.opts.Store, w.target.lookups(p.wantStart)); err != nil {
+		return err
+	}
+	if p.run != nil || w.target.scattered() {
+		ahead, err := w.lookAhead(ctx, s.claims, p.wantStart)
 		if err != nil {
 			return err
 		}
 		defer ahead.close(ctx)
-		source.ahead = ahead
+		s.ahead = ahead
 	}
-	if plan.run != nil {
-		return newExplicit(w, source, plan.run).run(ctx)
+	if p.run != nil {
+		return newExplicit(w, s, p.run).run(ctx)
 	}
-	return newPipelined(w, source, plan).run(ctx)
+	return newPipelined(w, s, p).run(ctx)
 }
 
 // start makes an active migration running. It reports false when there is nothing to process.
@@ -144,10 +157,12 @@ func (w *worker) start(ctx context.Context) (bool, error) {
 	if c.Started() {
 		ok, err = store.GoOn(ctx, pool, c.ID)
 	} else {
-		if c.MinValue, c.MaxValue, err = w.target.bounds(ctx, pool, c); err != nil {
-			return false, err
+		if w.target.null == "" {
+			if c.MinValue, c.MaxValue, err = w.target.bounds(ctx, pool, c); err != nil {
+				return false, err
+			}
 		}
-		if c.MaxValue == nil {
+		if c.MaxValue == nil && w.target.null == "" {
 			ended, err := store.FinishEmpty(ctx, pool, c.ID)
 			if ended {
 				w.log.InfoContext(ctx, "migration finished: no rows in its range")
@@ -162,7 +177,7 @@ func (w *worker) start(ctx context.Context) (bool, error) {
 		return false, &waiting{reason: fmt.Sprintf("waits for another migration that is running on %s", w.target.table)}
 	}
 	if ok {
-		w.log.InfoContext(ctx, "migration running", "table", w.target.table, "min_value", *c.MinValue, "max_value", *c.MaxValue, "batch_size", c.Knobs.BatchSize)
+		w.log.InfoContext(ctx, "migration running", "table", w.target.table, "min_value", value(c.MinValue), "max_value", value(c.MaxValue), "batch_size", c.Knobs.BatchSize)
 	}
 	return ok, err
 }
@@ -170,7 +185,8 @@ func (w *worker) start(ctx context.Context) (bool, error) {
 func (w *worker) recordable() control.Target {
 	t := control.Target{
 		Table: w.target.table, OID: w.target.oid, Collation: w.target.collation, WorkVersion: w.work.Version,
-		Tuples: w.target.tuples, MinValue: *w.candidate.MinValue, MaxValue: *w.candidate.MaxValue, Verify: w.work.Verify != nil,
+		Tuples: w.target.tuples, MinValue: w.candidate.MinValue, MaxValue: w.candidate.MaxValue,
+		Verify: w.work.Verify != nil && w.target.null == "", // there the predicate itself tells
 	}
 	for _, c := range w.target.key {
 		t.KeyColumns, t.KeyTypes = append(t.KeyColumns, c.Name), append(t.KeyTypes, c.Type)
@@ -278,9 +294,11 @@ func (w *worker) rest(d time.Duration) {
 	}
 }
 
-func deref(n *int32) int32 {
-	if n == nil {
-		return 0
+// value returns what p points to, or the zero value for nil.
+func value[T any](p *T) T {
+	if p == nil {
+		var zero T
+		return zero
 	}
-	return *n
+	return *p
 }

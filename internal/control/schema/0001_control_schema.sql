@@ -18,6 +18,7 @@ CREATE TABLE bbm.batched_background_migrations (
   max_batch_size     int NOT NULL DEFAULT 100000,
   target_duration    interval,
   pause              interval NOT NULL DEFAULT '0',
+  batching_strategy  text NOT NULL DEFAULT 'keyset',
   parallelism        int NOT NULL DEFAULT 1,
   priority           int NOT NULL DEFAULT 0,
   depends_on         text[] NOT NULL DEFAULT '{}',
@@ -56,6 +57,8 @@ CREATE TABLE bbm.batched_background_migrations (
   CONSTRAINT target_duration_is_not_negative CHECK (target_duration >= '0'),
   CONSTRAINT pause_is_between_0_and_1_minute CHECK (pause BETWEEN '0' AND '1 minute'),
   CONSTRAINT max_quarantined_is_not_negative CHECK (max_quarantined >= 0),
+  CONSTRAINT batching_strategy_is_keyset_or_null CHECK (batching_strategy IN ('keyset', 'null')),
+  CONSTRAINT null_strategy_names_one_column_and_no_range CHECK (batching_strategy = 'keyset' OR column_name IS NOT NULL AND min_value IS NULL),
   CONSTRAINT parallelism_is_between_1_and_64 CHECK (parallelism BETWEEN 1 AND 64),
   CONSTRAINT max_attempts_is_between_1_and_100 CHECK (max_attempts BETWEEN 1 AND 100),
   CONSTRAINT status_is_known CHECK (status IN ('paused', 'active', 'running', 'finished', 'failed', 'cancelled'))
@@ -64,6 +67,7 @@ CREATE TABLE bbm.batched_background_migrations (
 COMMENT ON TABLE bbm.batched_background_migrations IS 'One row per background migration. INSERT name, job_signature_name and table_name; everything else has a default.';
 COMMENT ON COLUMN bbm.batched_background_migrations.job_signature_name IS 'Name of the registered Work that processes a batch.';
 COMMENT ON COLUMN bbm.batched_background_migrations.column_name IS 'Key columns the batches walk along, separated by commas; NULL: the primary key.';
+COMMENT ON COLUMN bbm.batched_background_migrations.batching_strategy IS 'keyset: batches are ranges of a unique key. null: batches are rows whose column_name IS NULL, until none is left; it needs a partial index.';
 COMMENT ON COLUMN bbm.batched_background_migrations.min_value IS 'First key, inclusive; NULL: the smallest when the migration starts. Several columns: a JSON array of texts.';
 COMMENT ON COLUMN bbm.batched_background_migrations.max_value IS 'Last key, inclusive; NULL: the greatest when the migration starts.';
 COMMENT ON COLUMN bbm.batched_background_migrations.batch_size IS 'Keys of the first batches; from then on the time of the batches steers it towards target_duration.';
@@ -200,10 +204,11 @@ LANGUAGE plpgsql AS $$
 BEGIN
   NEW.updated_at := clock_timestamp();
   IF OLD.table_oid IS NOT NULL AND
-     (NEW.name, NEW.job_signature_name, NEW.table_name, NEW.column_name, NEW.arguments, NEW.min_value, NEW.max_value,
-      NEW.table_oid, NEW.key_columns, NEW.key_types, NEW.work_version) IS DISTINCT FROM
-     (OLD.name, OLD.job_signature_name, OLD.table_name, OLD.column_name, OLD.arguments, OLD.min_value, OLD.max_value,
-      OLD.table_oid, OLD.key_columns, OLD.key_types, OLD.work_version)
+     (NEW.name, NEW.job_signature_name, NEW.table_name, NEW.column_name, NEW.batching_strategy, NEW.arguments, NEW.min_value,
+      -- with the null strategy the end is only known when no row is left
+      CASE WHEN OLD.batching_strategy = 'null' AND OLD.max_value IS NULL THEN NULL ELSE NEW.max_value END, NEW.table_oid, NEW.key_columns, NEW.key_types, NEW.work_version) IS DISTINCT FROM
+     (OLD.name, OLD.job_signature_name, OLD.table_name, OLD.column_name, OLD.batching_strategy, OLD.arguments, OLD.min_value,
+      OLD.max_value, OLD.table_oid, OLD.key_columns, OLD.key_types, OLD.work_version)
   THEN
     RAISE EXCEPTION 'migration "%" has started: its name, work, table, key, range and arguments cannot change any more', OLD.name
       USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Cancel it, and enqueue another one under a new name.';
@@ -347,7 +352,7 @@ CREATE FUNCTION bbm.enqueue(
   batch_size int DEFAULT NULL, parallelism int DEFAULT NULL, priority int DEFAULT NULL, depends_on text[] DEFAULT NULL,
   max_attempts int DEFAULT NULL, min_value text DEFAULT NULL, max_value text DEFAULT NULL, paused boolean DEFAULT false,
   min_batch_size int DEFAULT NULL, max_batch_size int DEFAULT NULL, target_duration interval DEFAULT NULL, pause interval DEFAULT NULL,
-  max_quarantined int DEFAULT NULL
+  max_quarantined int DEFAULT NULL, batching_strategy text DEFAULT 'keyset'
 ) RETURNS text
 LANGUAGE plpgsql AS $$
 #variable_conflict use_variable
@@ -376,11 +381,11 @@ BEGIN
   END IF;
   INSERT INTO bbm.batched_background_migrations AS m
     (name, job_signature_name, table_name, column_name, arguments, min_value, max_value, batch_size, parallelism, priority, depends_on, max_attempts, status,
-     min_batch_size, max_batch_size, target_duration, pause, max_quarantined)
+     min_batch_size, max_batch_size, target_duration, pause, max_quarantined, batching_strategy)
   VALUES (name, work, qualified, column_name, coalesce(arguments, '{}'), min_value, max_value, coalesce(batch_size, 1000), coalesce(parallelism, 1),
     coalesce(priority, 0), coalesce(depends_on, '{}'), max_attempts, CASE WHEN paused THEN 'paused' ELSE 'active' END,
     coalesce(min_batch_size, least(10, coalesce(max_batch_size, 10))), coalesce(max_batch_size, greatest(100000, coalesce(min_batch_size, 0))),
-    target_duration, coalesce(pause, '0'), coalesce(max_quarantined, 0));
+    target_duration, coalesce(pause, '0'), coalesce(max_quarantined, 0), coalesce(batching_strategy, 'keyset'));
   RETURN name;
 END
 $$;
