@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -44,20 +45,20 @@ func (a resetCounter) statement(m registry.Migration) (registry.Statement, error
 	if err != nil {
 		return registry.Statement{}, err
 	}
-	counter, same := quote(a.Counter), ""
-	for _, k := range m.Key {
-		same += " AND now." + quote(k.Name) + " = was." + quote(k.Name)
+	same := make([]string, len(m.Key))
+	for i, k := range m.Key {
+		same[i] = "now." + quote(k.Name) + " = was." + quote(k.Name)
 	}
 	return registry.ParseStatement(fmt.Sprintf(
 		"UPDATE %[1]s AS now SET %[2]s = coalesce(now.%[2]s, 0) + actual.count - coalesce(was.%[2]s, 0)"+
 			" FROM %[1]s AS was CROSS JOIN LATERAL %[3]s AS actual"+
-			" WHERE :range(now) AND :range(was)%[4]s AND was.%[2]s IS DISTINCT FROM actual.count",
-		m.Table, counter, actual, same))
+			" WHERE :range(now) AND :range(was) AND %[4]s AND was.%[2]s IS DISTINCT FROM actual.count",
+		m.Table, quote(a.Counter), actual, strings.Join(same, " AND ")))
 }
 
 // actual is the query that counts for one row of the migration's table.
 func (a resetCounter) actual(m registry.Migration, row string) (string, error) {
-	referenced := ""
+	var referenced string
 	switch {
 	case a.ReferencedColumn != nil:
 		referenced = *a.ReferencedColumn
