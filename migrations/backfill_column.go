@@ -3,7 +3,6 @@ package migrations
 import (
 	"context"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/bbmd-dev/bbmd/registry"
@@ -20,6 +19,10 @@ type backfillColumn struct {
 	Expression string  `json:"expression"` // in SQL, may name the row's columns
 	Where      *string `json:"where"`      // in SQL, further condition on the rows; null for none
 	SkipEqual  bool    `json:"skip_equal"` // leave rows alone that have the value already
+
+	// Deterministic says that the expression gives the same value as long as the
+	// row stays as it is, so that the result can be verified.
+	Deterministic bool `json:"deterministic"`
 }
 
 func (a backfillColumn) Validate() error {
@@ -31,7 +34,7 @@ func (a backfillColumn) Validate() error {
 }
 
 func (a backfillColumn) statement(m registry.Migration) (registry.Statement, error) {
-	name, value := pgx.Identifier{a.Column}.Sanitize(), parenthesized(a.Expression)
+	name, value := quote(a.Column), parenthesized(a.Expression)
 	text := "UPDATE " + m.Table + " SET " + name + " = " + value + " WHERE :range"
 	if a.Where != nil {
 		text += " AND " + parenthesized(*a.Where)
@@ -48,6 +51,24 @@ func (a backfillColumn) check(ctx context.Context, db registry.Querier, m regist
 		return err
 	}
 	return t.requireWritable(a.Column)
+}
+
+func (a backfillColumn) verification(ctx context.Context, db registry.Querier, m registry.Migration) (registry.Statement, error) {
+	if !a.Deterministic {
+		return registry.Statement{}, unverifiable(`the arguments do not say "deterministic": true`)
+	}
+	t, err := readTable(ctx, db, m)
+	if err != nil {
+		return registry.Statement{}, err
+	}
+	wrong, err := t.assigned(a.Column, parenthesized(a.Expression), a.SkipEqual)
+	if err != nil {
+		return registry.Statement{}, err
+	}
+	if a.Where != nil {
+		wrong = parenthesized(*a.Where) + " AND " + wrong
+	}
+	return count(m, wrong)
 }
 
 func (a backfillColumn) hint(err *pgconn.PgError) string {

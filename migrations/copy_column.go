@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/bbmd-dev/bbmd/registry"
@@ -35,10 +34,7 @@ func (a copyColumn) Validate() error {
 }
 
 func (a copyColumn) statement(m registry.Migration) (registry.Statement, error) {
-	to, value := pgx.Identifier{a.To}.Sanitize(), pgx.Identifier{a.From}.Sanitize()
-	if a.Cast != nil {
-		value = "CAST(" + value + " AS " + closable(*a.Cast) + ")"
-	}
+	to, value := quote(a.To), a.value()
 	text := "UPDATE " + m.Table + " SET " + to + " = " + value + " WHERE :range"
 	if a.SkipEqual {
 		text += " AND " + to + " IS DISTINCT FROM " + value
@@ -46,13 +42,32 @@ func (a copyColumn) statement(m registry.Migration) (registry.Statement, error) 
 	return registry.ParseStatement(text)
 }
 
+// value is what the column is set to.
+func (a copyColumn) value() string {
+	if a.Cast != nil {
+		return "CAST(" + quote(a.From) + " AS " + closable(*a.Cast) + ")"
+	}
+	return quote(a.From)
+}
+
 func (a copyColumn) check(ctx context.Context, db registry.Querier, m registry.Migration) error {
 	t, err := readTable(ctx, db, m)
 	if err != nil {
 		return err
 	}
-	_, readProblem := t.column(a.From)
-	return join(readProblem, t.requireWritable(a.To))
+	return join(t.requireColumn(a.From), t.requireWritable(a.To))
+}
+
+func (a copyColumn) verification(ctx context.Context, db registry.Querier, m registry.Migration) (registry.Statement, error) {
+	t, err := readTable(ctx, db, m)
+	if err != nil {
+		return registry.Statement{}, err
+	}
+	wrong, err := t.assigned(a.To, a.value(), a.SkipEqual)
+	if err != nil {
+		return registry.Statement{}, err
+	}
+	return count(m, wrong)
 }
 
 func (a copyColumn) hint(err *pgconn.PgError) string {

@@ -46,4 +46,11 @@ func (deleteRows) check(ctx context.Context, db registry.Querier, m registry.Mig
 	return err
 }
 
+func (a deleteRows) verification(_ context.Context, _ registry.Querier, m registry.Migration) (registry.Statement, error) {
+	if a.Where == nil {
+		return count(m, "true")
+	}
+	return count(m, parenthesized(*a.Where))
+}
+
 func (deleteRows) hint(*pgconn.PgError) string { return "" }

@@ -20,6 +20,10 @@ const documentedTables = `
 	CREATE TABLE public.archived_orders (LIKE public.orders INCLUDING ALL);
 	CREATE TABLE public.users (id int PRIMARY KEY, id_bigint bigint, email text, email_norm text, age_text text, age int);
 	CREATE TABLE public.events (id bigint PRIMARY KEY, created_at timestamptz);
+	CREATE TABLE public.profiles (user_id int PRIMARY KEY, email text, age int);
+	CREATE TABLE public.posts (id bigint PRIMARY KEY, comments_count int);
+	CREATE TABLE public.comments (id bigint PRIMARY KEY, post_id bigint, hidden boolean);
+	CREATE INDEX ON public.comments (post_id);
 	CREATE FUNCTION public.recount(first bigint, last bigint) RETURNS bigint LANGUAGE sql AS 'SELECT 1'`
 
 // TestDocumentation enqueues every example of docs/works.md and checks what it enqueued.

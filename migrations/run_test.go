@@ -37,7 +37,10 @@ func TestEveryWorkOnEveryKey(t *testing.T) {
 				t.Helper()
 				m := migration(arguments, test.key...)
 				requireIndexCondition(t, conn, work, m)
-				return process(t, conn, work, m)
+				all := renderedKeys(t, conn, m.Key) // also those that are deleted now
+				changed := process(t, conn, work, m)
+				requireVerified(t, conn, work, m, all)
+				return changed
 			}
 			count := func(where string) int {
 				t.Helper()
@@ -60,12 +63,38 @@ func TestEveryWorkOnEveryKey(t *testing.T) {
 				require.EqualValues(t, 1000, run("execute_sql", `{"sql": "WITH x AS (SELECT id FROM items WHERE id BETWEEN :start AND :end) UPDATE items SET n = 0 FROM x WHERE items.id = x.id"}`))
 				require.Equal(t, 1000, count("n = 0"))
 			}
+			db.Exec(t, "CREATE TABLE copies (LIKE items INCLUDING ALL); INSERT INTO copies SELECT * FROM items WHERE i <= 10; UPDATE copies SET n = -i")
+			columns, conflict := columnsOf(test.key)
+			require.EqualValues(t, 990, run("copy_rows", `{"to": "copies", "columns": `+columns+`, "conflict": `+conflict+`}`))
+			require.Equal(t, 10, pgtest.One[int](t, db, "SELECT count(*) FROM copies WHERE n = -i"), "rows that were there stay")
+			require.EqualValues(t, 10, run("copy_rows", `{"to": "copies", "columns": `+columns+`, "conflict": `+conflict+`, "on_conflict": "update"}`))
+			require.Equal(t, 0, pgtest.One[int](t, db, "SELECT count(*) FROM (TABLE items EXCEPT TABLE copies) missing"))
+
+			db.Exec(t, "CREATE TABLE parts (item int, live boolean); CREATE INDEX ON parts (item); INSERT INTO parts SELECT i % 100, i % 2 = 0 FROM generate_series(1, 1000) i; ANALYZE parts")
+			db.Exec(t, "UPDATE items SET n = 0")
+			require.EqualValues(t, 49, run("reset_counter", `{"counter": "n", "from": "parts", "foreign_key": "item", "where": "live", "referenced_column": "i"}`))
+			require.Equal(t, 49, count("n = 10 AND i < 100 AND i % 2 = 0"))
+			require.EqualValues(t, 49, run("backfill_column", `{"column": "n", "expression": "0", "where": "n <> 0", "deterministic": true}`))
+
+			require.EqualValues(t, 901, run("delete_orphans", `{"column": "i", "references": "parts", "referenced_column": "item"}`))
+			require.Equal(t, 99, count("i < 100"))
+			db.Exec(t, "TRUNCATE items; INSERT INTO items SELECT * FROM copies")
 			require.EqualValues(t, 250, run("delete_rows", `{"where": "i > 750 -- the newest"}`))
 			require.Equal(t, 750, count("i <= 750"))
 			require.EqualValues(t, 750, run("delete_rows", `{"all": true}`))
 			require.Zero(t, count("true"))
 		})
 	}
+}
+
+// columnsOf returns the names of all columns of public.items and of its key, as JSON.
+func columnsOf(key registry.Key) (all, conflict string) {
+	names := make([]string, len(key))
+	for i, c := range key {
+		names[i] = `"` + c.Name + `"`
+	}
+	conflict = strings.Join(names, ", ")
+	return "[" + conflict + `, "i", "n", "big", "note"]`, "[" + conflict + "]"
 }
 
 func createItems(t *testing.T, conn *pgx.Conn, key registry.Key, values string) {

@@ -20,6 +20,10 @@ type arguments interface {
 	// check returns what is missing, for all that planning the statement would
 	// not say as well.
 	check(ctx context.Context, db registry.Querier, m registry.Migration) error
+	// verification returns a statement whose one value is how many rows of a range
+	// are not as the Work leaves them, or an error that wraps
+	// [registry.ErrUnverifiable].
+	verification(ctx context.Context, db registry.Querier, m registry.Migration) (registry.Statement, error)
 	// hint returns what to do about an error that planning the statement gave,
 	// or "".
 	hint(err *pgconn.PgError) string
@@ -45,6 +49,13 @@ func work[T arguments](name, summary string) registry.Work {
 			}
 			return check(ctx, db, m, args)
 		},
+		Verify: func(ctx context.Context, db registry.Querier, b registry.Batch) (int64, error) {
+			args, err := registry.Decode[T](b.Arguments)
+			if err != nil {
+				return 0, err
+			}
+			return verify(ctx, db, b, args)
+		},
 	}
 }
 
@@ -62,26 +73,41 @@ func check(ctx context.Context, db registry.Querier, m registry.Migration, args 
 	if err := args.check(ctx, db, m); err != nil {
 		return err
 	}
-	return plan(ctx, db, m, statement, args)
+	if err := plan(ctx, db, m, statement, args); err != nil {
+		return fmt.Errorf("plan the statement: %w", err)
+	}
+	return checkVerification(ctx, db, m, args)
 }
 
-// plan lets PostgreSQL plan the statement without running it.
+// checkVerification finds what would keep the finish from being verified, which
+// is late to be told of a mistake.
+func checkVerification(ctx context.Context, db registry.Querier, m registry.Migration, args arguments) error {
+	statement, err := args.verification(ctx, db, m)
+	if errors.Is(err, registry.ErrUnverifiable) {
+		return nil
+	}
+	if err == nil {
+		err = plan(ctx, db, m, statement, args)
+	}
+	if err != nil {
+		return fmt.Errorf("plan the verification: %w", err)
+	}
+	return nil
+}
+
+// plan lets PostgreSQL plan a statement without running it.
 func plan(ctx context.Context, db registry.Querier, m registry.Migration, statement registry.Statement, args arguments) error {
 	bound, err := statement.Bind(m.Key, false)
 	if err != nil {
 		return err
 	}
-	rows, err := db.Query(ctx, "EXPLAIN (COSTS OFF) "+bound, make([]any, 2*len(m.Key))...)
-	if err == nil {
-		rows.Close()
-		err = rows.Err()
-	}
+	err = explain(ctx, db, bound, make([]any, 2*len(m.Key))...)
 	refused, ok := errors.AsType[*pgconn.PgError](err)
 	switch {
 	case err == nil:
 		return nil
 	case !ok:
-		return fmt.Errorf("plan the statement: %w", err)
+		return err
 	}
 	hint := args.hint(refused)
 	if hint == "" {
@@ -90,7 +116,17 @@ func plan(ctx context.Context, db registry.Querier, m registry.Migration, statem
 	if hint != "" {
 		hint = ": " + hint
 	}
-	return fmt.Errorf("plan the statement: %w%s", err, hint)
+	return fmt.Errorf("%w%s", err, hint)
+}
+
+// explain returns why PostgreSQL refuses to plan a statement, nil if it does not.
+func explain(ctx context.Context, db registry.Querier, text string, args ...any) error {
+	rows, err := db.Query(ctx, "EXPLAIN (COSTS OFF) "+text, args...)
+	if err != nil {
+		return err
+	}
+	rows.Close()
+	return rows.Err()
 }
 
 // keyError refuses what would move rows past the batches.
