@@ -7,6 +7,10 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
+// Once, as a query's first argument, sends a statement that a session runs only
+// once in one round trip: preparing it first would take two.
+const Once = pgx.QueryExecModeExec
+
 // TakeEpoch gives conn's session a new owner epoch and the advisory lock that
 // says it lives: as long as any session holds it, nobody takes its jobs over.
 // An epoch whose exclusive lock cannot be had belongs to somebody else, bbmd or not,
@@ -15,12 +19,12 @@ func (s Store) TakeEpoch(ctx context.Context, conn *pgx.Conn) (int32, error) {
 	const tries = 100
 	for range tries {
 		var epoch int32
-		if err := conn.QueryRow(ctx, s.sql("SELECT nextval('bbm.owner_epoch')::int")).Scan(&epoch); err != nil {
+		if err := conn.QueryRow(ctx, s.sql("SELECT nextval('bbm.owner_epoch')::int"), Once).Scan(&epoch); err != nil {
 			return 0, fmt.Errorf("take an owner epoch: %w", err)
 		}
 		var free bool
 		err := conn.QueryRow(ctx, s.sql(`SELECT pg_try_advisory_lock(7701, $1) AND NOT EXISTS (
-			SELECT FROM bbm.batched_background_migration_jobs WHERE owner = $1 AND status = 'running')`), epoch).Scan(&free)
+			SELECT FROM bbm.batched_background_migration_jobs WHERE owner = $1 AND status = 'running')`), Once, epoch).Scan(&free)
 		if err != nil {
 			return 0, fmt.Errorf("take an owner epoch: %w", err)
 		}
@@ -28,7 +32,7 @@ func (s Store) TakeEpoch(ctx context.Context, conn *pgx.Conn) (int32, error) {
 			continue // the session ends with the lock, if it was had, still held: harmless
 		}
 		var shared, released bool
-		err = conn.QueryRow(ctx, "SELECT pg_try_advisory_lock_shared(7701, $1), pg_advisory_unlock(7701, $1)", epoch).Scan(&shared, &released)
+		err = conn.QueryRow(ctx, "SELECT pg_try_advisory_lock_shared(7701, $1), pg_advisory_unlock(7701, $1)", Once, epoch).Scan(&shared, &released)
 		if err != nil {
 			return 0, fmt.Errorf("take an owner epoch: %w", err)
 		}
@@ -42,7 +46,7 @@ func (s Store) TakeEpoch(ctx context.Context, conn *pgx.Conn) (int32, error) {
 // ShareEpoch makes conn another session of the owner.
 func (s Store) ShareEpoch(ctx context.Context, conn *pgx.Conn, epoch int32) (bool, error) {
 	var ok bool
-	if err := conn.QueryRow(ctx, "SELECT pg_try_advisory_lock_shared(7701, $1)", epoch).Scan(&ok); err != nil {
+	if err := conn.QueryRow(ctx, "SELECT pg_try_advisory_lock_shared(7701, $1)", Once, epoch).Scan(&ok); err != nil {
 		return false, fmt.Errorf("share owner epoch %d: %w", epoch, err)
 	}
 	return ok, nil
@@ -53,7 +57,7 @@ func (s Store) ShareEpoch(ctx context.Context, conn *pgx.Conn, epoch int32) (boo
 func (s Store) HoldsEpoch(ctx context.Context, conn *pgx.Conn, epoch int32) (bool, error) {
 	var ok bool
 	err := conn.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND classid = 7701 AND objid = $1::int::oid
-		AND pid = pg_backend_pid() AND granted)`, epoch).Scan(&ok)
+		AND pid = pg_backend_pid() AND granted)`, Once, epoch).Scan(&ok)
 	if err != nil {
 		return false, fmt.Errorf("check owner epoch %d: %w", epoch, err)
 	}
@@ -69,7 +73,7 @@ const slotsPerMigration = 64
 func (s Store) TakeSlot(ctx context.Context, conn *pgx.Conn, migration, parallelism int32) (bool, error) {
 	for slot := range min(parallelism, slotsPerMigration) {
 		var ok bool
-		if err := conn.QueryRow(ctx, "SELECT pg_try_advisory_lock($1::int, $2::int)", lockSlot, migration*slotsPerMigration+slot).Scan(&ok); err != nil {
+		if err := conn.QueryRow(ctx, "SELECT pg_try_advisory_lock($1::int, $2::int)", Once, lockSlot, migration*slotsPerMigration+slot).Scan(&ok); err != nil {
 			return false, fmt.Errorf("take a worker's slot: %w", err)
 		}
 		if ok {
@@ -82,7 +86,7 @@ func (s Store) TakeSlot(ctx context.Context, conn *pgx.Conn, migration, parallel
 // ReleaseLocks gives up the session's epoch and slot at once, without waiting for
 // the server to notice that the session has ended.
 func (s Store) ReleaseLocks(ctx context.Context, conn *pgx.Conn) error {
-	if _, err := conn.Exec(ctx, "SELECT pg_advisory_unlock_all()"); err != nil {
+	if _, err := conn.Exec(ctx, "SELECT pg_advisory_unlock_all()", Once); err != nil {
 		return fmt.Errorf("release locks: %w", err)
 	}
 	return nil
