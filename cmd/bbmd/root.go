@@ -54,6 +54,7 @@ func newRoot(a *app) *cobra.Command {
 	})
 	root.AddCommand(
 		newRunCommand(a),
+		newDemoCommand(a),
 		newEnqueueCommand(a),
 		newStatusCommand(a),
 		newPauseCommand(a),

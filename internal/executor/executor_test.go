@@ -2,6 +2,7 @@ package executor_test
 
 import (
 	"context"
+	"flag"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -11,7 +12,13 @@ import (
 	"github.com/bbmd-dev/bbmd/testing/pgtest"
 )
 
-func TestMain(m *testing.M) { pgtest.Main(m) }
+func TestMain(m *testing.M) {
+	// They wait more than they compute; the command line has the last word.
+	if err := flag.Set("test.parallel", "8"); err != nil {
+		panic(err)
+	}
+	pgtest.Main(m)
+}
 
 // bump is not idempotent: a row processed twice shows.
 var bump = registry.Work{

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"sync"
 )
 
@@ -14,7 +15,8 @@ type process struct {
 	wires  map[*wire]struct{}
 	dead   bool
 	frozen chan struct{} // closed when it goes on; nil: it runs
-	tap    func(w *wire, data []byte)
+	tapped bool
+	writes [][]byte // what was written while tapped
 }
 
 // wire is a connection of a process.
@@ -92,9 +94,11 @@ func (w *wire) Read(data []byte) (int, error) {
 
 func (w *wire) Write(data []byte) (int, error) {
 	w.process.running()
-	if w.process.tap != nil {
-		w.process.tap(w, data)
+	w.process.mu.Lock()
+	if w.process.tapped {
+		w.process.writes = append(w.process.writes, slices.Clone(data))
 	}
+	w.process.mu.Unlock()
 	return w.Conn.Write(data)
 }
 
@@ -103,4 +107,19 @@ func (w *wire) Close() error {
 	delete(w.process.wires, w)
 	w.process.mu.Unlock()
 	return w.Conn.Close()
+}
+
+// record keeps everything that is written from now on, write by write.
+func (p *process) record() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.tapped = true
+}
+
+// recorded returns what was written since record.
+func (p *process) recorded() [][]byte {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.tapped = false
+	return p.writes
 }

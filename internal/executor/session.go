@@ -67,16 +67,17 @@ func sessionSettings(s Settings) (names, values []string) {
 func milliseconds(d time.Duration) string { return fmt.Sprintf("%dms", d.Milliseconds()) }
 
 const settingsSQL = `SELECT set_config(s.name, v.value, false)
-FROM unnest($1::text[], $2::text[]) v(name, value) JOIN pg_catalog.pg_settings s ON lower(s.name) = lower(v.name)`
+FROM unnest($1::text[], $2::text[]) v(name, value) JOIN pg_catalog.pg_settings s ON lower(s.name) = lower(v.name)
+WHERE pg_backend_pid() = $3`
 
 // openSession connects for one worker of a migration, takes an epoch and one of
 // the migration's slots. It returns [errNoSlot] when others hold them all.
 func openSession(ctx context.Context, opts *Options, c *control.Candidate, settings Settings) (*session, error) {
-	conn, err := prepareConn(ctx, opts, c.Name, settings)
+	conn, searchPath, err := prepareConn(ctx, opts, c.Name, settings)
 	if err != nil {
 		return nil, err
 	}
-	s := &session{store: opts.Store, migration: c.ID, conn: conn}
+	s := &session{store: opts.Store, migration: c.ID, conn: conn, searchPath: searchPath}
 	if err := s.take(ctx, c.Parallelism); err != nil {
 		s.close(ctx)
 		return nil, err
@@ -84,27 +85,44 @@ func openSession(ctx context.Context, opts *Options, c *control.Candidate, setti
 	return s, nil
 }
 
-func prepareConn(ctx context.Context, opts *Options, migration string, settings Settings) (*pgx.Conn, error) {
+// prepareConn connects and makes the settings, and returns the search_path that the session began with.
+func prepareConn(ctx context.Context, opts *Options, migration string, settings Settings) (*pgx.Conn, string, error) {
 	conn, err := opts.Connect(ctx, "bbmd/"+opts.Database+"/"+migration)
 	if err != nil {
-		return nil, fmt.Errorf("connect: %w", err)
+		return nil, "", fmt.Errorf("connect: %w", err)
+	}
+	searchPath, err := setUp(ctx, conn, settings)
+	if err != nil {
+		closeConn(ctx, conn)
+		return nil, "", err
+	}
+	return conn, searchPath, nil
+}
+
+// setUp makes the settings, unless the server is a standby, or the two statements meet different
+// backends: then nothing is left behind on sessions that a pooler lends to others.
+func setUp(ctx context.Context, conn *pgx.Conn, settings Settings) (searchPath string, err error) {
+	var pid int32
+	var readOnly bool
+	err = conn.QueryRow(ctx, "SELECT pg_backend_pid(), pg_is_in_recovery(), current_setting('search_path')").Scan(&pid, &readOnly, &searchPath)
+	if err != nil {
+		return "", fmt.Errorf("set up the session: %w", err)
+	}
+	if readOnly {
+		return "", errReadOnly
 	}
 	names, values := sessionSettings(settings)
-	if _, err := conn.Exec(ctx, settingsSQL, names, values); err != nil {
-		closeConn(ctx, conn)
-		return nil, fmt.Errorf("set up the session: %w", err)
+	tag, err := conn.Exec(ctx, settingsSQL, names, values, pid)
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("set up the session: %w", err)
+	case tag.RowsAffected() == 0:
+		return "", errNotDirect
 	}
-	return conn, nil
+	return searchPath, nil
 }
 
 func (s *session) take(ctx context.Context, parallelism int32) error {
-	var readOnly bool
-	if err := s.conn.QueryRow(ctx, "SELECT pg_is_in_recovery(), current_setting('search_path')").Scan(&readOnly, &s.searchPath); err != nil {
-		return fmt.Errorf("set up the session: %w", err)
-	}
-	if readOnly {
-		return errReadOnly
-	}
 	slot, err := s.store.TakeSlot(ctx, s.conn, s.migration, parallelism)
 	if err != nil {
 		return err

@@ -261,7 +261,7 @@ func (w *worker) batch(j *control.Job) registry.Batch {
 // lookAhead opens the worker's second connection, of the same owner: nobody may take it for
 // dead while either lives.
 func (w *worker) lookAhead(ctx context.Context, claims *claimer, wantStart bool) (*lookAhead, error) {
-	conn, err := prepareConn(ctx, w.opts, w.candidate.Name, w.settings)
+	conn, _, err := prepareConn(ctx, w.opts, w.candidate.Name, w.settings)
 	if err != nil {
 		return nil, err
 	}

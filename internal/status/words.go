@@ -100,6 +100,8 @@ func styleOfJob(j *control.JobState) terminal.Style {
 // left describes how much time a migration takes, or has taken.
 func left(p *control.Progress) string {
 	switch {
+	case p.Status == control.StatusRunning && p.SecondsLeft != nil && *p.SecondsLeft < 1:
+		return "<1s left"
 	case p.Status == control.StatusRunning && p.SecondsLeft != nil:
 		return terminal.Seconds(*p.SecondsLeft) + " left"
 	case p.Status == control.StatusFinished && p.SecondsElapsed != nil:

@@ -48,9 +48,11 @@ func Percent(percent float64) string {
 }
 
 // Duration returns a span of time as people say it, in its two greatest
-// units: 0.4s, 12s, 3m 20s, 2h 05m, 4d 7h.
+// units: 12ms, 0.4s, 12s, 3m 20s, 2h 05m, 4d 7h.
 func Duration(d time.Duration) string {
 	switch d = max(d, 0); {
+	case d > 0 && d < 99500*time.Microsecond:
+		return fmt.Sprintf("%.0fms", max(1, float64(d)/float64(time.Millisecond)))
 	case d < 9950*time.Millisecond:
 		return fmt.Sprintf("%.1fs", d.Seconds())
 	case d < time.Minute-500*time.Millisecond:

@@ -1,0 +1,119 @@
+package demo
+
+import (
+	"fmt"
+	"io"
+	"path"
+	"strings"
+	"sync"
+
+	"github.com/bbmd-dev/bbmd/internal/terminal"
+)
+
+// teller writes the story: above the progress while there is some.
+type teller struct {
+	screen terminal.Screen
+	steps  int
+
+	mu  sync.Mutex
+	out io.Writer
+}
+
+func newTeller(s terminal.Screen) *teller { return &teller{screen: s, out: s.Out} }
+
+// redirect makes the story go to out.
+func (t *teller) redirect(out io.Writer) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.out = out
+}
+
+// Write writes whole lines. That it could not be written is found out by those
+// who write more than a story.
+func (t *teller) Write(text []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.out.Write(text)
+}
+
+func (t *teller) say(text string) { _, _ = io.WriteString(t, text) }
+
+func (t *teller) intro() {
+	t.say(t.screen.Paint(terminal.Bold, "bbmd demo") + "\n" +
+		"A backfill is paused once, and its daemon is killed once, in the middle of it.\n" +
+		"In the end every row must have been changed exactly once.\n")
+}
+
+// step begins a part of the story.
+func (t *teller) step(title string) {
+	t.steps++
+	t.say(fmt.Sprintf("\n%s %s\n", t.screen.Paint(terminal.Cyan, fmt.Sprintf("%d.", t.steps)), t.screen.Paint(terminal.Bold, title)))
+}
+
+// fact tells what happened.
+func (t *teller) fact(format string, args ...any) { t.say("   " + fmt.Sprintf(format, args...) + "\n") }
+
+// sql shows a statement.
+func (t *teller) sql(text string) {
+	for line := range strings.SplitSeq(text, "\n") {
+		t.say("     " + t.screen.Paint(terminal.Yellow, line) + "\n")
+	}
+}
+
+// verdict shows the result of a proof.
+func (t *teller) verdict(good bool, format string, args ...any) {
+	mark := t.screen.Paint(terminal.Green, "✓ ")
+	if !good {
+		mark = t.screen.Paint(terminal.Red, "✗ ")
+	}
+	t.fact("%s", mark+fmt.Sprintf(format, args...))
+}
+
+// commands shows what one may type, and why.
+func (t *teller) commands(pairs ...string) {
+	for i := 0; i < len(pairs); i += 2 {
+		comment := ""
+		if pairs[i+1] != "" {
+			comment = t.screen.Paint(terminal.Dim, "  # "+pairs[i+1])
+		}
+		t.say("     " + t.screen.Paint(terminal.Yellow, pairs[i]) + comment + "\n")
+	}
+}
+
+func (s *story) whatNext() {
+	bbmd := s.options.Command
+	s.say("\n" + s.screen.Paint(terminal.Bold, "What next") + "\n")
+	s.fact("The server of this story is gone. To look around in one that stays:")
+	s.commands(bbmd+" demo --keep", "")
+	s.fact("On a database of your own:")
+	s.commands(
+		"export DATABASE_URL=postgres://user@host/database", "",
+		bbmd+" doctor", "what would stop it",
+		bbmd+" run", "the daemon",
+		bbmd+" works", "what it can do without a line of Go",
+		bbmd+" enqueue execute_sql TABLE --set sql='UPDATE … WHERE :range' --watch", "",
+	)
+}
+
+// addresses says how to reach what stays.
+func (s *story) addresses() {
+	bbmd := s.options.Command
+	s.say("\n" + s.screen.Paint(terminal.Bold, "What next") + "\n")
+	s.fact("Server and daemon stay until Ctrl-C, and are gone then. In another terminal:")
+	psql := "psql"
+	if found, ok := s.server.Binaries().Path(psql); ok {
+		psql = found
+	}
+	s.commands(
+		"export DATABASE_URL='"+s.server.URL(database)+"'", "",
+		bbmd+" status", "",
+		bbmd+" status "+migration, "its history: who did what, and when",
+		bbmd+" enqueue execute_sql "+table+" --name again --watch \\", "",
+		"  --set sql='UPDATE "+table+" SET abalance = abalance + 1 WHERE :range'", "",
+		bbmd+" pause again", "from a third terminal; then resume",
+		psql+` "$DATABASE_URL" -c 'SELECT name, status, percent, status_reason FROM bbm.progress'`, "",
+	)
+	if address := s.daemon.address(); address != "" {
+		s.commands("curl http://"+path.Join(address, "metrics"), "")
+	}
+}
