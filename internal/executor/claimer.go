@@ -2,8 +2,6 @@ package executor
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -45,10 +43,9 @@ const (
 )
 
 func prepareClaim(ctx context.Context, conn *pgx.Conn, store control.Store, l control.Lookups) error {
-	for _, s := range [][2]string{{stmtClaimLock, store.ClaimLockSQL()}, {stmtClaim, store.ClaimSQL(l)}, {stmtState, store.StateSQL()}} {
-		if _, err := conn.Prepare(ctx, s[0], s[1]); err != nil {
-			return &claimError{err}
-		}
+	err := prepareAll(ctx, conn, []named{{stmtClaimLock, store.ClaimLockSQL()}, {stmtClaim, store.ClaimSQL(l)}, {stmtState, store.StateSQL()}})
+	if err != nil {
+		return &claimError{err}
 	}
 	return nil
 }
@@ -152,57 +149,4 @@ func optional(value []byte) *string {
 	}
 	s := string(value)
 	return &s
-}
-
-// groupError is an error of the server inside a group, with the place of its statement.
-type groupError struct {
-	statement int
-	err       error
-}
-
-func (e *groupError) Error() string { return e.err.Error() }
-func (e *groupError) Unwrap() error { return e.err }
-
-// readGroup reads the results of one group up to and including its Sync. It
-// calls row with every row, whose values are text and valid only during the
-// call, and done with every statement's command tag; both may be nil. The first error of the
-// group is returned as a [groupError]; an error that ended the connection wraps [errConnection].
-func readGroup(p *pgconn.Pipeline, row func(statement int, values [][]byte), done func(statement int, tag pgconn.CommandTag)) error {
-	var failed error
-	for statement := 0; ; statement++ {
-		results, err := p.GetResults()
-		if reader, ok := results.(*pgconn.ResultReader); ok && err == nil {
-			err = readResult(reader, statement, row, done)
-		}
-		if err != nil {
-			var pgErr *pgconn.PgError
-			if !errors.As(err, &pgErr) {
-				return fmt.Errorf("%w: %w", errConnection, err)
-			}
-			if pgErr.Severity == "FATAL" || pgErr.Severity == "PANIC" {
-				return &groupError{statement, fmt.Errorf("%w: %w", errConnection, err)}
-			}
-			failed = &groupError{statement, err}
-			continue
-		}
-		if _, ok := results.(*pgconn.PipelineSync); ok {
-			return failed
-		}
-		if results == nil {
-			return fmt.Errorf("%w: the pipeline ended inside a group", errConnection)
-		}
-	}
-}
-
-func readResult(reader *pgconn.ResultReader, statement int, row func(int, [][]byte), done func(int, pgconn.CommandTag)) error {
-	for reader.NextRow() {
-		if row != nil {
-			row(statement, reader.Values())
-		}
-	}
-	tag, err := reader.Close()
-	if err == nil && done != nil {
-		done(statement, tag)
-	}
-	return err
 }

@@ -66,19 +66,14 @@ func (r *explicit) run(ctx context.Context) error {
 }
 
 func (r *explicit) prepare(ctx context.Context) error {
-	for _, s := range [][2]string{
+	return prepareAll(ctx, r.session.conn, []named{
 		{stmtBegin, "BEGIN"},
 		{stmtResetRole, "RESET ROLE"},
 		{stmtOpen, "SELECT set_config('bbmd.batch', $1, true), set_config('search_path', $2, false)"},
 		{stmtTokenFence, r.opts.Store.TokenFenceSQL()},
 		{stmtCommit, "COMMIT"},
 		{stmtChain, "COMMIT AND CHAIN"},
-	} {
-		if _, err := r.session.conn.Prepare(ctx, s[0], s[1]); err != nil {
-			return fmt.Errorf("prepare %s: %w", s[0], err)
-		}
-	}
-	return nil
+	})
 }
 
 // leave gives back what has not started, and passes cause on.
@@ -180,7 +175,7 @@ func (r *explicit) empty(ctx context.Context, j *control.Job) error {
 // transaction runs one job's transaction up to its commit.
 func (r *explicit) transaction(ctx context.Context, j *control.Job, began time.Time) (rows int64, err error) {
 	if r.opened == nil || r.opened.ID != j.ID {
-		if err := r.group(ctx, func(p *pgconn.Pipeline) {
+		if err := runGroup(ctx, r.session.conn, func(p *pgconn.Pipeline) {
 			p.SendQueryPrepared(stmtBegin, nil, nil, nil)
 			r.sendOpening(p, j)
 		}); err != nil {
@@ -249,7 +244,7 @@ func (r *explicit) commit(ctx context.Context, j *control.Job, rows int64, took 
 	}
 	next := r.upcoming(j)
 	fence := [][]byte{text(j.ID), text(int64(r.session.epoch)), []byte(r.token(j)), text(rows), fmt.Appendf(nil, "%.3f", took.Seconds()*1000)}
-	err := r.group(ctx, func(p *pgconn.Pipeline) {
+	err := runGroup(ctx, r.session.conn, func(p *pgconn.Pipeline) {
 		switch {
 		case r.renew:
 			p.SendQueryParams("RESET ROLE", nil, nil, nil, nil)
@@ -314,21 +309,4 @@ func (r *explicit) rollback(ctx context.Context) error {
 		return fmt.Errorf("%w: roll back: %w", errConnection, err)
 	}
 	return nil
-}
-
-// group sends one group of statements and reads its answer.
-func (r *explicit) group(ctx context.Context, send func(*pgconn.Pipeline)) error {
-	p := r.session.conn.PgConn().StartPipeline(ctx)
-	send(p)
-	p.SendPipelineSync()
-	err := p.Flush()
-	if err != nil {
-		err = fmt.Errorf("%w: %w", errConnection, err)
-	} else {
-		err = readGroup(p, nil, nil)
-	}
-	if closeErr := p.Close(); err == nil && closeErr != nil {
-		err = fmt.Errorf("%w: %w", errConnection, closeErr)
-	}
-	return err
 }

@@ -69,13 +69,12 @@ func (w *worker) prepareWork(ctx context.Context, statement registry.Statement, 
 	// The predicates are index conditions whatever the values: planning once per session
 	// is enough, and anything but the key's index would read the table.
 	if _, err := conn.Exec(ctx, `SELECT set_config(name, value, false) FROM (VALUES
-		('plan_cache_mode', 'force_generic_plan'), ('enable_seqscan', 'off'), ('enable_bitmapscan', 'off')) v(name, value)`); err != nil {
+		('plan_cache_mode', 'force_generic_plan'), ('enable_seqscan', 'off'), ('enable_bitmapscan', 'off')) v(name, value)`, control.Once); err != nil {
 		return plan{}, err
 	}
-	for _, s := range [][2]string{{stmtFirst, first}, {stmtNext, next}, {stmtFence, w.opts.Store.FenceSQL(w.target.table)}} {
-		if _, err := conn.Prepare(ctx, s[0], s[1]); err != nil {
-			return plan{}, statementError(w.work.Name, err)
-		}
+	err := prepareAll(ctx, conn, []named{{stmtFirst, first}, {stmtNext, next}, {stmtFence, w.opts.Store.FenceSQL(w.target.table)}})
+	if err != nil {
+		return plan{}, statementError(w.work.Name, err)
 	}
 	return plan{wantStart: statement.UsesStart()}, nil
 }
