@@ -66,9 +66,9 @@ func sessionSettings(s Settings) (names, values []string) {
 
 func milliseconds(d time.Duration) string { return fmt.Sprintf("%dms", d.Milliseconds()) }
 
-const settingsSQL = `SELECT set_config(s.name, v.value, false)
-FROM unnest($1::text[], $2::text[]) v(name, value) JOIN pg_catalog.pg_settings s ON lower(s.name) = lower(v.name)
-WHERE pg_backend_pid() = $3`
+// settingsSQL asks for each setting by its name: to list all of pg_settings costs milliseconds.
+const settingsSQL = `SELECT set_config(name, value, false) FROM unnest($1::text[], $2::text[]) v(name, value)
+WHERE pg_backend_pid() = $3 AND current_setting(name, true) IS NOT NULL`
 
 // openSession connects for one worker of a migration, takes an epoch and one of
 // the migration's slots. It returns [errNoSlot] when others hold them all.
@@ -104,7 +104,7 @@ func prepareConn(ctx context.Context, opts *Options, migration string, settings 
 func setUp(ctx context.Context, conn *pgx.Conn, settings Settings) (searchPath string, err error) {
 	var pid int32
 	var readOnly bool
-	err = conn.QueryRow(ctx, "SELECT pg_backend_pid(), pg_is_in_recovery(), current_setting('search_path')").Scan(&pid, &readOnly, &searchPath)
+	err = conn.QueryRow(ctx, "SELECT pg_backend_pid(), pg_is_in_recovery(), current_setting('search_path')", control.Once).Scan(&pid, &readOnly, &searchPath)
 	if err != nil {
 		return "", fmt.Errorf("set up the session: %w", err)
 	}
@@ -112,7 +112,7 @@ func setUp(ctx context.Context, conn *pgx.Conn, settings Settings) (searchPath s
 		return "", errReadOnly
 	}
 	names, values := sessionSettings(settings)
-	tag, err := conn.Exec(ctx, settingsSQL, names, values, pid)
+	tag, err := conn.Exec(ctx, settingsSQL, control.Once, names, values, pid)
 	switch {
 	case err != nil:
 		return "", fmt.Errorf("set up the session: %w", err)
