@@ -56,4 +56,3 @@ var (
 	SegmentNumber = segmentNumber
 	Span          = span
 )
-

@@ -51,7 +51,7 @@ func (s *Sampler) due(now time.Time) (due []*slot, args pgx.NamedArgs, measured 
 	}
 	for _, slot := range s.slots {
 		wanted := slices.ContainsFunc(open, func(sc *scope) bool { return sc.wants(slot, now) })
-		if wanted && (first || s.wait(slot, now) <= s.slack()) {
+		if wanted && (first || s.wait(slot, now) <= s.slack(now)) {
 			due = append(due, slot)
 		}
 	}
@@ -88,20 +88,27 @@ const (
 	slowest = time.Second
 )
 
-// slack lets signals of nearly the same due time share a statement.
-func (s *Sampler) slack() time.Duration { return time.Duration(s.config.Interval) / 4 }
+// period is how often the fast signals are read now.
+func (s *Sampler) period(now time.Time) time.Duration {
+	period := max(time.Duration(s.config.Interval), min(costShare*s.took, slowest), s.patience(now))
+	if s.failing {
+		period = max(period, slowest)
+	}
+	return period
+}
+
+// slack lets signals that are due at nearly the same time share a statement. The
+// longer the period, the more of it there is, so that they get in step.
+func (s *Sampler) slack(now time.Time) time.Duration {
+	return s.period(now) - time.Duration(s.config.Interval)*3/4
+}
 
 // wait returns for how long a signal need not be read.
 func (s *Sampler) wait(slot *slot, now time.Time) time.Duration {
 	if slot.tried.IsZero() {
 		return 0
 	}
-	every := max(time.Duration(s.config.Interval), min(costShare*s.took, slowest))
-	if s.failing {
-		every = max(every, slowest)
-	}
-	every = max(every, s.patience(now), slot.every())
-	return slot.tried.Add(every).Sub(now)
+	return slot.tried.Add(max(s.period(now), slot.every())).Sub(now)
 }
 
 // patience is the interval that is good enough while all migrations have been

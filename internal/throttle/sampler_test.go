@@ -136,7 +136,7 @@ func TestUnreadableStopsAfterAWhile(t *testing.T) {
 		w.pass(3 * time.Second)
 		require.Equal(t, throttle.Stop, a.Verdict().Action)
 		require.Regexp(t, `^blocked has not been readable for 1\d s, more than 15 s: connection refused$`, a.Verdict().Reason)
-		require.LessOrEqual(t, len(w.taken()), 1+17, "about one try a second")
+		require.InDelta(t, 17, len(w.taken()), 3, "about one try a second")
 
 		w.set(func() { w.err = nil })
 		w.pass(5 * time.Second)
@@ -186,8 +186,8 @@ func TestOneSignalThatTheServerRefusesSpoilsNoOther(t *testing.T) {
 		w.set(func() { delete(w.errs, "archive_backlog"); w.answers["busy"] = `{"active": 0}` })
 		w.pass(20 * time.Second)
 		require.Equal(t, throttle.Go, a.Verdict().Action)
-		taken := w.taken()
-		require.Greater(t, slices.MaxFunc(taken, func(a, b []string) int { return len(a) - len(b) }), []string{"archive_backlog"})
+		together := func(signals []string) bool { return len(signals) > 1 && slices.Contains(signals, "archive_backlog") }
+		require.True(t, slices.ContainsFunc(w.taken(), together))
 	})
 }
 
@@ -311,6 +311,7 @@ func TestRestEndsWithTheReason(t *testing.T) {
 func TestWindowsOpenWithoutAStatementInBetween(t *testing.T) {
 	t.Parallel()
 	c := throttle.Default()
+	c.Interval = throttle.Duration(10 * time.Second)
 	window, err := throttle.ParseWindow("02:00-04:00")
 	require.NoError(t, err)
 	c.Windows = []throttle.Window{window}
@@ -337,11 +338,11 @@ func TestWindowsOpenWithoutAStatementInBetween(t *testing.T) {
 		w.pass(2*time.Hour + time.Second)
 		require.Equal(t, throttle.Stop, a.Verdict().Action)
 		w.taken()
-		w.pass(21 * time.Hour)
+		w.pass(22*time.Hour - 2*time.Second)
 		require.Empty(t, w.taken())
-		w.pass(time.Hour)
+		w.pass(time.Second)
 		require.Equal(t, throttle.Go, a.Verdict().Action)
-		require.Equal(t, []string{"m stop windows", "m go ", "m stop windows", "m go "}, append([]string{"m stop windows"}, w.changes...))
+		require.Equal(t, []string{"m go ", "m stop windows", "m go "}, w.changes)
 	})
 }
 

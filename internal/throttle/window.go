@@ -70,7 +70,7 @@ func (w Window) opensEvenly(t time.Time) time.Time {
 	for day := range 8 {
 		opens := time.Date(local.Year(), local.Month(), local.Day()+day, 0, w.from, 0, 0, fixed)
 		if w.days[opens.Weekday()] && opens.After(t) {
-			return opens
+			return opens.In(w.location)
 		}
 	}
 	return time.Time{}
