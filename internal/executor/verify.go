@@ -2,9 +2,12 @@ package executor
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math"
 
 	"github.com/bbmd-dev/bbmd/internal/control"
+	"github.com/bbmd-dev/bbmd/registry"
 )
 
 const (
@@ -18,13 +21,16 @@ const (
 // verifier stopped. Ranges that are wrong are queued again, and asked about once more after that.
 func (w *worker) verify(ctx context.Context) error {
 	verified := w.candidate.VerifiedOrdinal
-	w.log.InfoContext(ctx, "all batches are done, verifying")
+	w.log.DebugContext(ctx, "all batches are done, verifying")
 	for !w.stopping() {
 		span, err := w.opts.Store.NextSpan(ctx, w.session.conn, w.candidate.ID, verified, spanKeys)
 		if err != nil || span == nil {
 			return err
 		}
 		wrong, err := w.wrong(ctx, &control.Job{After: span.After, First: w.candidate.MinValue, End: span.End})
+		if errors.Is(err, registry.ErrUnverifiable) {
+			return w.opts.Store.Verified(ctx, w.session.conn, w.candidate.ID, math.MaxInt64)
+		}
 		if err != nil {
 			return err
 		}

@@ -13,11 +13,14 @@ import (
 // red is the terminal color of errors.
 const red = 9
 
-// replaceJSON masks secrets, and tells the time in UTC.
+// replaceJSON masks secrets, tells the time in UTC, and durations with their unit.
 func replaceJSON(groups []string, attr slog.Attr) slog.Attr {
 	if attr.Key == slog.TimeKey && len(groups) == 0 && attr.Value.Kind() == slog.KindTime {
 		attr.Value = slog.TimeValue(attr.Value.Time().UTC())
 		return attr
+	}
+	if attr.Value.Kind() == slog.KindDuration {
+		return slog.String(attr.Key, attr.Value.Duration().String())
 	}
 	attr, _ = redact(attr)
 	return attr
