@@ -28,6 +28,7 @@ type claimer struct {
 	epoch     int32
 	maxValue  string
 	blockTime time.Duration
+	first     int64 // batches in a block before it is known how long they take
 	most      int64
 	sizer     *sizer
 	target    time.Duration // where the migration does not say
@@ -67,7 +68,7 @@ func (c *claimer) observe(j *control.Job, took time.Duration) {
 func (c *claimer) blockSize() int64 {
 	average := c.batchTime.Load()
 	if average == 0 {
-		return 2
+		return c.first
 	}
 	return min(max(int64(c.blockTime)/average, 2), c.most)
 }

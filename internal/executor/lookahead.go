@@ -13,7 +13,11 @@ import (
 const (
 	inlineBlockTime = 100 * time.Millisecond
 	aheadBlockTime  = 30 * time.Millisecond
-	mostBatches     = 64
+	// inlineFirst is the first block's size: what is in flight, and as much again, so
+	// that the second block is cut when it is known how long batches take.
+	inlineFirst = 2 * depth
+	aheadFirst  = 2
+	mostBatches = 64
 )
 
 // lookAhead claims blocks on a connection of its own, beside the batches:
@@ -29,7 +33,7 @@ type lookAhead struct {
 }
 
 func startLookAhead(ctx context.Context, conn *pgx.Conn, claims *claimer) *lookAhead {
-	claims.blockTime = aheadBlockTime // short, so that the first block overlaps already
+	claims.blockTime, claims.first = aheadBlockTime, aheadFirst // short, so that the first block overlaps already
 	l := &lookAhead{conn: conn, claims: claims, blocks: make(chan block, 1), quit: make(chan struct{}), ended: make(chan struct{})}
 	go func() {
 		defer close(l.ended)

@@ -117,7 +117,7 @@ func (w *worker) process(ctx context.Context) error {
 		return w.verify(ctx)
 	}
 	claims := &claimer{
-		migration: w.candidate.ID, epoch: w.session.epoch, maxValue: value(w.candidate.MaxValue), blockTime: inlineBlockTime, most: mostBatches,
+		migration: w.candidate.ID, epoch: w.session.epoch, maxValue: value(w.candidate.MaxValue), blockTime: inlineBlockTime, first: inlineFirst, most: mostBatches,
 		sizer: newSizer(limitsOf(w.candidate.Knobs, w.settings.TargetDuration), value(w.candidate.LastBatchSize)), target: w.settings.TargetDuration,
 	}
 	claims.pause.Store(int64(w.candidate.Knobs.Pause))
