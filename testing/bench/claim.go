@@ -88,7 +88,7 @@ func (c *chain) prepare(ctx context.Context, claims int) error {
 	if err := c.run(ctx, "INSERT INTO bbm.batched_background_migrations (name, job_signature_name, table_name) VALUES ('chain', 'nothing', 'bench_rows')"); err != nil {
 		return err
 	}
-	target := control.Target{Table: "public.bench_rows", KeyColumns: []string{"id"}, KeyTypes: []string{"bigint"}, WorkVersion: 1, MinValue: strconv.Itoa(-c.finished), MaxValue: strconv.Itoa(rows)}
+	target := control.Target{Table: "public.bench_rows", KeyColumns: []string{"id"}, KeyTypes: []string{"bigint"}, WorkVersion: 1, MinValue: new(strconv.Itoa(-c.finished)), MaxValue: new(strconv.Itoa(rows))}
 	err := c.admin.QueryRow(ctx, "SELECT id, 'bench_rows'::regclass::oid FROM bbm.batched_background_migrations").Scan(&c.migration, &target.OID)
 	if err != nil {
 		return fmt.Errorf("look up the migration: %w", err)
@@ -111,7 +111,7 @@ func (c *chain) prepareSession(ctx context.Context) (err error) {
 		return err
 	}
 	store := control.Store{}
-	for name, sql := range map[string]string{"lock": store.ClaimLockSQL(), "claim": store.ClaimSQL(bigintLookups()), "state": store.StateSQL(), "fence": store.FenceSQL()} {
+	for name, sql := range map[string]string{"lock": store.ClaimLockSQL(), "claim": store.ClaimSQL(bigintLookups()), "state": store.StateSQL(), "fence": store.FenceSQL("public.bench_rows")} {
 		if _, err := c.conn.Prepare(ctx, name, sql); err != nil {
 			return fmt.Errorf("prepare %s: %w", name, err)
 		}

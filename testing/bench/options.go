@@ -39,30 +39,35 @@ func (o Options) wants(section string) bool {
 
 // sizes are how much of everything is measured.
 type sizes struct {
-	rounds    [4]int // of the four cases of throughput: 1,000 rows, 100 rows, uuid, four workers
-	slice     int    // rows in a slice
-	tableRows int    // most rows in a table
-	wakes     int    // tries of each kind
-	idleWakes int    // tries after a second of silence
-	finished  []int  // finished jobs beside which claims are measured
-	claims    int    // claims of each kind
+	cases     [4]extent // of throughput: 1,000 rows, 100 rows, uuid, four workers
+	tableRows int       // most rows in a table
+	wakes     int       // tries of each kind
+	idleWakes int       // tries after a second of silence
+	finished  []int     // finished jobs beside which claims are measured
+	claims    int       // claims of each kind
+}
+
+// extent is how long one case of throughput is measured.
+type extent struct {
+	rounds int
+	slice  int // rows: enough that the start-up of a migration, some ten milliseconds, is a small part of it
 }
 
 func (o Options) sizes() sizes {
 	switch {
 	case o.Tiny:
 		return sizes{
-			rounds: [4]int{2, 2, 2, 2}, slice: 4000, tableRows: 60000,
+			cases: [4]extent{{2, 4000}, {2, 4000}, {2, 4000}, {2, 8000}}, tableRows: 60000,
 			wakes: 20, finished: []int{100, 1000, 3000}, claims: 20,
 		}
 	case o.Quick:
 		return sizes{
-			rounds: [4]int{8, 8, 5, 5}, slice: 64000, tableRows: 2_000_000,
+			cases: [4]extent{{4, 256_000}, {4, 128_000}, {4, 128_000}, {4, 256_000}}, tableRows: 2_000_000,
 			wakes: 150, idleWakes: 5, finished: []int{1000, 100_000, 300_000}, claims: 400,
 		}
 	default:
 		return sizes{
-			rounds: [4]int{30, 30, 20, 20}, slice: 64000, tableRows: 2_000_000,
+			cases: [4]extent{{16, 256_000}, {16, 128_000}, {12, 128_000}, {16, 256_000}}, tableRows: 2_000_000,
 			wakes: 600, idleWakes: 20, finished: []int{1000, 100_000, 3_000_000}, claims: 2000,
 		}
 	}

@@ -11,7 +11,9 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/bbmd-dev/bbmd/internal/config"
 	"github.com/bbmd-dev/bbmd/internal/control"
+	"github.com/bbmd-dev/bbmd/internal/dial"
 	"github.com/bbmd-dev/bbmd/internal/executor"
 	"github.com/bbmd-dev/bbmd/notify"
 	"github.com/bbmd-dev/bbmd/registry"
@@ -43,6 +45,7 @@ type rig struct {
 	*watcher
 
 	db       *database
+	dialer   *dial.Dialer
 	executor *executor.Executor
 	settings executor.Settings
 	listener *notify.Listener
@@ -61,13 +64,8 @@ func newRig(ctx context.Context, d *database, settings executor.Settings, logger
 	if err != nil {
 		return nil, err
 	}
-	config, err := pgxpool.ParseConfig(d.url)
-	if err != nil {
-		return nil, err
-	}
-	config.MaxConns = 4
-	config.ConnConfig.DialFunc = r.dial(config.ConnConfig.DialFunc)
-	if r.pool, err = pgxpool.NewWithConfig(ctx, config); err != nil {
+	r.dialer = dial.New(config.Database{URL: config.URL(d.url)})
+	if r.pool, err = r.controlPool(ctx); err != nil {
 		return nil, fmt.Errorf("open the control pool: %w", err)
 	}
 	r.executor = executor.New(executor.Options{
@@ -89,9 +87,28 @@ func newRig(ctx context.Context, d *database, settings executor.Settings, logger
 	return r, r.quiet(ctx)
 }
 
+// controlPool opens the daemon's pool, and lets the watcher see what is written on it.
+func (r *rig) controlPool(ctx context.Context) (*pgxpool.Pool, error) {
+	pool, err := r.dialer.Pool(ctx, "bbmd/"+r.db.name, 4)
+	if err != nil {
+		return nil, err
+	}
+	defer pool.Close()
+	watched := pool.Config()
+	connect := watched.BeforeConnect
+	watched.BeforeConnect = func(ctx context.Context, into *pgx.ConnConfig) error {
+		if err := connect(ctx, into); err != nil {
+			return err
+		}
+		into.DialFunc = r.dial(into.DialFunc)
+		return nil
+	}
+	return pgxpool.NewWithConfig(ctx, watched)
+}
+
 // connect opens a worker's session, and remembers its backend.
 func (r *rig) connect(ctx context.Context, application string) (*pgx.Conn, error) {
-	conn, err := r.db.connect(ctx, application)
+	conn, err := r.dialer.Connect(ctx, application)
 	if err == nil {
 		r.session(conn.PgConn().PID())
 	}

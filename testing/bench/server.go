@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"strconv"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -96,7 +97,8 @@ type meter struct {
 func (d *database) read(ctx context.Context, afterwards bool) (meter, error) {
 	var m meter
 	if afterwards {
-		m.cpu = d.cpu()
+		own := ownCPU() // before this process goes through the others
+		m.cpu = d.cpu(own)
 	}
 	var written string
 	err := d.admin.QueryRow(ctx, "SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint, pg_snapshot_xmax(pg_current_snapshot())::text").
@@ -108,15 +110,16 @@ func (d *database) read(ctx context.Context, afterwards bool) (meter, error) {
 		return m, fmt.Errorf("read the server's meters: %w", err)
 	}
 	if !afterwards {
-		m.cpu = d.cpu()
+		m.cpu = d.cpu(0) + int64(ownCPU())
 	}
 	return m, nil
 }
 
-func (d *database) cpu() int64 {
+// cpu returns the server's CPU time and own, in nanoseconds; 0 where it is not known.
+func (d *database) cpu(own time.Duration) int64 {
 	server, ok := serverCPU(d.server.PID())
 	if !ok {
 		return 0
 	}
-	return int64(server + ownCPU())
+	return int64(server + own)
 }

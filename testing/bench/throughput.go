@@ -13,7 +13,7 @@ import (
 // variant is one way to get a slice done.
 type variant struct {
 	name   string
-	target float64 // least ratio to the floor; 0: none
+	target float64                         // least ratio to the floor; 0: none
 	ready  func(ctx context.Context) error // before the clock starts; nil: nothing to do
 	run    func(ctx context.Context, s slice) (timing, error)
 }
@@ -23,9 +23,9 @@ type throughputCase struct {
 	name    string
 	keys    keys
 	size    int // rows in a batch
-	slice   int // rows in a slice
 	workers int
-	rounds  int
+
+	extent
 
 	compared []compared
 }
@@ -38,16 +38,16 @@ type compared struct {
 
 func throughputCases(n sizes) []throughputCase {
 	return []throughputCase{
-		{name: "bigint key, 1,000 rows a batch", keys: bigints, size: 1000, slice: n.slice, workers: 1, rounds: n.rounds[0], compared: []compared{
+		{name: "bigint key, 1,000 rows a batch", keys: bigints, size: 1000, workers: 1, extent: n.cases[0], compared: []compared{
 			{workSQL, "on", 1.00}, {workSQL, "off", 1.12}, {workGo, "on", 0.92}, {workGo, "off", 0},
 		}},
-		{name: "bigint key, 100 rows a batch", keys: bigints, size: 100, slice: n.slice, workers: 1, rounds: n.rounds[1], compared: []compared{
+		{name: "bigint key, 100 rows a batch", keys: bigints, size: 100, workers: 1, extent: n.cases[1], compared: []compared{
 			{workSQL, "on", 0.95}, {workSQL, "off", 1.25},
 		}},
-		{name: "uuid key, 1,000 rows a batch", keys: uuids, size: 1000, slice: n.slice, workers: 1, rounds: n.rounds[2], compared: []compared{
+		{name: "uuid key, 1,000 rows a batch", keys: uuids, size: 1000, workers: 1, extent: n.cases[2], compared: []compared{
 			{workSQL, "on", 1.10}, {workSQL, "off", 1.10},
 		}},
-		{name: "bigint key, 1,000 rows a batch, four workers against four loops", keys: bigints, size: 1000, slice: 2 * n.slice, workers: 4, rounds: n.rounds[3], compared: []compared{
+		{name: "bigint key, 1,000 rows a batch, four workers against four loops", keys: bigints, size: 1000, workers: 4, extent: n.cases[3], compared: []compared{
 			{workSQL, "on", 0.95}, {workSQL, "off", 0},
 		}},
 	}

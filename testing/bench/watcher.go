@@ -6,6 +6,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -141,7 +142,11 @@ func (w *watcher) dial(base pgconn.DialFunc) pgconn.DialFunc {
 		if err != nil {
 			return nil, err
 		}
-		return &watched{Conn: conn, watcher: w}, nil
+		raw, ok := conn.(syscall.Conn)
+		if !ok {
+			return nil, fmt.Errorf("watch %s: a %T has no descriptor", address, conn)
+		}
+		return &watched{Conn: conn, raw: raw, watcher: w}, nil
 	}
 }
 
@@ -149,8 +154,12 @@ func (w *watcher) dial(base pgconn.DialFunc) pgconn.DialFunc {
 type watched struct {
 	net.Conn
 
+	raw     syscall.Conn
 	watcher *watcher
 }
+
+// SyscallConn implements [syscall.Conn]: the pool looks at the socket before it uses it.
+func (c *watched) SyscallConn() (syscall.RawConn, error) { return c.raw.SyscallConn() }
 
 // Write implements [net.Conn].
 func (c *watched) Write(b []byte) (int, error) {
