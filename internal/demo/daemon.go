@@ -45,7 +45,7 @@ func startDaemon(program string, args []string, dir, url string) (*daemonProcess
 		changed: make(chan struct{}),
 	}
 	d.cmd.Dir = dir
-	d.cmd.Env = append(withoutPostgres(os.Environ()), "DATABASE_URL="+url)
+	d.cmd.Env = append(environment(), "DATABASE_URL="+url)
 	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a Ctrl-C at the terminal is for the story to handle
 	dieWithParent(d.cmd.SysProcAttr)
 	log, err := d.cmd.StderrPipe()

@@ -48,8 +48,8 @@ func (s *story) pgbench(ctx context.Context, path string) error {
 		return fmt.Errorf("run pgbench: %w", err)
 	}
 	cmd := exec.CommandContext(ctx, path, "--initialize", "--quiet", "--scale", strconv.Itoa(s.options.Scale))
-	cmd.Dir = s.dir
-	cmd.Env = append(withoutPostgres(os.Environ()),
+	cmd.Dir = s.dir()
+	cmd.Env = append(environment(),
 		"PGHOST="+socket.Host, "PGPORT="+strconv.Itoa(int(socket.Port)), "PGUSER="+socket.User, "PGDATABASE="+database)
 	cmd.WaitDelay = time.Second
 	if output, err := cmd.CombinedOutput(); err != nil {
@@ -58,12 +58,13 @@ func (s *story) pgbench(ctx context.Context, path string) error {
 	return nil
 }
 
-// withoutPostgres returns an environment without what would lead elsewhere.
-func withoutPostgres(environ []string) []string {
+// environment returns what programs need of this process's environment, without
+// all that would lead them to other servers or settings.
+func environment() []string {
 	var clean []string
-	for _, entry := range environ {
-		if !strings.HasPrefix(entry, "PG") && !strings.HasPrefix(entry, "BBMD_") && !strings.Contains(entry, "DATABASE_URL") {
-			clean = append(clean, entry)
+	for _, name := range []string{"PATH", "HOME", "TMPDIR", "TZ", "LANG", "GORACE", "GOCOVERDIR"} {
+		if value, ok := os.LookupEnv(name); ok {
+			clean = append(clean, name+"="+value)
 		}
 	}
 	return clean

@@ -30,11 +30,7 @@ const longest = 10 * time.Minute
 
 // Run tells the story. It returns the cause of ctx when that ends before the story does.
 func Run(ctx context.Context, o Options) (err error) {
-	dir, err := os.MkdirTemp("", "bbmd-demo-")
-	if err != nil {
-		return fmt.Errorf("make a directory for the demo: %w", err)
-	}
-	s := &story{options: o, teller: newTeller(o.Screen), dir: dir}
+	s := &story{options: o, teller: newTeller(o.Screen)}
 	defer func() { err = errors.Join(err, s.clear(ctx)) }()
 	told, cancel := context.WithTimeoutCause(ctx, longest, fmt.Errorf("the demo takes longer than %v", longest))
 	defer cancel()
@@ -53,7 +49,6 @@ type story struct {
 	*teller
 
 	options Options
-	dir     string // of what is not the server's
 	server  *pgserver.Server
 	daemon  *daemonProcess
 	conn    *pgx.Conn // of the user in the story
@@ -64,7 +59,7 @@ type story struct {
 func (s *story) tell(ctx context.Context) error {
 	s.intro()
 	for _, step := range []func(context.Context) error{
-		s.startServer, s.makeTable, s.startDaemon, s.enqueue, s.pause, s.kill, s.finish, s.prove,
+		s.startServer, s.makeTable, s.startDaemon, s.enqueue, s.pause, s.kill, s.hurry, s.finish, s.prove,
 	} {
 		if err := step(ctx); err != nil {
 			s.leave()
@@ -100,7 +95,7 @@ func (s *story) clear(ctx context.Context) error {
 	if s.server != nil {
 		problems = append(problems, s.server.Close(ctx))
 	}
-	return errors.Join(append(problems, os.RemoveAll(s.dir))...)
+	return errors.Join(problems...)
 }
 
 func (s *story) startServer(ctx context.Context) (err error) {
@@ -134,16 +129,19 @@ const (
 	database  = "postgres"
 	migration = "add_one"
 	table     = "pgbench_accounts"
-	// batches is into how many batches the table is cut: many small ones, so that
-	// there is time to see them, to pause them, and to kill their daemon.
-	batches = 20_000
+	// batches is into how many batches the table is cut, while nobody says
+	// otherwise: many small ones, so that there is time to see them, to pause them,
+	// and to kill their daemon, also on a fast machine.
+	batches = 40_000
+	// greater is the size of batches, in rows, at which the rest is done.
+	greater = 1000
 )
 
 func (s *story) rows() int64 { return int64(s.options.Scale) * 100_000 }
 
 func (s *story) startDaemon(ctx context.Context) (err error) {
 	s.step("The daemon")
-	config := filepath.Join(s.dir, "bbmd.yaml")
+	config := filepath.Join(s.dir(), "bbmd.yaml")
 	if err := os.WriteFile(config, []byte("http: {listen: \"127.0.0.1:0\"}\nlog: {format: json}\n"), 0o600); err != nil {
 		return fmt.Errorf("configure the daemon: %w", err)
 	}
@@ -152,13 +150,16 @@ func (s *story) startDaemon(ctx context.Context) (err error) {
 		return err
 	}
 	s.fact("bbmd run, process %d, listens after %s", s.daemon.pid(), terminal.Duration(time.Since(began)))
-	s.fact("It has made its control schema, bbm, and waits for events: idle, it sends no statement.")
+	s.fact("It has made its control schema, bbm, and waits for events. Idle, it sends no statement.")
 	return nil
 }
 
+// dir is the server's own directory, which goes away with the server, even when the demo is killed.
+func (s *story) dir() string { return filepath.Dir(s.server.LogPath()) }
+
 // spawn starts the daemon, and returns when it listens.
 func (s *story) spawn(ctx context.Context, config string) (err error) {
-	s.daemon, err = startDaemon(s.options.Program, []string{"run", "--config", config}, s.dir, s.server.URL(database))
+	s.daemon, err = startDaemon(s.options.Program, []string{"run", "--config", config}, s.dir(), s.server.URL(database))
 	if err != nil {
 		return err
 	}
@@ -168,7 +169,7 @@ func (s *story) spawn(ctx context.Context, config string) (err error) {
 func (s *story) enqueue(ctx context.Context) error {
 	s.step("A migration, in plain SQL")
 	s.fact("The statement is not idempotent: a row that is changed twice, or never, will show.")
-	size := max(1, s.rows()/batches)
+	size := (s.rows() + batches - 1) / batches
 	sql := fmt.Sprintf(`SELECT bbm.enqueue('execute_sql', '%s',
   '{"sql": "UPDATE %s SET abalance = abalance + 1 WHERE :range"}',
   name => '%s', batch_size => %d, parallelism => 2);`, table, table, migration, size)

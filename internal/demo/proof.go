@@ -11,15 +11,15 @@ import (
 const rowsSQL = `SELECT count(*) FROM pgbench_accounts WHERE abalance <> 1;`
 
 // chainSQL looks at the jobs in the order of their keys, compared as integers:
-// each has to begin where the one before it ended.
-const chainSQL = `SELECT count(*), count(*) FILTER (WHERE status <> 'finished'),
-       count(*) FILTER (WHERE after IS DISTINCT FROM lag),
-       min(upto) FILTER (WHERE lag IS NULL) IS NOT NULL AND max(upto) = last AS whole
-FROM (SELECT j.status, j.after_value::int AS after, j.max_value::int AS upto,
-             m.max_value::int AS last, lag(j.max_value::int) OVER (ORDER BY j.max_value::int)
-      FROM bbm.batched_background_migration_jobs j
-      JOIN bbm.batched_background_migrations m ON m.id = j.batched_background_migration_id
-      WHERE m.name = 'add_one') chain GROUP BY last;`
+// each has to begin where the one before it ended, and only the first has no lower bound.
+const chainSQL = `SELECT count(*) AS jobs, count(*) FILTER (WHERE status <> 'finished') AS unfinished,
+       count(*) FILTER (WHERE after IS DISTINCT FROM previous) AS torn,
+       (min(first), max(upto)) = (SELECT min(aid), max(aid) FROM pgbench_accounts) AS whole
+FROM (SELECT status, after_value::int AS after, max_value::int AS upto, first,
+             lag(max_value::int) OVER (ORDER BY max_value::int) AS previous
+      FROM bbm.batched_background_migration_jobs
+      JOIN (SELECT id, min_value::int AS first FROM bbm.batched_background_migrations
+            WHERE name = 'add_one') m ON batched_background_migration_id = m.id) chain;`
 
 // prove shows that the promise was kept, or returns an error that says how not.
 func (s *story) prove(ctx context.Context) error {
@@ -29,17 +29,25 @@ func (s *story) prove(ctx context.Context) error {
 	if err := s.conn.QueryRow(ctx, rowsSQL).Scan(&wrong); err != nil {
 		return fmt.Errorf("count rows: %w", err)
 	}
-	s.verdict(wrong == 0, "%s: every one of %s rows was changed exactly once", terminal.Count(wrong), terminal.Count(s.rows()))
+	if wrong == 0 {
+		s.verdict(true, "%s rows: each of the %s was changed exactly once", terminal.Count(wrong), terminal.Count(s.rows()))
+	} else {
+		s.verdict(false, "%s rows were not changed exactly once", terminal.Count(wrong))
+	}
 
 	s.sql(chainSQL)
 	var jobs, unfinished, torn int64
-	var whole bool
+	var whole *bool // NULL: there are no jobs
 	if err := s.conn.QueryRow(ctx, chainSQL).Scan(&jobs, &unfinished, &torn, &whole); err != nil {
 		return fmt.Errorf("look at the jobs: %w", err)
 	}
-	tiled := jobs > 0 && unfinished == 0 && torn == 0 && whole
-	s.verdict(tiled, "%s jobs, %s not finished, %s gaps or overlaps: they tile the keys from the first to the last",
-		terminal.Count(jobs), terminal.Count(unfinished), terminal.Count(torn))
+	tiled := unfinished == 0 && torn == 0 && whole != nil && *whole
+	if tiled {
+		s.verdict(true, "%s jobs, all finished, no gap and no overlap: they tile the keys from the first to the last", terminal.Count(jobs))
+	} else {
+		s.verdict(false, "%s jobs, %s not finished, %s gaps or overlaps: they do not tile the keys from the first to the last",
+			terminal.Count(jobs), terminal.Count(unfinished), terminal.Count(torn))
+	}
 	if wrong != 0 || !tiled {
 		return errors.New("the demo has failed: see the proof")
 	}

@@ -50,13 +50,19 @@ func (t *teller) step(title string) {
 	t.say(fmt.Sprintf("\n%s %s\n", t.screen.Paint(terminal.Cyan, fmt.Sprintf("%d.", t.steps)), t.screen.Paint(terminal.Bold, title)))
 }
 
+const indent = "   "
+
 // fact tells what happened.
-func (t *teller) fact(format string, args ...any) { t.say("   " + fmt.Sprintf(format, args...) + "\n") }
+func (t *teller) fact(format string, args ...any) {
+	for _, line := range terminal.Wrap(fmt.Sprintf(format, args...), max(0, t.screen.Width-len(indent))) {
+		t.say(indent + line + "\n")
+	}
+}
 
 // sql shows a statement.
 func (t *teller) sql(text string) {
 	for line := range strings.SplitSeq(text, "\n") {
-		t.say("     " + t.screen.Paint(terminal.Yellow, line) + "\n")
+		t.say(indent + "  " + t.screen.Paint(terminal.Yellow, line) + "\n")
 	}
 }
 
@@ -66,7 +72,7 @@ func (t *teller) verdict(good bool, format string, args ...any) {
 	if !good {
 		mark = t.screen.Paint(terminal.Red, "✗ ")
 	}
-	t.fact("%s", mark+fmt.Sprintf(format, args...))
+	t.say(indent + mark + fmt.Sprintf(format, args...) + "\n")
 }
 
 // commands shows what one may type, and why.
@@ -76,7 +82,7 @@ func (t *teller) commands(pairs ...string) {
 		if pairs[i+1] != "" {
 			comment = t.screen.Paint(terminal.Dim, "  # "+pairs[i+1])
 		}
-		t.say("     " + t.screen.Paint(terminal.Yellow, pairs[i]) + comment + "\n")
+		t.say(indent + "  " + t.screen.Paint(terminal.Yellow, pairs[i]) + comment + "\n")
 	}
 }
 
