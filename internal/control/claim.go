@@ -71,13 +71,13 @@ RETURNING id, after_value, min_value, max_value`)
 
 // StateSQL is what a worker asks with every claim, in the same transaction:
 // (status, whether a pending job is due, and the knobs: batch_size,
-// min_batch_size, max_batch_size, target_duration and pause in seconds). Parameter: migration.
+// min_batch_size, max_batch_size, target_duration and pause in seconds, throttle). Parameter: migration.
 func (s Store) StateSQL() string {
 	return s.sql(`
 SELECT m.status, EXISTS (
   SELECT FROM bbm.batched_background_migration_jobs
   WHERE batched_background_migration_id = m.id AND status = 'pending' AND next_attempt_at <= clock_timestamp()),
-  m.batch_size, m.min_batch_size, m.max_batch_size, extract(epoch FROM m.target_duration), extract(epoch FROM m.pause)
+  m.batch_size, m.min_batch_size, m.max_batch_size, extract(epoch FROM m.target_duration), extract(epoch FROM m.pause), m.throttle::text
 FROM bbm.batched_background_migrations m WHERE m.id = $1::int`)
 }
 

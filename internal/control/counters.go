@@ -14,6 +14,7 @@ type Tally struct {
 	BatchSize int32         // as it is now
 	P90       time.Duration // of the last batches of that size; 0: not known yet
 	Reason    string        // why the size is what it is
+	Throttled string        // why batches are kept back; empty: they are not
 }
 
 // JobTally describes one finished job.
@@ -25,12 +26,13 @@ type JobTally struct {
 
 const countSQL = `
 WITH counted AS (
-  INSERT INTO bbm.counters AS c (batched_background_migration_id, owner, batches, keys, rows, batch_size, p90_ms, batch_size_reason)
-  SELECT $1::int, $2::int, $3::bigint, $4::bigint, $5::bigint, $10::int, nullif($11::real, 0), $12::text
+  INSERT INTO bbm.counters AS c (batched_background_migration_id, owner, batches, keys, rows, batch_size, p90_ms, batch_size_reason, throttled)
+  SELECT $1::int, $2::int, $3::bigint, $4::bigint, $5::bigint, $10::int, nullif($11::real, 0), $12::text, nullif($13::text, '')
   FROM bbm.batched_background_migrations WHERE id = $1::int AND status <> 'finished'
   ON CONFLICT (batched_background_migration_id, owner) DO UPDATE
   SET batches = c.batches + excluded.batches, keys = c.keys + excluded.keys, rows = c.rows + excluded.rows,
-    batch_size = excluded.batch_size, p90_ms = excluded.p90_ms, batch_size_reason = excluded.batch_size_reason, updated_at = clock_timestamp()
+    batch_size = excluded.batch_size, p90_ms = excluded.p90_ms, batch_size_reason = excluded.batch_size_reason,
+    throttled = excluded.throttled, updated_at = clock_timestamp()
   RETURNING 1
 ), late AS (
   UPDATE bbm.batched_background_migrations
@@ -52,7 +54,7 @@ func (s Store) Count(ctx context.Context, db DB, migration, owner int32, name st
 	}
 	// The payload of a notification is limited to 7,999 bytes; a name has at most 200 characters.
 	if _, err := db.Exec(ctx, s.sql(countSQL), migration, owner, t.Batches, t.Keys, t.Rows, ids, rows, ms, name,
-		t.BatchSize, float32(t.P90.Seconds()*1000), t.Reason); err != nil {
+		t.BatchSize, float32(t.P90.Seconds()*1000), t.Reason, t.Throttled); err != nil {
 		return fmt.Errorf("count progress: %w", err)
 	}
 	return nil

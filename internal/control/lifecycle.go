@@ -142,6 +142,16 @@ func (s Store) SetReason(ctx context.Context, db DB, migration int32, reason str
 	return nil
 }
 
+// Hold makes a running migration active again, because it may not run for some
+// time: others may have its table meanwhile.
+func (s Store) Hold(ctx context.Context, db DB, migration int32, reason string) error {
+	_, err := db.Exec(ctx, s.sql("UPDATE bbm.batched_background_migrations SET status = 'active', status_reason = $2 WHERE id = $1 AND status IN ('active', 'running')"), migration, reason)
+	if err != nil {
+		return fmt.Errorf("hold migration %d: %w", migration, err)
+	}
+	return nil
+}
+
 // Wake raises bbm_status, so that every executor looks.
 func (s Store) Wake(ctx context.Context, db DB) error {
 	if _, err := db.Exec(ctx, "SELECT pg_notify('bbm_status', '')"); err != nil {

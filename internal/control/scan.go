@@ -69,6 +69,7 @@ type Knobs struct {
 	MaxBatchSize int32
 	Target       *time.Duration // per batch; nil: as the daemon is configured; 0: BatchSize stays
 	Pause        time.Duration  // after each batch
+	Throttle     *string        // what is different from the daemon's throttle, as JSON; nil: nothing
 }
 
 // Started reports whether the migration's table, key and range are recorded.
@@ -94,7 +95,7 @@ WITH slots AS MATERIALIZED (
 )
 SELECT m.id, m.name, m.job_signature_name, m.work_version, m.table_name, m.key_columns, m.key_types, m.table_oid, m.column_name,
   m.batching_strategy, m.arguments, m.min_value, m.max_value, m.parallelism, m.max_attempts,
-  m.batch_size, m.min_batch_size, m.max_batch_size, extract(epoch FROM m.target_duration)::float8, extract(epoch FROM m.pause)::float8,
+  m.batch_size, m.min_batch_size, m.max_batch_size, extract(epoch FROM m.target_duration)::float8, extract(epoch FROM m.pause)::float8, m.throttle::text,
   (SELECT c.batch_size FROM bbm.counters c WHERE c.batched_background_migration_id = m.id ORDER BY c.updated_at DESC LIMIT 1), m.status, m.status_reason, m.key_collation,
   ARRAY(SELECT format('%s (%s)', d.name, coalesce(o.status, 'unknown')) FROM unnest(m.depends_on) d(name)
     LEFT JOIN bbm.batched_background_migrations o ON o.name = d.name WHERE o.status IS DISTINCT FROM 'finished'),
@@ -142,7 +143,7 @@ func scanCandidate(row pgx.CollectableRow) (Candidate, error) {
 	var pause float64
 	err := row.Scan(&c.ID, &c.Name, &c.Work, &c.WorkVersion, &c.Table, &c.KeyColumns, &c.KeyTypes, &c.TableOID, &c.Columns,
 		&c.Strategy, &c.Arguments, &c.MinValue, &c.MaxValue, &c.Parallelism, &c.MaxAttempts,
-		&c.Knobs.BatchSize, &c.Knobs.MinBatchSize, &c.Knobs.MaxBatchSize, &target, &pause, &c.LastBatchSize, &c.Status, &c.StatusReason, &c.KeyCollation,
+		&c.Knobs.BatchSize, &c.Knobs.MinBatchSize, &c.Knobs.MaxBatchSize, &target, &pause, &c.Knobs.Throttle, &c.LastBatchSize, &c.Status, &c.StatusReason, &c.KeyCollation,
 		&c.Waiting, &c.TableBusy, &c.TableReplaced, &c.SlotsHeld, &c.Owners, &dueIn, &c.LastError, &c.ChainComplete, &c.Unverified, &c.VerifiedOrdinal, &c.HasOpenJobs)
 	c.DueIn, c.Knobs.Target, c.Knobs.Pause = seconds(dueIn), seconds(target), *seconds(&pause)
 	return c, err

@@ -14,8 +14,9 @@ type situation struct {
 	registry *registry.Registry
 	settings Settings
 	now      time.Time
-	mine     map[int32]int       // workers of this process, by migration
-	again    map[int32]time.Time // not before: after an error, or while something is waited for
+	mine     map[int32]int        // workers of this process, by migration
+	again    map[int32]time.Time  // not before: after an error, or while something is waited for
+	held     map[int32]*throttled // kept back by the throttle
 }
 
 // decision is what one reconcile does.
@@ -109,6 +110,12 @@ func (d *decision) runnable(c *control.Candidate, s *situation) (registry.Work, 
 		return work, false
 	case c.TableBusy != nil:
 		d.explain(c, fmt.Sprintf("waits for %s, which is running on the same table", *c.TableBusy))
+		return work, false
+	}
+	if s.held[c.ID] != nil {
+		if len(c.Owners) > 0 {
+			d.wakeWithin(s.settings.TakeoverInterval) // they may die
+		}
 		return work, false
 	}
 	if until, ok := s.again[c.ID]; ok && s.now.Before(until) {

@@ -31,9 +31,9 @@ type claimer struct {
 	first     int64 // batches in a block before it is known how long they take
 	most      int64
 	sizer     *sizer
-	target    time.Duration // where the migration does not say
-	batchTime atomic.Int64  // nanoseconds, moving average; 0: not known yet
-	pause     atomic.Int64  // nanoseconds of rest after each batch
+	target    time.Duration       // where the migration does not say
+	batchTime atomic.Int64        // nanoseconds, moving average; 0: not known yet
+	follow    func(control.Knobs) // is told the knobs of the row with every claim
 }
 
 // The names of the prepared statements of a claim.
@@ -109,7 +109,7 @@ func (c *claimer) receive(p *pgconn.Pipeline, size int32) (block, error) {
 // adopt follows the knobs on the migration's row.
 func (c *claimer) adopt(k control.Knobs) {
 	c.sizer.adopt(limitsOf(k, c.target))
-	c.pause.Store(int64(k.Pause))
+	c.follow(k)
 }
 
 // limitsOf returns what a migration's knobs say about sizes; target is the
@@ -136,6 +136,7 @@ func knobsFromRow(row [][]byte) control.Knobs {
 		target := seconds(3)
 		k.Target = &target
 	}
+	k.Throttle = optional(row[5])
 	return k
 }
 

@@ -95,6 +95,7 @@ func (c *counting) count(ctx context.Context, w *worker) {
 	c.mu.Unlock()
 	if s := w.sizer.Load(); s != nil {
 		t.BatchSize, t.P90, t.Reason = s.report()
+		t.Throttled = w.throttling()
 	}
 	o := c.e.opts
 	if err := o.Store.Count(ctx, o.Pool, w.candidate.ID, w.epoch.Load(), w.candidate.Name, t); err != nil {

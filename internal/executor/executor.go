@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/bbmd-dev/bbmd/internal/control"
+	"github.com/bbmd-dev/bbmd/internal/throttle"
 )
 
 // Executor runs the background migrations of one database.
@@ -21,14 +22,16 @@ type Executor struct {
 	woken    atomic.Int64  // when the wake flag was first set, in nanoseconds; 0: it is not
 	busy     atomic.Int64  // since when a reconcile is under way, in nanoseconds; 0: none is
 	problem  atomic.Pointer[error]
+	throttle *throttle.Sampler
 
 	// What follows belongs to the goroutine of Run.
 	workers  map[*running]struct{}
 	ended    chan *running
 	barriers barriers
-	again    map[int32]time.Time // not before: after an error, or while something is waited for
-	errors   map[int32]int       // errors in a row, by migration
-	failures int                 // reconciles that failed in a row
+	again    map[int32]time.Time  // not before: after an error, or while something is waited for
+	errors   map[int32]int        // errors in a row, by migration
+	held     map[int32]*throttled // migrations that the throttle keeps back
+	failures int                  // reconciles that failed in a row
 }
 
 // running is a worker and its goroutine.
@@ -48,8 +51,14 @@ func New(opts Options) *Executor {
 	e := &Executor{
 		opts: opts, log: opts.Logger.With("database", opts.Database),
 		wake: make(chan struct{}, 1), workers: make(map[*running]struct{}), ended: make(chan *running),
-		barriers: barriers{all: make(map[int32]*barrier)}, again: make(map[int32]time.Time), errors: make(map[int32]int),
+		barriers: barriers{all: make(map[int32]*barrier)}, again: make(map[int32]time.Time), errors: make(map[int32]int), held: make(map[int32]*throttled),
 	}
+	off := throttle.Default()
+	off.Enabled = false
+	e.throttle = throttle.New(throttle.Options{
+		DB: opts.Pool, Config: off, Logger: e.log,
+		OnChange: func(string, throttle.Verdict) { e.Wake() },
+	})
 	e.Configure(opts.Settings)
 	return e
 }
@@ -58,6 +67,11 @@ func New(opts Options) *Executor {
 // which happens at once.
 func (e *Executor) Configure(s Settings) {
 	s.Workers, s.MaxAttempts = max(s.Workers, 1), max(s.MaxAttempts, 1)
+	if s.Throttle != nil {
+		if err := e.throttle.Configure(*s.Throttle); err != nil {
+			e.log.Warn("throttle stays as it was", "error", err) //nolint:sloglint // no context: it changes nothing that runs
+		}
+	}
 	e.settings.Store(&s)
 	e.Wake()
 }
@@ -99,6 +113,7 @@ func (e *Executor) Run(ctx context.Context) error {
 	var counters sync.WaitGroup
 	tallies := newCounting(e)
 	counters.Go(func() { tallies.run(counting) })
+	counters.Go(func() { _ = e.throttle.Run(counting) }) // it only ends with its context
 	defer counters.Wait()
 	defer stopCounting()
 
@@ -165,6 +180,7 @@ func (e *Executor) reap(ctx context.Context, r *running) {
 	}
 	var refused *refusal
 	var wait *waiting
+	var kept *throttled
 	switch err := r.err; {
 	case err == nil:
 		delete(e.again, id)
@@ -174,6 +190,8 @@ func (e *Executor) reap(ctx context.Context, r *running) {
 		e.fail(ctx, r, refused.reason)
 	case errors.As(err, &wait):
 		e.hold(ctx, r, wait)
+	case errors.As(err, &kept):
+		e.keep(ctx, r, kept)
 	case errors.Is(err, errNotDirect), errors.Is(err, errReadOnly):
 		e.hold(ctx, r, &waiting{reason: err.Error(), again: longestDelay})
 	default:
@@ -202,6 +220,27 @@ func (e *Executor) hold(ctx context.Context, r *running, w *waiting) {
 		e.again[r.candidate.ID] = time.Now().Add(e.settings.Load().TakeoverInterval)
 	}
 	if err := e.opts.Store.SetReason(ctx, e.opts.Pool, r.candidate.ID, w.reason); err != nil {
+		r.log.WarnContext(ctx, "reason not recorded", "error", err)
+	}
+}
+
+// keep holds a migration back until its throttle says otherwise. One that only the clock will let
+// go on leaves its table to others meanwhile.
+func (e *Executor) keep(ctx context.Context, r *running, t *throttled) {
+	id, reason := r.candidate.ID, t.Error()
+	if e.held[id] == nil {
+		e.held[id] = t
+	} else {
+		t.activity.End()
+	}
+	r.log.InfoContext(ctx, "migration held back", "reason", reason)
+	var err error
+	if t.verdict.Until.IsZero() {
+		err = e.opts.Store.SetReason(ctx, e.opts.Pool, id, reason)
+	} else {
+		err = e.opts.Store.Hold(ctx, e.opts.Pool, id, reason)
+	}
+	if err != nil {
 		r.log.WarnContext(ctx, "reason not recorded", "error", err)
 	}
 }
@@ -260,6 +299,6 @@ func (e *Executor) drain(ctx context.Context, cancel context.CancelFunc) {
 func (e *Executor) tell(r *running) {
 	if !r.told {
 		r.told = true
-		close(r.stop)
+		r.tell()
 	}
 }

@@ -31,9 +31,10 @@ type explicit struct {
 	*worker
 	source *source
 	call   runFunc
-	nulls  *nulls       // nil: batches are ranges of a key
-	opened *control.Job // the transaction that is open is this job's
-	renew  bool         // the Work took our prepared statements away: go on with a new session
+	nulls  *nulls        // nil: batches are ranges of a key
+	took   time.Duration // by the last batch
+	opened *control.Job  // the transaction that is open is this job's
+	renew  bool          // the Work took our prepared statements away: go on with a new session
 }
 
 func newExplicit(w *worker, s *source, run runFunc) *explicit {
@@ -98,18 +99,31 @@ func (r *explicit) batches(ctx context.Context) error {
 		if j == nil {
 			break
 		}
+		if err := r.wait(ctx); err != nil || r.stopping() {
+			return errors.Join(err, r.rollback(ctx))
+		}
 		if err := r.one(ctx, j); err != nil {
 			return err
 		}
-		r.rest(time.Duration(r.source.claims.pause.Load()))
 	}
 	return r.rollback(ctx)
+}
+
+// wait lets the next batch through, or keeps it back: with no transaction open meanwhile.
+func (r *explicit) wait(ctx context.Context) error {
+	if r.free() {
+		return nil
+	}
+	if err := r.rollback(ctx); err != nil {
+		return err
+	}
+	return r.pass(r.took)
 }
 
 // topUp sees to it that a job is there, if there is any.
 func (r *explicit) topUp(ctx context.Context) error {
 	if r.nulls == nil {
-		return r.source.fromAhead(len(r.source.queue) == 0, r.stop)
+		return r.source.fromAhead(len(r.source.queue) == 0, r.soft.Done())
 	}
 	if !r.source.open {
 		return nil
@@ -129,6 +143,7 @@ func (r *explicit) one(ctx context.Context, j *control.Job) error {
 	began := time.Now()
 	rows, err := r.transaction(ctx, j, began)
 	took := time.Since(began)
+	r.took = took
 	var refused *refusal
 	switch {
 	case err == nil:
@@ -273,7 +288,7 @@ func (r *explicit) commit(ctx context.Context, j *control.Job, rows int64, took 
 
 // upcoming returns the job that will surely run after j, or nil.
 func (r *explicit) upcoming(j *control.Job) *control.Job {
-	if j.Careful || r.renew || r.source.claims.pause.Load() > 0 || r.stopping() || r.source.due || r.source.paused || len(r.source.queue) == 0 {
+	if j.Careful || r.renew || !r.free() || r.stopping() || r.source.due || r.source.paused || len(r.source.queue) == 0 {
 		return nil
 	}
 	return &r.source.queue[0]

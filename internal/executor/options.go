@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/bbmd-dev/bbmd/internal/control"
+	"github.com/bbmd-dev/bbmd/internal/throttle"
 	"github.com/bbmd-dev/bbmd/registry"
 )
 
@@ -64,6 +65,9 @@ type Settings struct {
 	// TargetDuration is how long one batch is to take, where the migration does
 	// not say; sizes are steered towards it. 0: batch_size stays as it is.
 	TargetDuration time.Duration
+
+	// Throttle says when batches are kept back. Nil: never.
+	Throttle *throttle.Config
 
 	// TakeoverInterval is how often a replica that is not working on a running
 	// migration looks whether its owners still live.

@@ -27,11 +27,13 @@ type pipelined struct {
 	uses   bool // the statement's lower bound is the first key of the range
 	p      *pgconn.Pipeline
 
-	flight   []flight // groups sent, oldest first
-	claiming bool     // a claim is among them
-	batches  int      // batches among them
-	draining bool     // nothing more is sent
-	last     time.Time
+	flight   []flight      // groups sent, oldest first
+	claiming bool          // a claim is among them
+	batches  int           // batches among them
+	draining bool          // nothing more is sent
+	last     time.Time     // when the last answer came
+	took     time.Duration // by the last batch
+	kept     error         // the throttle says stop
 	failures []failure
 	lost     bool
 }
@@ -65,6 +67,8 @@ func (r *pipelined) run(ctx context.Context) error {
 		switch {
 		case r.lost:
 			return r.leave(ctx, errLost)
+		case r.kept != nil:
+			return r.leave(ctx, r.kept)
 		case r.stopping() || r.source.paused:
 			return r.leave(ctx, nil)
 		case r.source.due:
@@ -125,14 +129,16 @@ func (r *pipelined) fill() error {
 			return err
 		}
 		sent = sent || claimed
-		if r.batches >= depth || r.tooLong() || !r.rested() {
+		if r.batches >= depth || r.tooLong() {
 			break
 		}
-		j := r.source.next()
-		if j == nil {
-			break
+		if len(r.source.queue) == 0 || !r.free() && len(r.flight) > 0 {
+			break // without freedom, one batch at a time
 		}
-		if err := r.send(j); err != nil {
+		if r.kept = r.pass(r.took); r.kept != nil || r.stopping() {
+			continue
+		}
+		if err := r.send(r.source.next()); err != nil {
 			return err
 		}
 		sent = true
@@ -147,7 +153,7 @@ func (r *pipelined) fill() error {
 }
 
 func (r *pipelined) interrupted() bool {
-	if !r.draining && (r.lost || len(r.failures) > 0 || r.source.due || r.source.paused || r.stopping()) {
+	if !r.draining && (r.lost || r.kept != nil || len(r.failures) > 0 || r.source.due || r.source.paused || r.stopping()) {
 		r.draining = true
 	}
 	return r.draining
@@ -175,7 +181,7 @@ func (r *pipelined) topUp() (sent bool, err error) {
 		return false, nil
 	}
 	if s.ahead != nil {
-		return false, s.fromAhead(len(r.flight) == 0 && len(s.queue) == 0, r.stop)
+		return false, s.fromAhead(len(r.flight) == 0 && len(s.queue) == 0, r.soft.Done())
 	}
 	if r.claiming {
 		return false, nil
@@ -185,20 +191,6 @@ func (r *pipelined) topUp() (sent bool, err error) {
 	r.flight = append(r.flight, flight{size: size, sent: time.Now()})
 	r.claiming = true
 	return true, nil
-}
-
-// rested reports whether the next batch may be sent as far as the migration's
-// pause is concerned. With nothing in flight it waits for that, or for stop.
-func (r *pipelined) rested() bool {
-	pause := time.Duration(r.source.claims.pause.Load())
-	if pause == 0 || len(r.source.queue) == 0 {
-		return true
-	}
-	if len(r.flight) > 0 {
-		return false
-	}
-	r.rest(pause - time.Since(r.last))
-	return !r.stopping()
 }
 
 func (r *pipelined) send(j *control.Job) error {
@@ -239,6 +231,7 @@ func (r *pipelined) read() error {
 	}
 	r.last = time.Now()
 	took := r.last.Sub(began)
+	r.took = took
 	switch {
 	case err == nil:
 		r.source.claims.observe(f.job, took)

@@ -2,10 +2,12 @@ package executor
 
 import (
 	"context"
+	"encoding/json"
 	"slices"
 	"time"
 
 	"github.com/bbmd-dev/bbmd/internal/control"
+	"github.com/bbmd-dev/bbmd/internal/throttle"
 )
 
 // reconcileTimeout bounds one scan and what follows from it, so that a server
@@ -34,7 +36,8 @@ func (e *Executor) reconcile(ctx, hard context.Context, tallies *counting) (time
 	if again, err := e.tidy(bounded, queue); err != nil || again {
 		return time.Millisecond, err
 	}
-	d := decide(queue, situation{registry: e.opts.Registry, settings: settings, now: time.Now(), mine: e.mine(), again: e.again})
+	e.release(queue)
+	d := decide(queue, situation{registry: e.opts.Registry, settings: settings, now: time.Now(), mine: e.mine(), again: e.again, held: e.held})
 	for id, reason := range d.reasons {
 		if err := e.opts.Store.SetReason(bounded, e.opts.Pool, id, reason); err != nil {
 			return 0, err
@@ -121,9 +124,11 @@ func (e *Executor) tidy(ctx context.Context, queue []control.Candidate) (again b
 
 // begin starts a worker's goroutine.
 func (e *Executor) begin(ctx context.Context, a assignment, settings Settings, tallies *counting) {
+	soft, tell := context.WithCancel(ctx)
 	r := &running{began: time.Now(), worker: &worker{
 		opts: &e.opts, settings: settings, barriers: &e.barriers, candidate: a.candidate, work: a.work,
-		log: e.log.With("migration", a.candidate.Name, "work", a.work.Name), stop: make(chan struct{}),
+		log: e.log.With("migration", a.candidate.Name, "work", a.work.Name), soft: soft, tell: tell,
+		throttle: e.throttle,
 	}}
 	e.workers[r] = struct{}{}
 	tallies.add(r.worker)
@@ -143,6 +148,25 @@ func (e *Executor) handOver(ctx context.Context, w *worker) {
 	defer cancel()
 	if err := e.opts.Store.Wake(ctx, e.opts.Pool); err != nil {
 		w.log.DebugContext(ctx, "hand-over not announced", "error", err)
+	}
+}
+
+// release lets migrations go on that the throttle does not keep back any more,
+// follows the throttle of the rows of the others, and forgets those that are over.
+func (e *Executor) release(queue []control.Candidate) {
+	for id, kept := range e.held {
+		i := slices.IndexFunc(queue, func(c control.Candidate) bool { return c.ID == id })
+		if i < 0 || kept.activity.Verdict().Action != throttle.Stop {
+			kept.activity.End()
+			delete(e.held, id)
+			continue
+		}
+		if override := value(queue[i].Knobs.Throttle); override != kept.override {
+			kept.override = override
+			if err := kept.activity.Override(json.RawMessage(override)); err != nil {
+				e.log.Warn("throttle of the migration stays as it was", "migration", queue[i].Name, "error", err) //nolint:sloglint // no context: it changes nothing that runs
+			}
+		}
 	}
 }
 

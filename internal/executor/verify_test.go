@@ -75,7 +75,9 @@ func TestVerifyThatFailsIsReported(t *testing.T) {
 	table(t, db, 300)
 	broken := bump
 	broken.Name = "broken"
-	broken.Verify = func(context.Context, registry.Querier, registry.Batch) (int64, error) { return 0, errors.New("no idea") }
+	broken.Verify = func(context.Context, registry.Querier, registry.Batch) (int64, error) {
+		return 0, errors.New("no idea")
+	}
 	start(t, db, with(works(t, broken), func(o *executor.Options) { o.Settings.MaxAttempts = 2 }))
 	enqueue(t, db, "broken", "batch_size => 100")
 	ends(t, db, "failed")
@@ -89,7 +91,9 @@ func TestUnverifiableFinishesAsIfThereWereNoVerify(t *testing.T) {
 	table(t, db, 300)
 	unsure := bump
 	unsure.Name = "unsure"
-	unsure.Verify = func(context.Context, registry.Querier, registry.Batch) (int64, error) { return 0, registry.ErrUnverifiable }
+	unsure.Verify = func(context.Context, registry.Querier, registry.Batch) (int64, error) {
+		return 0, registry.ErrUnverifiable
+	}
 	start(t, db, works(t, unsure))
 	enqueue(t, db, "unsure", "batch_size => 100")
 	exactlyOnce(t, db)

@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"log/slog"
 	"sync/atomic"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/bbmd-dev/bbmd/internal/control"
+	"github.com/bbmd-dev/bbmd/internal/throttle"
 	"github.com/bbmd-dev/bbmd/registry"
 )
 
@@ -25,13 +25,18 @@ type worker struct {
 	work      registry.Work
 	log       *slog.Logger
 
-	target  target
-	session *session
-	tally   tally
-	stop    chan struct{}         // closed: finish what was sent, give the rest back
-	epoch   atomic.Int32          // 0: no session yet
-	sizer   atomic.Pointer[sizer] // nil: no session yet
-	rate    failureRate
+	target   target
+	session  *session
+	tally    tally
+	soft     context.Context // ends when the worker is to finish what was sent and give the rest back
+	tell     context.CancelFunc
+	throttle *throttle.Sampler
+	activity atomic.Pointer[throttle.Activity] // nil: not throttled, or not begun
+	pause    atomic.Int64                      // nanoseconds of rest after each batch
+	override string                            // of the throttle, as last seen on the row
+	epoch    atomic.Int32                      // 0: no session yet
+	sizer    atomic.Pointer[sizer]             // nil: no session yet
+	rate     failureRate
 }
 
 // errLost ends a worker whose job was not its own any more when the fence was asked.
@@ -39,12 +44,7 @@ var errLost = errors.New("a job was not this worker's any more")
 
 // stopping reports whether the worker was told to stop.
 func (w *worker) stopping() bool {
-	select {
-	case <-w.stop:
-		return true
-	default:
-		return false
-	}
+	return w.soft.Err() != nil
 }
 
 // run works until nothing is left to start. Errors say how to go on: a
@@ -68,6 +68,10 @@ func (w *worker) run(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := w.beginThrottle(); err != nil {
+		return err
+	}
+	defer w.endThrottle()
 	if w.session, err = openSession(ctx, w.opts, c, w.settings); err != nil {
 		return err
 	}
@@ -104,6 +108,9 @@ func (w *worker) process(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := w.pass(0); err != nil {
+		return err
+	}
 	if w.candidate.Status == control.StatusActive {
 		if started, err := w.start(ctx); err != nil || !started {
 			return err
@@ -120,7 +127,8 @@ func (w *worker) process(ctx context.Context) error {
 		migration: w.candidate.ID, epoch: w.session.epoch, maxValue: value(w.candidate.MaxValue), blockTime: inlineBlockTime, first: inlineFirst, most: mostBatches,
 		sizer: newSizer(limitsOf(w.candidate.Knobs, w.settings.TargetDuration), value(w.candidate.LastBatchSize)), target: w.settings.TargetDuration,
 	}
-	claims.pause.Store(int64(w.candidate.Knobs.Pause))
+	w.pause.Store(int64(w.candidate.Knobs.Pause))
+	claims.follow = w.follow
 	w.sizer.Store(claims.sizer)
 	return w.batches(ctx, plan, &source{claims: claims, open: !w.candidate.ChainComplete, due: w.candidate.DueIn != nil && *w.candidate.DueIn <= 0})
 }
@@ -205,6 +213,9 @@ func (w *worker) maxAttempts() int32 {
 // to run. It stops when none is left or the worker is told to.
 func (w *worker) careful(ctx context.Context, run func(context.Context, *control.Job) error) error {
 	for !w.stopping() {
+		if err := w.pass(0); err != nil {
+			return err
+		}
 		j, err := w.opts.Store.ClaimCarefully(ctx, w.session.conn, w.candidate.ID, w.session.epoch)
 		if err != nil || j == nil {
 			return err
@@ -280,19 +291,6 @@ func (w *worker) lookAhead(ctx context.Context, claims *claimer, wantStart bool)
 }
 
 var _ pgx.Tx = (*handle)(nil)
-
-// rest waits, or until the worker is told to stop.
-func (w *worker) rest(d time.Duration) {
-	if d <= 0 {
-		return
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-w.stop:
-	}
-}
 
 // value returns what p points to, or the zero value for nil.
 func value[T any](p *T) T {

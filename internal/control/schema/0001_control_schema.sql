@@ -18,6 +18,7 @@ CREATE TABLE bbm.batched_background_migrations (
   max_batch_size     int NOT NULL DEFAULT 100000,
   target_duration    interval,
   pause              interval NOT NULL DEFAULT '0',
+  throttle           jsonb,
   batching_strategy  text NOT NULL DEFAULT 'keyset',
   parallelism        int NOT NULL DEFAULT 1,
   priority           int NOT NULL DEFAULT 0,
@@ -56,6 +57,7 @@ CREATE TABLE bbm.batched_background_migrations (
   CONSTRAINT max_batch_size_is_at_most_10_million CHECK (max_batch_size <= 10000000),
   CONSTRAINT target_duration_is_not_negative CHECK (target_duration >= '0'),
   CONSTRAINT pause_is_between_0_and_1_minute CHECK (pause BETWEEN '0' AND '1 minute'),
+  CONSTRAINT throttle_is_a_json_object CHECK (jsonb_typeof(throttle) = 'object'),
   CONSTRAINT max_quarantined_is_not_negative CHECK (max_quarantined >= 0),
   CONSTRAINT batching_strategy_is_keyset_or_null CHECK (batching_strategy IN ('keyset', 'null')),
   CONSTRAINT null_strategy_names_one_column_and_no_range CHECK (batching_strategy = 'keyset' OR column_name IS NOT NULL AND min_value IS NULL),
@@ -73,6 +75,7 @@ COMMENT ON COLUMN bbm.batched_background_migrations.max_value IS 'Last key, incl
 COMMENT ON COLUMN bbm.batched_background_migrations.batch_size IS 'Keys of the first batches; from then on the time of the batches steers it towards target_duration.';
 COMMENT ON COLUMN bbm.batched_background_migrations.target_duration IS 'How long one batch is to take; NULL: as the daemon is configured; 0: batch_size stays as it is.';
 COMMENT ON COLUMN bbm.batched_background_migrations.pause IS 'How long a worker rests after each batch.';
+COMMENT ON COLUMN bbm.batched_background_migrations.throttle IS 'What is different from the daemon''s throttle for this migration, such as {"duty": 0.3, "windows": ["22:00-06:00 UTC"]}.';
 COMMENT ON COLUMN bbm.batched_background_migrations.max_quarantined IS 'How many rows may be set aside in bbm.quarantine because their batch fails however small it is; one more fails the migration.';
 COMMENT ON COLUMN bbm.batched_background_migrations.parallelism IS 'How many workers, over all replicas, may process its batches at the same time.';
 COMMENT ON COLUMN bbm.batched_background_migrations.priority IS 'Lower runs first; equal ones in the order of id.';
@@ -145,6 +148,7 @@ CREATE TABLE bbm.counters (
   batch_size                      int,
   p90_ms                          real,
   batch_size_reason               text,
+  throttled                       text,
   updated_at                      timestamptz NOT NULL DEFAULT clock_timestamp(),
   PRIMARY KEY (batched_background_migration_id, owner)
 ) WITH (fillfactor = 50);
@@ -312,9 +316,9 @@ CREATE TRIGGER record_update AFTER UPDATE ON bbm.batched_background_migrations
 CREATE TRIGGER notify_new AFTER INSERT ON bbm.batched_background_migrations
   FOR EACH STATEMENT EXECUTE FUNCTION bbm.notify_change('bbm_new');
 CREATE TRIGGER notify_status AFTER UPDATE ON bbm.batched_background_migrations
-  FOR EACH ROW WHEN ((OLD.status, OLD.batch_size, OLD.min_batch_size, OLD.max_batch_size, OLD.target_duration, OLD.pause,
+  FOR EACH ROW WHEN ((OLD.status, OLD.batch_size, OLD.min_batch_size, OLD.max_batch_size, OLD.target_duration, OLD.pause, OLD.throttle,
       OLD.parallelism, OLD.priority, OLD.depends_on, OLD.max_attempts, OLD.max_quarantined) IS DISTINCT FROM
-    (NEW.status, NEW.batch_size, NEW.min_batch_size, NEW.max_batch_size, NEW.target_duration, NEW.pause,
+    (NEW.status, NEW.batch_size, NEW.min_batch_size, NEW.max_batch_size, NEW.target_duration, NEW.pause, NEW.throttle,
       NEW.parallelism, NEW.priority, NEW.depends_on, NEW.max_attempts, NEW.max_quarantined))
   EXECUTE FUNCTION bbm.notify_change('bbm_status');
 
@@ -329,7 +333,7 @@ SELECT m.id, m.name, m.job_signature_name, m.table_name, m.status, m.status_reas
   CASE WHEN m.status = 'finished' THEN 100.0
        WHEN coalesce(m.total_tuple_count, 0) <= 0 THEN 0.0
        ELSE round(least(100.0 * c.keys_done / m.total_tuple_count, 99.9), 1) END AS percent,
-  f.failed_jobs, q.quarantined, c.batch_size, c.p90_ms, c.batch_size_reason, m.error_message, m.error_sqlstate, m.created_at, m.started_at, m.finished_at,
+  f.failed_jobs, q.quarantined, c.batch_size, c.p90_ms, c.batch_size_reason, c.throttled, m.error_message, m.error_sqlstate, m.created_at, m.started_at, m.finished_at,
   coalesce(m.finished_at, clock_timestamp()) - m.started_at AS elapsed,
   greatest(m.updated_at, c.updated_at) AS updated_at
 FROM bbm.batched_background_migrations m
@@ -337,7 +341,8 @@ CROSS JOIN LATERAL (
   SELECT m.rows_done + coalesce(sum(rows), 0)::bigint AS rows_done, m.keys_done + coalesce(sum(keys), 0)::bigint AS keys_done,
     m.batches_done + coalesce(sum(batches), 0)::bigint AS batches_done, max(updated_at) AS updated_at,
     (array_agg(batch_size ORDER BY updated_at DESC))[1] AS batch_size, (array_agg(p90_ms ORDER BY updated_at DESC))[1] AS p90_ms,
-    (array_agg(batch_size_reason ORDER BY updated_at DESC))[1] AS batch_size_reason
+    (array_agg(batch_size_reason ORDER BY updated_at DESC))[1] AS batch_size_reason,
+    (array_agg(throttled ORDER BY updated_at DESC))[1] AS throttled
   FROM bbm.counters WHERE batched_background_migration_id = m.id) c
 CROSS JOIN LATERAL (
   SELECT count(*) AS failed_jobs FROM bbm.batched_background_migration_jobs
@@ -352,7 +357,7 @@ CREATE FUNCTION bbm.enqueue(
   batch_size int DEFAULT NULL, parallelism int DEFAULT NULL, priority int DEFAULT NULL, depends_on text[] DEFAULT NULL,
   max_attempts int DEFAULT NULL, min_value text DEFAULT NULL, max_value text DEFAULT NULL, paused boolean DEFAULT false,
   min_batch_size int DEFAULT NULL, max_batch_size int DEFAULT NULL, target_duration interval DEFAULT NULL, pause interval DEFAULT NULL,
-  max_quarantined int DEFAULT NULL, batching_strategy text DEFAULT 'keyset'
+  max_quarantined int DEFAULT NULL, batching_strategy text DEFAULT 'keyset', throttle jsonb DEFAULT NULL
 ) RETURNS text
 LANGUAGE plpgsql AS $$
 #variable_conflict use_variable
@@ -381,11 +386,11 @@ BEGIN
   END IF;
   INSERT INTO bbm.batched_background_migrations AS m
     (name, job_signature_name, table_name, column_name, arguments, min_value, max_value, batch_size, parallelism, priority, depends_on, max_attempts, status,
-     min_batch_size, max_batch_size, target_duration, pause, max_quarantined, batching_strategy)
+     min_batch_size, max_batch_size, target_duration, pause, max_quarantined, batching_strategy, throttle)
   VALUES (name, work, qualified, column_name, coalesce(arguments, '{}'), min_value, max_value, coalesce(batch_size, 1000), coalesce(parallelism, 1),
     coalesce(priority, 0), coalesce(depends_on, '{}'), max_attempts, CASE WHEN paused THEN 'paused' ELSE 'active' END,
     coalesce(min_batch_size, least(10, coalesce(max_batch_size, 10))), coalesce(max_batch_size, greatest(100000, coalesce(min_batch_size, 0))),
-    target_duration, coalesce(pause, '0'), coalesce(max_quarantined, 0), coalesce(batching_strategy, 'keyset'));
+    target_duration, coalesce(pause, '0'), coalesce(max_quarantined, 0), coalesce(batching_strategy, 'keyset'), throttle);
   RETURN name;
 END
 $$;
