@@ -174,7 +174,7 @@ func (c *connection) namesIn(cmd *cobra.Command, statuses []string) ([]string, e
 // explain says what to do about a refusal on the command line, and gives it its
 // exit code. name is the migration's.
 func (c *connection) explain(cmd *cobra.Command, err error, name string) error {
-	var refused *control.Refusal
+	var refused *control.RefusalError
 	if !errors.As(err, &refused) {
 		return err
 	}

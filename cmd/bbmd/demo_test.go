@@ -47,17 +47,17 @@ func demo(t *testing.T, program string, args ...string) (p *process, temporary s
 	temporary = openDir(t)
 	p = &process{t: t, out: &transcript{}, err: &transcript{}, ended: make(chan struct{})}
 	p.Cmd = exec.CommandContext(context.WithoutCancel(t.Context()), program, append([]string{"demo", "--scale", "1"}, args...)...)
-	p.Cmd.Dir = temporary
-	p.Cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + temporary, "TMPDIR=" + temporary, "PGBIN=" + os.Getenv("PGBIN"), "DATABASE_URL=postgres://elsewhere/x"}
+	p.Dir = temporary
+	p.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + temporary, "TMPDIR=" + temporary, "PGBIN=" + os.Getenv("PGBIN"), "DATABASE_URL=postgres://elsewhere/x"}
 	if os.Getuid() == 0 {
 		require.NoError(t, os.Chown(temporary, nobody, nobody))
-		p.Cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+		p.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
 	}
-	p.Cmd.Stdout, p.Cmd.Stderr = io.MultiWriter(p.out, t.Output()), io.MultiWriter(p.err, t.Output())
+	p.Stdout, p.Stderr = io.MultiWriter(p.out, t.Output()), io.MultiWriter(p.err, t.Output())
 	require.NoError(t, p.Start())
 	go func() {
 		defer close(p.ended)
-		_ = p.Cmd.Wait() // its result is in ProcessState
+		_ = p.Wait() // its result is in ProcessState
 	}()
 	t.Cleanup(func() {
 		_ = p.Process.Kill() // it has ended, if that fails

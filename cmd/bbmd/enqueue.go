@@ -120,7 +120,7 @@ func (a *app) enqueued(cmd *cobra.Command, c *connection, name string, watch, as
 	if watch {
 		return a.watch(cmd, c, []string{name}, asJSON)
 	}
-	all, err := c.progress(cmd, control.Selection{Names: []string{name}})
+	all, err := c.progress(cmd.Context(), control.Selection{Names: []string{name}})
 	if err != nil {
 		return err
 	}
@@ -183,8 +183,7 @@ func argument(work registry.Work, name, value string, isJSON bool) (json.RawMess
 	if err != nil {
 		return nil, err
 	}
-	var mismatch *json.UnmarshalTypeError
-	if errors.As(json.Unmarshal(probe, target), &mismatch) {
+	if _, mismatch := errors.AsType[*json.UnmarshalTypeError](json.Unmarshal(probe, target)); mismatch {
 		return json.RawMessage(value), nil
 	}
 	return text, nil

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -30,7 +32,7 @@ func newStatusCommand(a *app) *cobra.Command {
 		Long: "Lists migrations, or shows one in detail: its settings, its history, and the jobs that failed.\n\n" +
 			"With --watch it follows the named ones, or all that are not over, until they are: as bars on a\n" +
 			"terminal, as a line for every change elsewhere, as JSON lines with --output json. It is fed by\n" +
-			"events and asks the database nothing while nothing happens. The exit code is " + fmt.Sprint(exitMigration) + " when one of\n" +
+			"events and asks the database nothing while nothing happens. The exit code is " + strconv.Itoa(exitMigration) + " when one of\n" +
 			"them failed or was cancelled.",
 		Example:           "  bbmd status\n  bbmd status copy_column_users\n  bbmd status --watch --output json",
 		ValidArgsFunction: a.completeNames,
@@ -63,7 +65,7 @@ func (a *app) status(cmd *cobra.Command, names []string, flags statusFlags) erro
 	if flags.all {
 		sel.Ended = 0
 	}
-	all, err := c.progress(cmd, sel)
+	all, err := c.progress(cmd.Context(), sel)
 	if err == nil {
 		err = c.missing(cmd, names, all)
 	}
@@ -93,13 +95,13 @@ func (a *app) showDetail(cmd *cobra.Command, c *connection, name string, asJSON 
 	if err != nil {
 		return err
 	}
-	if err := c.attend(cmd, []*control.Progress{&d.Progress}); err != nil {
+	if err := c.attend(cmd.Context(), []*control.Progress{&d.Progress}); err != nil {
 		return err
 	}
 	if asJSON {
 		return a.printJSON(d)
 	}
-	return status.Detail(a.screen(), d, time.Local) //nolint:gosmopolitan // people read the clock on their wall
+	return status.Detail(a.screen(), d, time.Local)
 }
 
 func (c *connection) noMigration(cmd *cobra.Command, name string) error {
@@ -123,8 +125,8 @@ func (c *connection) missing(cmd *cobra.Command, names []string, found []control
 
 // progress reads migrations, and says of those that wait for a daemon that there is none.
 // listeners are server processes that listen for this command.
-func (c *connection) progress(cmd *cobra.Command, sel control.Selection, listeners ...uint32) ([]control.Progress, error) {
-	all, err := c.Store.Progress(cmd.Context(), c, sel)
+func (c *connection) progress(ctx context.Context, sel control.Selection, listeners ...uint32) ([]control.Progress, error) {
+	all, err := c.Store.Progress(ctx, c, sel)
 	if err != nil {
 		return nil, err
 	}
@@ -132,10 +134,10 @@ func (c *connection) progress(cmd *cobra.Command, sel control.Selection, listene
 	for i := range all {
 		pointers[i] = &all[i]
 	}
-	return all, c.attend(cmd, pointers, listeners...)
+	return all, c.attend(ctx, pointers, listeners...)
 }
 
-func (c *connection) attend(cmd *cobra.Command, all []*control.Progress, listeners ...uint32) error {
+func (c *connection) attend(ctx context.Context, all []*control.Progress, listeners ...uint32) error {
 	var waiting []*control.Progress
 	for _, p := range all {
 		if p.Reason == nil && (p.Status == control.StatusActive || p.Status == control.StatusRunning) {
@@ -145,7 +147,7 @@ func (c *connection) attend(cmd *cobra.Command, all []*control.Progress, listene
 	if len(waiting) == 0 {
 		return nil
 	}
-	attended, err := c.Store.Attended(cmd.Context(), c, listeners...)
+	attended, err := c.Store.Attended(ctx, c, listeners...)
 	if err != nil || attended {
 		return err
 	}

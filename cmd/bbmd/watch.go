@@ -32,7 +32,7 @@ func (a *app) watch(cmd *cobra.Command, c *connection, names []string, asJSON bo
 	if err != nil {
 		return err
 	}
-	view := status.NewView(a.screen(), time.Local) //nolint:gosmopolitan // people read the clock on their wall
+	view := status.NewView(a.screen(), time.Local)
 	if asJSON {
 		view = status.NewJSONView(a.out)
 	}
@@ -109,9 +109,9 @@ func (w *watcher) source(giveUp context.CancelCauseFunc) (notify.Source, error) 
 	return source, nil
 }
 
-func (w *watcher) look(context.Context) ([]control.Progress, error) {
+func (w *watcher) look(ctx context.Context) ([]control.Progress, error) {
 	if w.c.IsClosed() {
-		fresh, err := w.a.connectTo(w.cmd, w.c.Config, w.c.Name)
+		fresh, err := w.a.connectTo(w.cmd, w.c.Config, w.c.Name) //nolint:contextcheck // the command's is as good
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", status.ErrUnreachable, err)
 		}
@@ -124,7 +124,7 @@ func (w *watcher) look(context.Context) ([]control.Progress, error) {
 			sel.Names = append(sel.Names, name)
 		}
 	}
-	all, err := w.c.progress(w.cmd, sel, w.listener.Load())
+	all, err := w.c.progress(ctx, sel, w.listener.Load())
 	if err != nil && w.c.IsClosed() {
 		return nil, fmt.Errorf("%w: %w", status.ErrUnreachable, err)
 	}

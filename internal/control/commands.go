@@ -10,9 +10,9 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// Refusal is what the control schema says to a request that it does not
+// RefusalError is what the control schema says to a request that it does not
 // accept: nothing was changed, and the same request is refused again.
-type Refusal struct {
+type RefusalError struct {
 	Message  string // what is wrong
 	Hint     string // the way out, as one writes it in SQL; may be empty
 	SQLState string // one of the Refused constants, or another one of PostgreSQL's
@@ -31,7 +31,7 @@ const (
 )
 
 // Error returns what is wrong and the way out.
-func (r *Refusal) Error() string {
+func (r *RefusalError) Error() string {
 	if r.Hint == "" {
 		return r.Message
 	}
@@ -39,16 +39,16 @@ func (r *Refusal) Error() string {
 }
 
 // Unwrap returns PostgreSQL's error.
-func (r *Refusal) Unwrap() error { return r.err }
+func (r *RefusalError) Unwrap() error { return r.err }
 
-// refusal makes a Refusal of what the control schema's functions, triggers and
+// refusal makes a RefusalError of what the control schema's functions, triggers and
 // constraints raise, and leaves other errors as they are.
 func refusal(err error) error {
 	refused, ok := errors.AsType[*pgconn.PgError](err)
 	if !ok {
 		return err
 	}
-	r := &Refusal{Message: refused.Message, Hint: refused.Hint, SQLState: refused.Code, err: err}
+	r := &RefusalError{Message: refused.Message, Hint: refused.Hint, SQLState: refused.Code, err: err}
 	switch refused.Code {
 	case RefusedUnknown, RefusedStatus, RefusedTable, RefusedColumn, refusedKeySyntax:
 	case RefusedName:
@@ -96,7 +96,7 @@ type Request struct {
 const enqueueSQL = `SELECT bbm.enqueue(work => $1, table_name => $2, arguments => $3, name => nullif($4, ''), column_name => nullif($5, ''),
 	batch_size => $6, parallelism => $7, priority => $8, depends_on => $9, max_attempts => $10, min_value => $11, max_value => $12, paused => $13)`
 
-// Enqueue adds a migration and returns its name. The error is a [Refusal] where
+// Enqueue adds a migration and returns its name. The error is a [RefusalError] where
 // the request is at fault.
 func (s Store) Enqueue(ctx context.Context, db DB, r Request) (name string, err error) {
 	if err := s.checkRange(ctx, db, r); err != nil {
@@ -142,7 +142,7 @@ func (s Store) checkRange(ctx context.Context, db DB, r Request) error {
 		return fmt.Errorf("enqueue: range of keys: %w", refusal(err))
 	}
 	if reversed {
-		return &Refusal{
+		return &RefusalError{
 			Message:  fmt.Sprintf("the first key, %s, comes after the last, %s", *r.Min, *r.Max),
 			Hint:     "exchange them",
 			SQLState: RefusedValue,
@@ -175,7 +175,7 @@ func (c Command) call() string {
 // Do executes a command on a migration and returns the statuses that it had
 // before and has now, which are the same where there was nothing to do. An
 // empty reason says who it was; Resume and Retry take none. The error is a
-// [Refusal] where the migration does not allow it, or does not exist.
+// [RefusalError] where the migration does not allow it, or does not exist.
 func (s Store) Do(ctx context.Context, db DB, c Command, name, reason string) (before, after string, err error) {
 	args := []any{name, reason}
 	if c == Resume || c == Retry {

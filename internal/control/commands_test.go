@@ -10,8 +10,6 @@ import (
 	"github.com/bbmd-dev/bbmd/testing/pgtest"
 )
 
-func ptr[T any](v T) *T { return &v }
-
 func TestEnqueueFillsTheDefaults(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t)
@@ -42,9 +40,9 @@ func TestEnqueuePassesEverything(t *testing.T) {
 	conn := db.Conn(t)
 
 	_, err := control.Store{}.Enqueue(t.Context(), conn, control.Request{
-		Work: "w", Table: "public.users", Arguments: []byte(`{"a": 1}`), Name: "mine", Columns: "n", BatchSize: ptr(int32(7)),
-		Parallelism: ptr(int32(3)), Priority: -2, DependsOn: []string{"other"}, MaxAttempts: ptr(int32(9)),
-		Min: ptr("9"), Max: ptr("10"), Paused: true,
+		Work: "w", Table: "public.users", Arguments: []byte(`{"a": 1}`), Name: "mine", Columns: "n", BatchSize: new(int32(7)),
+		Parallelism: new(int32(3)), Priority: -2, DependsOn: []string{"other"}, MaxAttempts: new(int32(9)),
+		Min: new("9"), Max: new("10"), Paused: true,
 	})
 	require.NoError(t, err)
 
@@ -81,7 +79,7 @@ func TestEnqueueRefusesWithReasonAndWayOut(t *testing.T) {
 			control.RefusedName, `there is a migration named "taken" already, and it is active: Give this one a name`,
 		},
 		"batch size": {
-			control.Request{Work: "w", Table: "users", BatchSize: ptr(int32(0))},
+			control.Request{Work: "w", Table: "users", BatchSize: new(int32(0))},
 			control.RefusedValue, "batch size has to be between 1 and 10 million",
 		},
 		"arguments": {
@@ -89,22 +87,22 @@ func TestEnqueueRefusesWithReasonAndWayOut(t *testing.T) {
 			control.RefusedValue, "arguments have to be a json object",
 		},
 		"range, compared as numbers": {
-			control.Request{Work: "w", Table: "users", Min: ptr("10"), Max: ptr("9")},
+			control.Request{Work: "w", Table: "users", Min: new("10"), Max: new("9")},
 			control.RefusedValue, "the first key, 10, comes after the last, 9: exchange them",
 		},
 		"range of a named column": {
-			control.Request{Work: "w", Table: "users", Columns: "at", Min: ptr("2021-01-01"), Max: ptr("2020-01-01")},
+			control.Request{Work: "w", Table: "users", Columns: "at", Min: new("2021-01-01"), Max: new("2020-01-01")},
 			control.RefusedValue, "the first key, 2021-01-01, comes after the last",
 		},
 		"no key": {
-			control.Request{Work: "w", Table: "users", Min: ptr("ten")},
+			control.Request{Work: "w", Table: "users", Min: new("ten")},
 			"22P02", `invalid input syntax for type bigint: "ten"`,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			_, err := control.Store{}.Enqueue(t.Context(), db.Conn(t), test.request)
-			var refused *control.Refusal
+			var refused *control.RefusalError
 			require.ErrorAs(t, err, &refused)
 			require.Equal(t, test.state, refused.SQLState)
 			require.ErrorContains(t, err, test.message)
@@ -135,7 +133,7 @@ func TestDoChangesTheStatus(t *testing.T) {
 	}
 
 	_, _, err := control.Store{}.Do(t.Context(), conn, control.Resume, "m", "")
-	var refused *control.Refusal
+	var refused *control.RefusalError
 	require.ErrorAs(t, err, &refused)
 	require.Equal(t, control.RefusedStatus, refused.SQLState)
 	require.ErrorContains(t, err, `migration "m" is cancelled: it cannot become active`)
@@ -181,6 +179,6 @@ func TestOtherErrorsAreNoRefusals(t *testing.T) {
 	require.NoError(t, conn.Close(t.Context()))
 	_, err = control.Store{}.Enqueue(t.Context(), conn, control.Request{Work: "w", Table: "t"})
 	require.Error(t, err)
-	var refused *control.Refusal
+	var refused *control.RefusalError
 	require.False(t, errors.As(err, &refused))
 }

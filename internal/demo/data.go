@@ -47,7 +47,7 @@ func (s *story) pgbench(ctx context.Context, path string) error {
 	if err != nil {
 		return fmt.Errorf("run pgbench: %w", err)
 	}
-	cmd := exec.CommandContext(ctx, path, "--initialize", "--quiet", "--scale", strconv.Itoa(s.options.Scale))
+	cmd := exec.CommandContext(ctx, path, "--initialize", "--quiet", "--scale", strconv.Itoa(s.options.Scale)) //nolint:gosec // it is the server's own
 	cmd.Dir = s.dir()
 	cmd.Env = append(environment(),
 		"PGHOST="+socket.Host, "PGPORT="+strconv.Itoa(int(socket.Port)), "PGUSER="+socket.User, "PGDATABASE="+database)

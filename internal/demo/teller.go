@@ -75,30 +75,25 @@ func (t *teller) verdict(good bool, format string, args ...any) {
 	t.say(indent + mark + fmt.Sprintf(format, args...) + "\n")
 }
 
-// commands shows what one may type, and why.
-func (t *teller) commands(pairs ...string) {
-	for i := 0; i < len(pairs); i += 2 {
-		comment := ""
-		if pairs[i+1] != "" {
-			comment = t.screen.Paint(terminal.Dim, "  # "+pairs[i+1])
-		}
-		t.say(indent + "  " + t.screen.Paint(terminal.Yellow, pairs[i]) + comment + "\n")
+// command shows what one may type; why says what for, where that needs words.
+func (t *teller) command(text, why string) {
+	if why != "" {
+		why = t.screen.Paint(terminal.Dim, "  # "+why)
 	}
+	t.say(indent + "  " + t.screen.Paint(terminal.Yellow, text) + why + "\n")
 }
 
 func (s *story) whatNext() {
 	bbmd := s.options.Command
 	s.say("\n" + s.screen.Paint(terminal.Bold, "What next") + "\n")
 	s.fact("The server of this story is gone. To look around in one that stays:")
-	s.commands(bbmd+" demo --keep", "")
+	s.command(bbmd+" demo --keep", "")
 	s.fact("On a database of your own:")
-	s.commands(
-		"export DATABASE_URL=postgres://user@host/database", "",
-		bbmd+" doctor", "what would stop it",
-		bbmd+" run", "the daemon",
-		bbmd+" works", "what it can do without a line of Go",
-		bbmd+" enqueue execute_sql TABLE --set sql='UPDATE … WHERE :range' --watch", "",
-	)
+	s.command("export DATABASE_URL=postgres://user@host/database", "")
+	s.command(bbmd+" doctor", "what would stop it")
+	s.command(bbmd+" run", "the daemon")
+	s.command(bbmd+" works", "what it can do without a line of Go")
+	s.command(bbmd+" enqueue execute_sql TABLE --set sql='UPDATE … WHERE :range' --watch", "")
 }
 
 // addresses says how to reach what stays.
@@ -110,16 +105,14 @@ func (s *story) addresses() {
 	if found, ok := s.server.Binaries().Path(psql); ok {
 		psql = found
 	}
-	s.commands(
-		"export DATABASE_URL='"+s.server.URL(database)+"'", "",
-		bbmd+" status", "",
-		bbmd+" status "+migration, "its history: who did what, and when",
-		bbmd+" enqueue execute_sql "+table+" --name again --watch \\", "",
-		"  --set sql='UPDATE "+table+" SET abalance = abalance + 1 WHERE :range'", "",
-		bbmd+" pause again", "from a third terminal; then resume",
-		psql+` "$DATABASE_URL" -c 'SELECT name, status, percent, status_reason FROM bbm.progress'`, "",
-	)
+	s.command("export DATABASE_URL='"+s.server.URL(database)+"'", "")
+	s.command(bbmd+" status", "")
+	s.command(bbmd+" status "+migration, "its history: who did what, and when")
+	s.command(bbmd+" enqueue execute_sql "+table+" --name again --watch \\", "")
+	s.command("  --set sql='UPDATE "+table+" SET abalance = abalance + 1 WHERE :range'", "")
+	s.command(bbmd+" pause again", "from a third terminal; then resume")
+	s.command(psql+` "$DATABASE_URL" -c 'SELECT name, status, percent, status_reason FROM bbm.progress'`, "")
 	if address := s.daemon.address(); address != "" {
-		s.commands("curl http://"+path.Join(address, "metrics"), "")
+		s.command("curl http://"+path.Join(address, "metrics"), "")
 	}
 }

@@ -41,11 +41,11 @@ func stirred(conn net.Conn) bool {
 		return true
 	}
 	quiet := false
-	err = raw.Read(func(fd uintptr) bool {
+	// Not raw.Read: it would wait for pgx's own background reader, which may be reading.
+	err = raw.Control(func(fd uintptr) {
 		var b [1]byte
 		_, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
 		quiet = errors.Is(err, syscall.EAGAIN)
-		return true
 	})
 	return err != nil || !quiet
 }

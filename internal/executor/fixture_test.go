@@ -23,13 +23,14 @@ func table(t *testing.T, db *pgtest.Database, rows int) {
 	db.Exec(t, fmt.Sprintf("CREATE TABLE t (id bigint PRIMARY KEY, n int NOT NULL DEFAULT 0); INSERT INTO t SELECT generate_series(1, %d)", rows))
 }
 
-// enqueue enqueues the migration m on the table t; more are further arguments of bbm.enqueue.
+// enqueue enqueues the migration m on the table t, with batches that keep their
+// size; more are further arguments of bbm.enqueue.
 func enqueue(t *testing.T, db *pgtest.Database, work, more string) {
 	t.Helper()
 	if more != "" {
 		more = ", " + more
 	}
-	db.Exec(t, "SELECT bbm.enqueue('"+work+"', 't', name => 'm'"+more+")")
+	db.Exec(t, "SELECT bbm.enqueue('"+work+"', 't', name => 'm', target_duration => '0'"+more+")")
 }
 
 // ends waits until migration m is over, and checks how.
@@ -81,6 +82,16 @@ func tiles(t *testing.T, db *pgtest.Database) {
 	require.Equal(t, []int{1}, pgtest.Column[int](t, db, "SELECT DISTINCT count(*) FROM "+jobsTable+" GROUP BY after_value"), "overlaps in the chain")
 	require.True(t, pgtest.One[bool](t, db, `SELECT m.max_value IS NOT DISTINCT FROM (
 		SELECT max_value FROM `+jobsTable+` WHERE ordinal IS NOT NULL ORDER BY ordinal DESC LIMIT 1) FROM `+migrationsTable+` m WHERE name = 'm'`), "the chain's end")
+}
+
+// tilesWithSplits is tiles for a migration along a bigint whose jobs were split.
+func tilesWithSplits(t *testing.T, db *pgtest.Database) {
+	t.Helper()
+	require.Zero(t, pgtest.One[int](t, db, "SELECT count(*) FROM "+jobsTable+" WHERE status <> 'finished' OR attempts = 0"), "jobs left open, or never counted")
+	require.Zero(t, pgtest.One[int](t, db, `SELECT count(*) FROM (
+		SELECT after_value::bigint, lag(max_value::bigint) OVER (ORDER BY max_value::bigint) AS before FROM `+jobsTable+`) ranges
+		WHERE after_value IS DISTINCT FROM before`), "gaps or overlaps")
+	require.Equal(t, pgtest.One[int64](t, db, "SELECT max_value::bigint FROM "+migrationsTable), pgtest.One[int64](t, db, "SELECT max(max_value::bigint) FROM "+jobsTable))
 }
 
 // gate is a row of t that nobody gets past until the gate is opened.
@@ -140,20 +151,30 @@ func (g *gate) passes(statements string) {
 	require.NoError(g.t, <-done)
 }
 
-// poison makes every update of a row of t fail.
-func poison(t *testing.T, db *pgtest.Database, id int) {
+const poisonSQL = `
+CREATE TABLE IF NOT EXISTS public.poison (id bigint PRIMARY KEY);
+CREATE OR REPLACE FUNCTION poison() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF EXISTS (SELECT FROM public.poison WHERE id = OLD.id) THEN
+    RAISE EXCEPTION 'row % is poisoned', OLD.id USING ERRCODE = 'check_violation';
+  END IF;
+  RETURN NEW;
+END $$;
+CREATE OR REPLACE TRIGGER poison BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION poison()`
+
+// poison makes every update of these rows of t fail, from now on.
+func poison(t *testing.T, db *pgtest.Database, ids ...int) {
 	t.Helper()
-	db.Exec(t, fmt.Sprintf(`
-		CREATE OR REPLACE FUNCTION poison() RETURNS trigger LANGUAGE plpgsql AS $$
-		BEGIN
-		  RAISE EXCEPTION 'row %% is poisoned', OLD.id USING ERRCODE = 'check_violation';
-		END $$;
-		CREATE TRIGGER poison_%[1]d BEFORE UPDATE ON t FOR EACH ROW WHEN (OLD.id = %[1]d) EXECUTE FUNCTION poison()`, id))
+	if pgtest.One[bool](t, db, "SELECT to_regclass('public.poison') IS NULL") {
+		db.Exec(t, poisonSQL)
+	}
+	db.Exec(t, "INSERT INTO public.poison SELECT unnest($1::bigint[])", ids)
 }
 
-func cure(t *testing.T, db *pgtest.Database, id int) {
+// cure takes the poison away.
+func cure(t *testing.T, db *pgtest.Database, ids ...int) {
 	t.Helper()
-	db.Exec(t, fmt.Sprintf("DROP TRIGGER poison_%d ON t", id))
+	db.Exec(t, "DELETE FROM public.poison WHERE id = ANY ($1)", ids)
 }
 
 // hurry makes all pending jobs due.

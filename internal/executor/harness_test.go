@@ -219,3 +219,8 @@ func (p *process) connect(ctx context.Context, db *pgtest.Database, application 
 	config.RuntimeParams["application_name"] = application
 	return pgx.ConnectConfig(ctx, config)
 }
+
+// grace sets how long batches may take to end when a replica stops.
+func grace(d time.Duration) func(*executor.Options) {
+	return func(o *executor.Options) { o.Settings.ShutdownGrace = d }
+}

@@ -73,7 +73,7 @@ func TestH1_AClaimThatCollidesTakesNothing(t *testing.T) {
 func TestH1_ClaimersWithoutTheLockTile(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t)
-	m := running(t, db, 20_000)
+	m := running(t, db, 4000)
 	done := make(chan error)
 	for owner, size := range []int{7, 20, 60, 150} {
 		conn := db.Conn(t)
@@ -152,6 +152,36 @@ func TestH2_TheChainGoesOnAfterItsGreatestOrdinal(t *testing.T) {
 	require.Equal(t, 300, pgtest.One[int](t, db, "SELECT max_value::int FROM "+jobsTable+" WHERE ordinal = 3"))
 	require.Equal(t, 3, pgtest.One[int](t, db, "SELECT count(*) FROM "+jobsTable+" WHERE ordinal IS NULL"))
 	require.Equal(t, 1000, pgtest.One[int](t, db, `SELECT sum(max_value::int - coalesce(after_value::int, 0)) FROM `+jobsTable))
+}
+
+// The last job of the chain is split, and the chain goes on behind it: the
+// upper half kept its place and its end.
+func TestH2b_TailIsSplit(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, db *pgtest.Database, work string) {
+		t.Helper()
+		table(t, db, 1000)
+		poison(t, db)
+		g := closeGate(t, db, 5)
+		start(t, db, nil)
+		enqueue(t, db, work, "batch_size => 10, max_attempts => 1, max_quarantined => 2")
+		g.reached()
+		holder := db.Conn(t) // from here on nobody claims
+		_, err := holder.Exec(t.Context(), "SELECT pg_advisory_lock(7702, id) FROM "+migrationsTable)
+		require.NoError(t, err)
+		tail := pgtest.One[int](t, db, "SELECT max(max_value::int) FROM "+jobsTable)
+		poison(t, db, tail-9, tail)
+		g.open()
+		db.WaitFor(t, "SELECT EXISTS (SELECT FROM "+jobsTable+" WHERE ordinal IS NULL)")
+		require.Equal(t, tail, pgtest.One[int](t, db, "SELECT max(max_value::int) FROM "+jobsTable), "nobody has claimed")
+		_, err = holder.Exec(t.Context(), "SELECT pg_advisory_unlock_all()")
+		require.NoError(t, err)
+		ends(t, db, "finished")
+
+		require.Equal(t, []int{tail - 9, tail}, pgtest.Column[int](t, db, "SELECT id FROM t WHERE n <> 1 ORDER BY id"))
+		require.Equal(t, []int{tail - 9, tail}, pgtest.Column[int](t, db, "SELECT key::int FROM bbm.quarantine ORDER BY 1"))
+		tilesWithSplits(t, db)
+	})
 }
 
 func TestH2c_BatchesHaveTheSizeThatWasAsked(t *testing.T) {

@@ -122,7 +122,7 @@ func TestFollowerSeesAReasonThatIsWrittenAfterItsEvent(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		result := follow(ctx, w, &out)
 		pass(100 * time.Millisecond)
-		w.change(func() { w.now[0].Reason = ptr("waits for the moon") })
+		w.change(func() { w.now[0].Reason = new("waits for the moon") })
 		pass(2 * time.Second)
 		require.Contains(t, out.String(), "waits for the moon")
 		cancel()

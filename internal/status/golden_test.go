@@ -6,6 +6,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -34,8 +35,6 @@ func golden(t *testing.T, name, text string) {
 	require.Empty(t, cmp.Diff(string(want), text))
 }
 
-func ptr[T any](v T) *T { return &v }
-
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 // everything is a migration in each situation that there is.
@@ -43,42 +42,42 @@ func everything() []control.Progress {
 	return []control.Progress{
 		{
 			ID: 1, Name: "copy_column_users", Work: "copy_column", Table: "public.users", Status: "running", Percent: 43.2,
-			Keys: 432_000, Rows: 431_990, Batches: 432, Total: ptr(int64(1_000_000)), KeysPerSecond: ptr(151_832.0), SecondsLeft: ptr(3.74),
-			SecondsElapsed: ptr(2.8), RunningJobs: 4, CreatedAt: noon, StartedAt: ptr(noon.Add(time.Second)), UpdatedAt: noon.Add(4 * time.Second),
+			Keys: 432_000, Rows: 431_990, Batches: 432, Total: new(int64(1_000_000)), KeysPerSecond: new(151_832.0), SecondsLeft: new(3.74),
+			SecondsElapsed: new(2.8), RunningJobs: 4, CreatedAt: noon, StartedAt: new(noon.Add(time.Second)), UpdatedAt: noon.Add(4 * time.Second),
 		},
 		{
 			ID: 2, Name: "normalize_email", Work: "execute_sql", Table: "public.users", Status: "running", Percent: 12,
-			Keys: 12_000, Total: ptr(int64(100_000)), KeysPerSecond: ptr(0.0), PendingJobs: 2, StartedAt: ptr(noon), CreatedAt: noon,
-			Reason: ptr("waits to try a failed batch again: division by zero"),
+			Keys: 12_000, Total: new(int64(100_000)), KeysPerSecond: new(0.0), PendingJobs: 2, StartedAt: new(noon), CreatedAt: noon,
+			Reason: new("waits to try a failed batch again: division by zero"),
 			Troubles: []control.JobState{{
-				ID: 8, After: ptr("11000"), Max: "12000", Status: "pending", Attempts: 2, SecondsUntilNextAttempt: ptr(3.2),
-				Error: ptr("division by zero"), SQLState: ptr("22012"),
+				ID: 8, After: new("11000"), Max: "12000", Status: "pending", Attempts: 2, SecondsUntilNextAttempt: new(3.2),
+				Error: new("division by zero"), SQLState: new("22012"),
 			}},
 		},
 		{
 			ID: 3, Name: "drop_old_events", Work: "delete_rows", Table: "public.events", Status: "active", CreatedAt: noon,
-			Reason: ptr("waits for copy_column_users (running) to finish"),
+			Reason: new("waits for copy_column_users (running) to finish"),
 		},
 		{
 			ID: 4, Name: "rotate_keys", Work: "execute_sql", Table: "public.secrets", Status: "paused", Percent: 50, CreatedAt: noon,
-			Keys: 5, Total: ptr(int64(10)), StartedAt: ptr(noon), Reason: ptr("paused by alice: Black Friday"),
+			Keys: 5, Total: new(int64(10)), StartedAt: new(noon), Reason: new("paused by alice: Black Friday"),
 		},
 		{
 			ID: 5, Name: "mend_totals", Work: "execute_sql", Table: "public.orders", Status: "failed", Percent: 99.9, CreatedAt: noon,
-			Keys: 2000, Total: ptr(int64(2000)), StartedAt: ptr(noon), FinishedAt: ptr(noon.Add(time.Minute)), SecondsElapsed: ptr(60.0),
-			Error: ptr("job 17 has failed 5 times: \x1b[2Jnumeric field overflow"), SQLState: ptr("22003"), FailedJobs: 5,
+			Keys: 2000, Total: new(int64(2000)), StartedAt: new(noon), FinishedAt: new(noon.Add(time.Minute)), SecondsElapsed: new(60.0),
+			Error: new("job 17 has failed 5 times: \x1b[2Jnumeric field overflow"), SQLState: new("22003"), FailedJobs: 5,
 			Troubles: []control.JobState{
-				{ID: 17, Max: "1000", Status: "failed", Attempts: 5, Error: ptr("numeric field overflow"), SQLState: ptr("22003")},
-				{ID: 18, After: ptr("1000"), Max: "2000", Status: "failed", Attempts: 1, Crashes: 1, Error: ptr("the worker's session ended")},
+				{ID: 17, Max: "1000", Status: "failed", Attempts: 5, Error: new("numeric field overflow"), SQLState: new("22003")},
+				{ID: 18, After: new("1000"), Max: "2000", Status: "failed", Attempts: 1, Crashes: 1, Error: new("the worker's session ended")},
 			},
 		},
 		{
 			ID: 6, Name: "backfill_slug", Work: "backfill_column", Table: "public.posts", Status: "finished", Percent: 100, CreatedAt: noon,
-			Keys: 1_234_567, Total: ptr(int64(1_300_000)), StartedAt: ptr(noon), FinishedAt: ptr(noon.Add(8000 * time.Second)), SecondsElapsed: ptr(8000.0),
+			Keys: 1_234_567, Total: new(int64(1_300_000)), StartedAt: new(noon), FinishedAt: new(noon.Add(8000 * time.Second)), SecondsElapsed: new(8000.0),
 		},
 		{
 			ID: 7, Name: "mistake", Work: "delete_rows", Table: "public.users", Status: "cancelled", CreatedAt: noon,
-			Reason: ptr("cancelled by bob"), FinishedAt: ptr(noon),
+			Reason: new("cancelled by bob"), FinishedAt: new(noon),
 		},
 	}
 }
@@ -101,15 +100,15 @@ func detail() *control.Detail {
 	d := &control.Detail{
 		Progress:  everything()[4],
 		Arguments: []byte(`{"sql": "UPDATE orders SET total = subtotal * tax WHERE :range"}`), KeyColumns: []string{"id"}, KeyTypes: []string{"bigint"},
-		Min: ptr("1"), Max: ptr("2000"), BatchSize: 1000, Parallelism: 2, DependsOn: []string{"backfill_slug"}, MaxAttempts: ptr(int32(5)), WorkVersion: ptr(int32(1)),
+		Min: new("1"), Max: new("2000"), BatchSize: 1000, Parallelism: 2, DependsOn: []string{"backfill_slug"}, MaxAttempts: new(int32(5)), WorkVersion: new(int32(1)),
 		Transitions: []control.Transition{
 			{At: noon, To: "active", Who: "alice", Application: "psql"},
-			{At: noon.Add(time.Second), From: ptr("active"), To: "running", Who: "bbmd", Application: "bbmd/default/mend_totals"},
-			{At: noon.Add(time.Minute), From: ptr("running"), To: "failed", Reason: ptr("job 17 has failed 5 times"), Who: "bbmd"},
+			{At: noon.Add(time.Second), From: new("active"), To: "running", Who: "bbmd", Application: "bbmd/default/mend_totals"},
+			{At: noon.Add(time.Minute), From: new("running"), To: "failed", Reason: new("job 17 has failed 5 times"), Who: "bbmd"},
 		},
 	}
-	d.Jobs = append(d.Troubles, control.JobState{ID: 19, After: ptr("2000"), Max: "2100", Status: "running"},
-		control.JobState{ID: 20, After: ptr("2100"), Max: "2200", Status: "pending"})
+	d.Jobs = append(slices.Clone(d.Troubles), control.JobState{ID: 19, After: new("2000"), Max: "2100", Status: "running"},
+		control.JobState{ID: 20, After: new("2100"), Max: "2200", Status: "pending"})
 	d.RunningJobs, d.PendingJobs = 1, 7
 	return d
 }
@@ -143,10 +142,10 @@ func story() (at []time.Duration, seen [][]control.Progress) {
 	add(0, func() {})
 	add(300*time.Millisecond, func() { p.Keys, p.Percent = 500_000, 50 })
 	add(time.Second, func() {})
-	add(1100*time.Millisecond, func() { p.Status, p.Reason = "paused", ptr("paused by alice") })
-	add(1200*time.Millisecond, func() { other.Reason = ptr("waits for copy_column_users (paused) to finish") })
+	add(1100*time.Millisecond, func() { p.Status, p.Reason = "paused", new("paused by alice") })
+	add(1200*time.Millisecond, func() { other.Reason = new("waits for copy_column_users (paused) to finish") })
 	add(5*time.Second, func() { p.Status, p.Reason = "running", nil })
-	add(6*time.Second, func() { p.Status, p.Percent, p.Keys, p.SecondsElapsed = "finished", 100, 1_000_000, ptr(6.2) })
+	add(6*time.Second, func() { p.Status, p.Percent, p.Keys, p.SecondsElapsed = "finished", 100, 1_000_000, new(6.2) })
 	return at, seen
 }
 

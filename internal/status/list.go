@@ -60,7 +60,7 @@ func notes(p *control.Progress, add func(terminal.Style, string)) {
 		add(styleOfJob(j), trouble(j))
 	}
 	if more := p.FailedJobs - shown; more > 0 && shown > 0 {
-		add(terminal.Red, fmt.Sprintf("%s more jobs have failed", terminal.Count(more)))
+		add(terminal.Red, terminal.Count(more)+" more jobs have failed")
 	}
 }
 

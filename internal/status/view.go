@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/bbmd-dev/bbmd/internal/control"
@@ -103,16 +104,16 @@ func line(now time.Time, all []control.Progress, p *control.Progress) string {
 	for i := range all {
 		width = max(width, terminal.Width(terminal.Clean(all[i].Name)))
 	}
-	text := fmt.Sprintf("%s  %s  %-9s  %5s", now.Format(time.TimeOnly), padded(terminal.Clean(p.Name), width), p.Status, percent(p))
+	parts := []string{now.Format(time.TimeOnly), padded(terminal.Clean(p.Name), width), fmt.Sprintf("%-9s", p.Status), fmt.Sprintf("%5s", percent(p))}
 	if r := rows(p); r != "" {
-		text += "  " + r + " rows"
+		parts = append(parts, r+" rows")
 	}
 	for _, part := range []string{rate(p), left(p), terminal.Clean(Reason(p))} {
 		if part != "" {
-			text += "  " + part
+			parts = append(parts, part)
 		}
 	}
-	return text + "\n"
+	return strings.TrimRight(strings.Join(parts, "  "), " ") + "\n"
 }
 
 func padded(text string, width int) string {

@@ -19,7 +19,7 @@ func TestDetectPipeAndFile(t *testing.T) {
 	require.Equal(t, terminal.Screen{Out: &buffer}, terminal.Detect(&buffer, os.Getenv))
 	file, err := os.Create(t.TempDir() + "/out")
 	require.NoError(t, err)
-	defer file.Close()
+	t.Cleanup(func() { require.NoError(t, file.Close()) })
 	require.Equal(t, terminal.Screen{Out: file}, terminal.Detect(file, os.Getenv))
 }
 

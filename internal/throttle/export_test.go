@@ -3,6 +3,7 @@ package throttle
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -56,3 +57,9 @@ var (
 	SegmentNumber = segmentNumber
 	Span          = span
 )
+
+// Add is the history's.
+func (h *History) Add(position int64, at time.Time) { h.add(position, at) }
+
+// Since is the history's.
+func (h *History) Since(position int64, now time.Time) time.Duration { return h.since(position, now) }

@@ -131,7 +131,13 @@ func (w *world) pass(d time.Duration) {
 	synctest.Wait()
 }
 
-// read returns and forgets the statements so far.
+func (w *world) customsSoFar() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.customs
+}
+
+// taken returns and forgets the statements so far.
 func (w *world) taken() [][]string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -171,3 +177,5 @@ func only(signals ...string) throttle.Config {
 // at is a moment of the bubble's first day, which begins on Saturday,
 // 2000-01-01 00:00 UTC.
 func since(start time.Time) time.Duration { return time.Since(start).Round(time.Millisecond) }
+
+func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }

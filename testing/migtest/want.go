@@ -1,0 +1,80 @@
+package migtest
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Want checks a database after all batches have run. It fails the test where the
+// Work has not done its work.
+type Want func(t *testing.T, db *pgx.Conn)
+
+// NoRows wants a query to return no row: that nothing is wrong any more.
+func NoRows(query string) Want {
+	return func(t *testing.T, db *pgx.Conn) {
+		t.Helper()
+		if rows := texts(t, db, query); len(rows) > 0 {
+			t.Errorf("%d rows are not as they should be:\n%s\nof: %s", len(rows), list(rows), query)
+		}
+	}
+}
+
+// Rows wants a query to return these rows, in this order. A row is written as its
+// values' texts, as PostgreSQL prints them, with "|" between them; NULL is NULL.
+func Rows(query string, want ...string) Want {
+	return func(t *testing.T, db *pgx.Conn) {
+		t.Helper()
+		if rows := texts(t, db, query); !slices.Equal(rows, want) {
+			t.Errorf("got the rows\n%s\nand wanted\n%s\nof: %s", list(rows), list(want), query)
+		}
+	}
+}
+
+// All wants everything that the given ones want.
+func All(wants ...Want) Want {
+	return func(t *testing.T, db *pgx.Conn) {
+		t.Helper()
+		for _, want := range wants {
+			want(t, db)
+		}
+	}
+}
+
+// texts returns the rows of a query, each as one line.
+func texts(t *testing.T, db *pgx.Conn, query string) []string {
+	t.Helper()
+	results, err := db.PgConn().Exec(t.Context(), query).ReadAll()
+	if err != nil {
+		t.Fatalf("%v\nin: %s", err, query)
+	}
+	var rows []string
+	for _, result := range results {
+		for _, values := range result.Rows {
+			row := make([]string, len(values))
+			for i, value := range values {
+				row[i] = "NULL"
+				if value != nil {
+					row[i] = string(value)
+				}
+			}
+			rows = append(rows, strings.Join(row, "|"))
+		}
+	}
+	return rows
+}
+
+// list renders rows one to a line, and not more than a screenful.
+func list(rows []string) string {
+	const most = 20
+	if len(rows) == 0 {
+		return "  (none)"
+	}
+	text := "  " + strings.Join(rows[:min(most, len(rows))], "\n  ")
+	if len(rows) > most {
+		text += "\n  …"
+	}
+	return text
+}

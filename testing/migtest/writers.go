@@ -1,0 +1,146 @@
+package migtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/bbmd-dev/bbmd/registry"
+)
+
+// columnsSQL are the columns that an application may write without being
+// refused: no key, no unique index, nothing generated.
+const columnsSQL = `
+SELECT a.attname::text, pg_catalog.format_type(a.atttypid, a.atttypmod)
+FROM pg_catalog.pg_attribute a
+WHERE a.attrelid = $1::text::regclass AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' AND a.attidentity <> 'a'
+AND a.attname::text <> ALL ($2) AND NOT EXISTS (
+	SELECT FROM pg_catalog.pg_index i WHERE i.indrelid = a.attrelid AND i.indisunique AND (a.attnum = ANY (i.indkey) OR i.indexprs IS NOT NULL))
+ORDER BY a.attnum`
+
+// writable returns the columns that a writer may write.
+func (r *trial) writable() []registry.Column {
+	r.t.Helper()
+	key := make([]string, len(r.at.key))
+	for i, c := range r.at.key {
+		key[i] = c.Name
+	}
+	rows, err := r.conn().Query(r.t.Context(), columnsSQL, r.at.table, key)
+	r.must(err, "read the columns")
+	columns, err := pgx.CollectRows(rows, pgx.RowToStructByPos[registry.Column])
+	r.must(err, "read the columns")
+	return columns
+}
+
+// columnValues returns the values of the columns that a writer may write: by
+// column, then by the row's key.
+func (r *trial) columnValues() map[string]map[string]string {
+	r.t.Helper()
+	conn, values := r.conn(), map[string]map[string]string{}
+	for _, column := range r.writable() {
+		rows, err := conn.Query(r.t.Context(), fmt.Sprintf("SELECT %s, coalesce(%s::text, 'NULL') FROM %s", r.at.rendered(), quote(column.Name), r.at.table))
+		r.must(err, "read a column")
+		values[column.Name] = map[string]string{}
+		var key, value string
+		_, err = pgx.ForEachRow(rows, []any{&key, &value}, func() error {
+			values[column.Name][key] = value
+			return nil
+		})
+		r.must(err, "read a column")
+	}
+	return values
+}
+
+// unchanged returns the columns that no row which is still there has another value in.
+func (r *trial) unchanged(before map[string]map[string]string) []string {
+	r.t.Helper()
+	var names []string
+	for name, after := range r.columnValues() {
+		same := true
+		for key, value := range after {
+			was, ok := before[name][key]
+			same = same && (!ok || was == value)
+		}
+		if same {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// write is what an application does to one row: it gives columns that the Work
+// leaves alone the values that they have in other rows.
+type write struct {
+	row     registry.Batch
+	columns []registry.Column
+	values  []*string
+}
+
+// exec writes. It is no error that the row is gone.
+func (w write) exec(ctx context.Context, tx pgx.Tx) error {
+	args := w.row.Args()
+	set := make([]string, len(w.columns))
+	for i, c := range w.columns {
+		args = append(args, w.values[i])
+		set[i] = fmt.Sprintf("%s = $%d::%s", quote(c.Name), len(args), c.Type)
+	}
+	if len(set) == 0 { // a new version of the row, all the same
+		name := quote(w.row.Key[0].Name)
+		set = []string{name + " = " + name}
+	}
+	_, err := tx.Exec(ctx, "UPDATE "+w.row.Table+" SET "+strings.Join(set, ", ")+" WHERE "+w.row.Where(), args...)
+	return err
+}
+
+// writeTo returns a write to one row of a batch after which the Work can still
+// process the batch.
+func (r *trial) writeTo(conn *pgx.Conn, key string, b registry.Batch) write {
+	r.t.Helper()
+	ctx := r.t.Context()
+	tx, err := conn.Begin(ctx)
+	r.must(err, "begin")
+	defer func() { r.must(tx.Rollback(ctx), "roll back") }()
+	w := write{row: r.at.row(key)}
+	for _, column := range r.writable() {
+		if !slices.Contains(r.want.kept, column.Name) {
+			continue
+		}
+		value, found := r.otherValue(tx, w.row, column.Name)
+		longer := write{w.row, append(slices.Clone(w.columns), column), append(slices.Clone(w.values), value)}
+		if found && r.accepted(tx, longer, b) {
+			w = longer
+		}
+	}
+	return w
+}
+
+// otherValue returns a value that the column has in another row and not in this one.
+func (r *trial) otherValue(tx pgx.Tx, row registry.Batch, column string) (value *string, found bool) {
+	r.t.Helper()
+	err := tx.QueryRow(r.t.Context(), fmt.Sprintf(
+		"SELECT %[1]s::text FROM %[2]s WHERE %[1]s::text IS DISTINCT FROM (SELECT %[1]s::text FROM %[2]s WHERE %[3]s) ORDER BY 1 LIMIT 1",
+		quote(column), r.at.table, row.Where()), row.Args()...).Scan(&value)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, false
+	}
+	r.must(err, "look for another value")
+	return value, true
+}
+
+// accepted reports whether the table takes a write, and the Work what it leaves.
+func (r *trial) accepted(tx pgx.Tx, w write, b registry.Batch) bool {
+	r.t.Helper()
+	inner, err := tx.Begin(r.t.Context())
+	r.must(err, "set a savepoint")
+	if err = w.exec(r.t.Context(), inner); err == nil {
+		_, err = r.process(r.t.Context(), inner, b)
+	}
+	r.must(inner.Rollback(r.t.Context()), "roll back to a savepoint")
+	return err == nil
+}
+
+func quote(name string) string { return pgx.Identifier{name}.Sanitize() }
