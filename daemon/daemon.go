@@ -31,7 +31,7 @@ type Daemon struct {
 // New returns a Daemon that does nothing until it is run. The error says
 // everything that is wrong with cfg.
 func New(cfg Config, opts ...Option) (*Daemon, error) {
-	if err := cfg.Validate(); err != nil {
+	if err := errors.Join(cfg.Validate(), checkThrottle(cfg)); err != nil {
 		return nil, err
 	}
 	o := newOptions(opts)

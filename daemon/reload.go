@@ -4,12 +4,14 @@ import (
 	"context"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	systemd "github.com/coreos/go-systemd/v22/daemon"
 
 	"github.com/bbmd-dev/bbmd/internal/config"
 	"github.com/bbmd-dev/bbmd/internal/executor"
+	"github.com/bbmd-dev/bbmd/internal/throttle"
 )
 
 // watchConfig returns what loads the configuration again when its file changes, and
@@ -45,6 +47,10 @@ func onSIGHUP(fn func()) (stop func()) {
 
 // reloaded applies what can change while the daemon runs, and says what cannot.
 func (d *Daemon) reloaded(ctx context.Context, next config.Config) {
+	if err := checkThrottle(next); err != nil {
+		d.notReloaded(ctx, err)
+		return
+	}
 	changes := config.Live(d.current, next)
 	d.current = changes.Applied
 	d.options.level.Set(d.current.Log.Level)
@@ -72,9 +78,29 @@ func settingsOf(cfg config.Config) executor.Settings {
 		Workers:           b.Workers,
 		SynchronousCommit: b.SynchronousCommit,
 		MaxAttempts:       b.MaxAttempts,
+		TargetDuration:    b.TargetDuration,
+		Throttle:          throttleOf(cfg),
 		TakeoverInterval:  b.TakeoverInterval,
 		StatementTimeout:  b.StatementTimeout,
 		LockTimeout:       b.LockTimeout,
 		ShutdownGrace:     cfg.ShutdownGrace,
 	}
+}
+
+// throttleOf returns the throttle that a valid configuration asks for.
+func throttleOf(cfg config.Config) *throttle.Config {
+	c, err := throttle.Default().With([]byte(cfg.BackgroundMigrations.Throttle))
+	if err != nil {
+		return nil
+	}
+	return &c
+}
+
+// checkThrottle returns what is wrong with the configuration's throttle.
+func checkThrottle(cfg config.Config) error {
+	_, err := throttle.Default().With([]byte(cfg.BackgroundMigrations.Throttle))
+	if err != nil {
+		return &config.KeyError{Key: "background_migrations.throttle", Reason: strings.ReplaceAll(err.Error(), "\n", "; "), Hint: "see docs/throttling.md for its keys"}
+	}
+	return nil
 }

@@ -82,6 +82,16 @@ type BackgroundMigrations struct {
 	// 100, for migrations that do not say it themselves. Defaults to 5.
 	MaxAttempts int `koanf:"max_attempts" live:"true"`
 
+	// TargetDuration is how long one batch is to take, up to 1m, for
+	// migrations that do not say it themselves: sizes are steered towards it.
+	// 0 leaves every batch_size as it is. Defaults to 50ms.
+	TargetDuration time.Duration `koanf:"target_duration" live:"true"`
+
+	// Throttle is what differs from the standard throttle, by its keys as
+	// docs/throttling.md has them: a mapping in the file, JSON in the
+	// environment. Defaults to empty.
+	Throttle Object `koanf:"throttle" live:"true"`
+
 	// TakeoverInterval is how often, while a migration runs elsewhere, its
 	// owner is checked for being alive, from 100ms to 10m. Nothing is checked
 	// while no migration runs. Defaults to 2s.
@@ -117,6 +127,9 @@ type Log struct {
 	Format LogFormat `koanf:"format" flag:"log-format"`
 }
 
+// Object is a JSON object, whose keys are its reader's business. Empty is none.
+type Object string
+
 // LogFormat is how log records are written.
 type LogFormat string
 
@@ -142,6 +155,7 @@ func Default() Config {
 			Workers:           2,
 			SynchronousCommit: "off",
 			MaxAttempts:       5,
+			TargetDuration:    50 * time.Millisecond,
 			TakeoverInterval:  2 * time.Second,
 			StatementTimeout:  30 * time.Second,
 			LockTimeout:       time.Second,

@@ -118,7 +118,7 @@ func TestEnvironmentSetsEveryKey(t *testing.T) {
 	values := map[string]string{
 		"databases.<name>.url": "host=a", "databases.<name>.listen_url": "host=b", "control_schema": "c",
 		"background_migrations.enabled": "false", "background_migrations.synchronous_commit": "on",
-		"http.listen": ":1", "background_migrations.statement_timeout": "7s", "log.level": "error", "log.format": "json",
+		"http.listen": ":1", "background_migrations.statement_timeout": "7s", "background_migrations.throttle": `{"duty":1}`, "log.level": "error", "log.format": "json",
 	}
 	for _, key := range config.Keys() {
 		name := strings.Replace(key.Name, "<name>", "default", 1)

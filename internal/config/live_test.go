@@ -29,7 +29,7 @@ func TestLive(t *testing.T) {
 			},
 			live: []string{
 				"background_migrations.enabled", "background_migrations.workers", "background_migrations.synchronous_commit",
-				"background_migrations.max_attempts", "background_migrations.takeover_interval",
+				"background_migrations.max_attempts", "background_migrations.target_duration", "background_migrations.takeover_interval",
 				"background_migrations.statement_timeout", "background_migrations.lock_timeout", "log.level", "shutdown_grace",
 			},
 		},

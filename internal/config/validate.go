@@ -129,6 +129,7 @@ func (v *validator) backgroundMigrations() {
 	m := v.config.BackgroundMigrations
 	inRange(v, section+"workers", m.Workers, 1, 256)
 	inRange(v, section+"max_attempts", m.MaxAttempts, 1, 100)
+	inRange(v, section+"target_duration", m.TargetDuration, 0, time.Minute)
 	inRange(v, section+"takeover_interval", m.TakeoverInterval, 100*time.Millisecond, 10*time.Minute)
 	inRange(v, section+"statement_timeout", m.StatementTimeout, 10*time.Millisecond, 24*time.Hour)
 	inRange(v, section+"lock_timeout", m.LockTimeout, time.Millisecond, 24*time.Hour)

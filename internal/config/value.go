@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"math"
@@ -26,6 +27,8 @@ func parse(t reflect.Type, raw any, shown string) (any, error) {
 		return parseDuration(raw, shown)
 	case reflect.TypeFor[slog.Level]():
 		return parseLevel(raw, shown)
+	case reflect.TypeFor[Object]():
+		return parseObject(raw, shown)
 	}
 	switch t.Kind() {
 	case reflect.Bool:
@@ -64,6 +67,32 @@ func parseLevel(raw any, shown string) (any, error) {
 		return slog.LevelError, nil
 	}
 	return nil, refuse(shown+" is not a level", "use debug, info, warn or error")
+}
+
+// parseObject accepts a mapping, and a text that is a JSON object.
+func parseObject(raw any, shown string) (any, error) {
+	if text, ok := raw.(string); ok {
+		if strings.TrimSpace(text) == "" {
+			return Object(""), nil
+		}
+		var object map[string]any
+		if err := json.Unmarshal([]byte(text), &object); err != nil {
+			return nil, refuse(shown+" is not a JSON object", `write one, such as {"duty": 0.5}, or a mapping in the file`)
+		}
+		raw = object
+	}
+	if object, ok := raw.(Object); ok {
+		return object, nil
+	}
+	object, ok := raw.(map[string]any)
+	if !ok {
+		return nil, refuse(shown+" is not a mapping", "write its keys below it")
+	}
+	text, err := json.Marshal(object)
+	if err != nil {
+		return nil, refuse("a key in it is not text", "quote the key")
+	}
+	return Object(text), nil
 }
 
 func parseBool(raw any, shown string) (any, error) {
