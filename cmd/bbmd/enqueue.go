@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -22,6 +23,8 @@ type enqueueFlags struct {
 	parallelism int32
 	maxAttempts int32
 	min, max    string
+	least, most int32
+	target      time.Duration
 	watch       bool
 	request     control.Request
 }
@@ -49,7 +52,7 @@ func newEnqueueCommand(a *app) *cobra.Command {
 	f.StringArrayVar(&flags.set, "set", nil, "one argument, `key=value`, or key:=JSON; may be repeated, and wins over --arguments")
 	f.StringVar(&r.Name, "name", "", "`name` of the migration (default the Work's and the table's)")
 	f.StringVar(&r.Columns, "column", "", "key `columns` to walk along, separated by commas (default the primary key)")
-	f.Int32Var(&flags.batchSize, "batch-size", 0, "`rows` in a batch (default 1000)")
+	f.Int32Var(&flags.batchSize, "batch-size", 0, "`rows` in the first batches (default 1000)")
 	f.Int32Var(&flags.parallelism, "parallelism", 0, "`workers` at a time, over all replicas (default 1)")
 	f.Int32Var(&r.Priority, "priority", 0, "lower runs first")
 	f.StringArrayVar(&r.DependsOn, "depends-on", nil, "`name` of a migration that has to finish before; may be repeated")
@@ -58,9 +61,21 @@ func newEnqueueCommand(a *app) *cobra.Command {
 	f.StringVar(&flags.max, "max", "", "last `key` (default the greatest at the start)")
 	f.BoolVar(&r.Paused, "paused", false, "do not start it before `bbmd resume`")
 	f.BoolVarP(&flags.watch, "watch", "w", false, "follow it until it is over")
+	flags.tuning(cmd)
 	a.databaseFlag(cmd)
 	a.outputFlag(cmd)
 	return cmd
+}
+
+// tuning adds the flags that few migrations need.
+func (f *enqueueFlags) tuning(cmd *cobra.Command) {
+	set, r := cmd.Flags(), &f.request
+	set.Int32Var(&f.least, "min-batch-size", 0, "fewest `rows` in a batch (default 10)")
+	set.Int32Var(&f.most, "max-batch-size", 0, "most `rows` in a batch (default 100000)")
+	set.DurationVar(&f.target, "target-duration", 0, "how `long` a batch is to take; 0 keeps the batch size as it is (default as the daemon is configured)")
+	set.DurationVar(&r.Pause, "pause", 0, "how `long` a worker rests after each batch")
+	set.Int32Var(&r.MaxQuarantined, "max-quarantined", 0, "how many `rows` may be set aside because they fail alone")
+	set.StringVar(&r.Strategy, "strategy", "", "keyset, or null: batches are rows whose --column is still NULL (default keyset)")
 }
 
 func completeWorks(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
@@ -76,11 +91,14 @@ func completeWorks(_ *cobra.Command, args []string, _ string) ([]string, cobra.S
 // given fills in what only counts where its flag was given.
 func (f *enqueueFlags) given(cmd *cobra.Command) {
 	for flag, set := range map[string]func(){
-		"batch-size":   func() { f.request.BatchSize = &f.batchSize },
-		"parallelism":  func() { f.request.Parallelism = &f.parallelism },
-		"max-attempts": func() { f.request.MaxAttempts = &f.maxAttempts },
-		"min":          func() { f.request.Min = &f.min },
-		"max":          func() { f.request.Max = &f.max },
+		"batch-size":      func() { f.request.BatchSize = &f.batchSize },
+		"min-batch-size":  func() { f.request.MinBatchSize = &f.least },
+		"max-batch-size":  func() { f.request.MaxBatchSize = &f.most },
+		"target-duration": func() { f.request.TargetDuration = &f.target },
+		"parallelism":     func() { f.request.Parallelism = &f.parallelism },
+		"max-attempts":    func() { f.request.MaxAttempts = &f.maxAttempts },
+		"min":             func() { f.request.Min = &f.min },
+		"max":             func() { f.request.Max = &f.max },
 	} {
 		if cmd.Flags().Changed(flag) {
 			set()

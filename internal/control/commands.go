@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 )
@@ -91,10 +92,19 @@ type Request struct {
 	MaxAttempts *int32          // nil: as the daemon is configured
 	Min, Max    *string         // keys, inclusive; nil: the smallest and the greatest at the start
 	Paused      bool            // it waits to be resumed
+
+	MinBatchSize   *int32         // nil: 10
+	MaxBatchSize   *int32         // nil: 100000
+	TargetDuration *time.Duration // of a batch; nil: as the daemon is configured; 0: the batch size stays as it is
+	Pause          time.Duration  // between the batches of a worker
+	MaxQuarantined int32          // rows that may be set aside because they fail alone
+	Strategy       string         // "keyset" or "null"; empty: "keyset"
 }
 
 const enqueueSQL = `SELECT bbm.enqueue(work => $1, table_name => $2, arguments => $3, name => nullif($4, ''), column_name => nullif($5, ''),
-	batch_size => $6, parallelism => $7, priority => $8, depends_on => $9, max_attempts => $10, min_value => $11, max_value => $12, paused => $13)`
+	batch_size => $6, parallelism => $7, priority => $8, depends_on => $9, max_attempts => $10, min_value => $11, max_value => $12, paused => $13,
+	min_batch_size => $14, max_batch_size => $15, target_duration => $16, pause => $17, max_quarantined => $18,
+	batching_strategy => coalesce(nullif($19, ''), 'keyset'))`
 
 // Enqueue adds a migration and returns its name. The error is a [RefusalError] where
 // the request is at fault.
@@ -107,7 +117,8 @@ func (s Store) Enqueue(ctx context.Context, db DB, r Request) (name string, err 
 		arguments = json.RawMessage("{}")
 	}
 	err = db.QueryRow(ctx, s.sql(enqueueSQL), r.Work, r.Table, arguments, r.Name, r.Columns, r.BatchSize, r.Parallelism, r.Priority,
-		r.DependsOn, r.MaxAttempts, r.Min, r.Max, r.Paused).Scan(&name)
+		r.DependsOn, r.MaxAttempts, r.Min, r.Max, r.Paused,
+		r.MinBatchSize, r.MaxBatchSize, r.TargetDuration, r.Pause, r.MaxQuarantined, r.Strategy).Scan(&name)
 	if err != nil {
 		return "", fmt.Errorf("enqueue: %w", refusal(err))
 	}

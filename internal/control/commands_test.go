@@ -3,6 +3,7 @@ package control_test
 import (
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -43,6 +44,7 @@ func TestEnqueuePassesEverything(t *testing.T) {
 		Work: "w", Table: "public.users", Arguments: []byte(`{"a": 1}`), Name: "mine", Columns: "n", BatchSize: new(int32(7)),
 		Parallelism: new(int32(3)), Priority: -2, DependsOn: []string{"other"}, MaxAttempts: new(int32(9)),
 		Min: new("9"), Max: new("10"), Paused: true,
+		MinBatchSize: new(int32(5)), MaxBatchSize: new(int32(50)), TargetDuration: new(time.Duration(0)), Pause: 20 * time.Millisecond, MaxQuarantined: 3,
 	})
 	require.NoError(t, err)
 
@@ -53,6 +55,9 @@ func TestEnqueuePassesEverything(t *testing.T) {
 	require.Equal(t, []int32{7, 3, -2, 9}, []int32{d.BatchSize, d.Parallelism, d.Priority, *d.MaxAttempts})
 	require.Equal(t, []string{"n", "9", "10"}, []string{*d.Column, *d.Min, *d.Max})
 	require.Equal(t, []string{"other"}, d.DependsOn)
+	require.Equal(t, int32(3), d.MaxQuarantined)
+	require.Equal(t, "5 50 00:00:00 00:00:00.02 keyset", pgtest.One[string](t, db,
+		"SELECT concat_ws(' ', min_batch_size, max_batch_size, target_duration, pause, batching_strategy) FROM bbm.batched_background_migrations"))
 }
 
 func TestEnqueueRefusesWithReasonAndWayOut(t *testing.T) {
@@ -81,6 +86,10 @@ func TestEnqueueRefusesWithReasonAndWayOut(t *testing.T) {
 		"batch size": {
 			control.Request{Work: "w", Table: "users", BatchSize: new(int32(0))},
 			control.RefusedValue, "batch size has to be between 1 and 10 million",
+		},
+		"strategy": {
+			control.Request{Work: "w", Table: "users", Strategy: "random"},
+			control.RefusedValue, "batching strategy has to be keyset or null",
 		},
 		"arguments": {
 			control.Request{Work: "w", Table: "users", Arguments: []byte("[1]")},

@@ -33,7 +33,7 @@ type Progress struct {
 	SQLState *string `json:"error_sqlstate"`
 
 	// KeysPerSecond is the speed of the last half minute, of the last thousand
-	// jobs at most. Nil where the migration is not running, or nothing was finished
+	// jobs at most, and since it was last resumed. Nil where the migration is not running, or nothing was finished
 	// in that time.
 	KeysPerSecond *float64 `json:"keys_per_second"`
 	// SecondsLeft is how long the rest takes at that speed; nil where that cannot be said.
@@ -42,10 +42,16 @@ type Progress struct {
 	// nil before the start.
 	SecondsElapsed *float64 `json:"seconds_elapsed"`
 
+	// CurrentBatchSize is how many keys the batches have now, and BatchSizeReason
+	// why. Nil before any was counted, and after the end.
+	CurrentBatchSize *int32  `json:"current_batch_size"`
+	BatchSizeReason  *string `json:"batch_size_reason"`
+
 	RunningJobs int64      `json:"running_jobs"` // claimed by a worker
 	PendingJobs int64      `json:"pending_jobs"` // given back, or to be tried again
 	FailedJobs  int64      `json:"failed_jobs"`
-	Troubles    []JobState `json:"troubles"` // the failed jobs, then those that are tried again; some of each
+	Quarantined int64      `json:"quarantined"` // rows that were set aside, because they fail alone
+	Troubles    []JobState `json:"troubles"`    // the failed jobs, then those that are tried again; some of each
 
 	CreatedAt  time.Time  `json:"created_at"`
 	StartedAt  *time.Time `json:"started_at"`
@@ -73,7 +79,7 @@ const progressSQL = `
 SELECT p.id, p.name, p.job_signature_name, p.table_name, p.status, p.status_reason, p.percent::float8, p.keys_done, p.rows_done, p.batches_done,
   p.total_tuple_count, p.error_message, p.error_sqlstate,
   CASE WHEN p.status = 'running' THEN lately.keys / nullif(lately.seconds, 0) END, NULL::float8, extract(epoch FROM p.elapsed)::float8,
-  open.running, open.pending, p.failed_jobs, coalesce(open.troubles, '[]'),
+  p.batch_size, p.batch_size_reason, open.running, open.pending, p.failed_jobs, p.quarantined, coalesce(open.troubles, '[]'),
   p.created_at, p.started_at, p.finished_at, p.updated_at
 FROM bbm.progress p
 JOIN bbm.batched_background_migrations m ON m.id = p.id
@@ -88,7 +94,8 @@ LEFT JOIN LATERAL (
   SELECT sum(batch_size) * (count(*) - 1)::float8 / count(*) AS keys, extract(epoch FROM clock_timestamp() - min(finished_at))::float8 AS seconds
   FROM (SELECT batch_size, finished_at FROM bbm.batched_background_migration_jobs
     WHERE batched_background_migration_id = p.id AND ordinal IS NOT NULL ORDER BY ordinal DESC LIMIT 1000) last
-  WHERE finished_at > clock_timestamp() - interval '30 seconds' HAVING count(*) > 1) lately ON p.status = 'running'
+  WHERE finished_at > clock_timestamp() - interval '30 seconds' AND finished_at > coalesce((SELECT at FROM bbm.transitions
+    WHERE batched_background_migration_id = p.id AND to_status = 'running' ORDER BY id DESC LIMIT 1), '-infinity') HAVING count(*) > 1) lately ON p.status = 'running'
 WHERE CASE WHEN $1::text[] IS NOT NULL OR $4 THEN p.name = ANY (coalesce($1, '{}')) OR $4 AND p.status IN ('active', 'running', 'paused')
   ELSE p.status NOT IN ('finished', 'cancelled') OR $2 = 0 OR p.id IN (
     SELECT id FROM bbm.batched_background_migrations WHERE status IN ('finished', 'cancelled') ORDER BY finished_at DESC, id DESC LIMIT $2) END
@@ -137,18 +144,19 @@ func (p *Progress) estimate() {
 type Detail struct {
 	Progress
 
-	Arguments   json.RawMessage `json:"arguments"`
-	Column      *string         `json:"column_name"` // as it was enqueued; nil: the primary key
-	KeyColumns  []string        `json:"key_columns"` // nil before the start
-	KeyTypes    []string        `json:"key_types"`   // nil before the start
-	Min         *string         `json:"min_value"`
-	Max         *string         `json:"max_value"`
-	BatchSize   int32           `json:"batch_size"`
-	Parallelism int32           `json:"parallelism"`
-	Priority    int32           `json:"priority"`
-	DependsOn   []string        `json:"depends_on"`
-	MaxAttempts *int32          `json:"max_attempts"` // nil: as the daemon is configured
-	WorkVersion *int32          `json:"work_version"` // nil before the start
+	Arguments      json.RawMessage `json:"arguments"`
+	Column         *string         `json:"column_name"` // as it was enqueued; nil: the primary key
+	KeyColumns     []string        `json:"key_columns"` // nil before the start
+	KeyTypes       []string        `json:"key_types"`   // nil before the start
+	Min            *string         `json:"min_value"`
+	Max            *string         `json:"max_value"`
+	BatchSize      int32           `json:"batch_size"` // of the first batches
+	Parallelism    int32           `json:"parallelism"`
+	Priority       int32           `json:"priority"`
+	DependsOn      []string        `json:"depends_on"`
+	MaxAttempts    *int32          `json:"max_attempts"` // nil: as the daemon is configured
+	MaxQuarantined int32           `json:"max_quarantined"`
+	WorkVersion    *int32          `json:"work_version"` // nil before the start
 
 	Transitions []Transition `json:"transitions"` // the latest 50, the oldest of them first
 	Jobs        []JobState   `json:"jobs"`        // up to 20 that failed or wait, failed ones first
@@ -176,9 +184,9 @@ func (s Store) Detail(ctx context.Context, db DB, name string) (*Detail, error) 
 	}
 	d := &Detail{Progress: found[0]}
 	err = db.QueryRow(ctx, s.sql(`SELECT arguments, column_name, key_columns, key_types, min_value, max_value, batch_size, parallelism, priority,
-		depends_on, max_attempts, work_version FROM bbm.batched_background_migrations WHERE id = $1`), d.ID).
+		depends_on, max_attempts, max_quarantined, work_version FROM bbm.batched_background_migrations WHERE id = $1`), d.ID).
 		Scan(&d.Arguments, &d.Column, &d.KeyColumns, &d.KeyTypes, &d.Min, &d.Max, &d.BatchSize, &d.Parallelism, &d.Priority,
-			&d.DependsOn, &d.MaxAttempts, &d.WorkVersion)
+			&d.DependsOn, &d.MaxAttempts, &d.MaxQuarantined, &d.WorkVersion)
 	if err != nil {
 		return nil, fmt.Errorf("read migration %q: %w", name, err)
 	}

@@ -19,6 +19,7 @@ func startMigration(t *testing.T, db *pgtest.Database, name string) {
 	db.Exec(t, `UPDATE bbm.batched_background_migrations SET status = 'running', started_at = clock_timestamp() - interval '10 seconds',
 		table_oid = table_name::regclass, key_columns = '{id}', key_types = '{bigint}', min_value = '1', max_value = '1000',
 		work_version = 1, total_tuple_count = 1000 WHERE name = $1`, name)
+	db.Exec(t, "UPDATE bbm.transitions SET at = at - interval '10 seconds' WHERE name = $1", name)
 }
 
 // addJob appends a job to the chain of the only migration that has started.
@@ -44,6 +45,8 @@ func TestProgressCountsAndEstimates(t *testing.T) {
 	addJob(t, db, "pending", "600", "division by zero")
 	addJob(t, db, "pending", "700", "")
 	addJob(t, db, "failed", "800", "division by zero")
+	db.Exec(t, "INSERT INTO bbm.quarantine (batched_background_migration_id, batched_background_migration_job_id, key, attempts) VALUES (1, 1, '7', 5)")
+	db.Exec(t, "UPDATE bbm.counters SET batch_size = 120, batch_size_reason = 'fast'")
 
 	all, err := control.Store{}.Progress(t.Context(), db.Conn(t), control.Selection{})
 	require.NoError(t, err)
@@ -51,6 +54,9 @@ func TestProgressCountsAndEstimates(t *testing.T) {
 	p := all[0]
 	require.Equal(t, []int64{4, 400, 380, 1000}, []int64{p.Batches, p.Keys, p.Rows, *p.Total})
 	require.InDelta(t, 40, p.Percent, 0.001)
+	require.Equal(t, int64(1), p.Quarantined)
+	require.Equal(t, int32(120), *p.CurrentBatchSize)
+	require.Equal(t, "fast", *p.BatchSizeReason)
 	require.Equal(t, []int64{1, 2, 1}, []int64{p.RunningJobs, p.PendingJobs, p.FailedJobs})
 	require.InDelta(t, 75, *p.KeysPerSecond, 15, "three batches since the first, about four seconds ago")
 	require.InDelta(t, 600 / *p.KeysPerSecond, *p.SecondsLeft, 0.001)
@@ -62,6 +68,20 @@ func TestProgressCountsAndEstimates(t *testing.T) {
 	require.Equal(t, []string{"pending", "600", "division by zero", "22012"},
 		[]string{p.Troubles[1].Status, p.Troubles[1].Max, *p.Troubles[1].Error, *p.Troubles[1].SQLState})
 	require.InDelta(t, 60, *p.Troubles[1].SecondsUntilNextAttempt, 10)
+}
+
+func TestSpeedIsMeasuredSinceTheLastPause(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	startMigration(t, db, "m")
+	for _, end := range []string{"100", "200", "300", "400"} {
+		addJob(t, db, "finished", end, "")
+	}
+	db.Exec(t, "SELECT bbm.pause('m')")
+	db.Exec(t, "SELECT bbm.resume('m'); UPDATE bbm.batched_background_migrations SET status = 'running'")
+	all, err := control.Store{}.Progress(t.Context(), db.Conn(t), control.Selection{})
+	require.NoError(t, err)
+	require.Nil(t, all[0].KeysPerSecond)
 }
 
 func TestProgressOfLongBatchesIsAnAverage(t *testing.T) {

@@ -172,7 +172,7 @@ func (s *story) enqueue(ctx context.Context) error {
 	size := (s.rows() + batches - 1) / batches
 	sql := fmt.Sprintf(`SELECT bbm.enqueue('execute_sql', '%s',
   '{"sql": "UPDATE %s SET abalance = abalance + 1 WHERE :range"}',
-  name => '%s', batch_size => %d, parallelism => 2);`, table, table, migration, size)
+  name => '%s', batch_size => %d, target_duration => '0', parallelism => 2);`, table, table, migration, size)
 	s.sql(sql)
 	if _, err := s.conn.Exec(ctx, sql); err != nil {
 		return fmt.Errorf("enqueue: %w", err)

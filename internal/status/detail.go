@@ -39,6 +39,9 @@ func (w *detailWriter) head(p *control.Progress) {
 	if why := Reason(p); why != "" {
 		terminal.WriteNote(&w.text, w.screen, 2, terminal.Cell{Text: why, Style: styleOf(p.Status)})
 	}
+	if p.Quarantined > 0 {
+		terminal.WriteNote(&w.text, w.screen, 2, terminal.Cell{Text: quarantine(p), Style: terminal.Yellow})
+	}
 }
 
 // facts writes what the migration is, and how far.
@@ -54,8 +57,9 @@ func (w *detailWriter) facts(d *control.Detail) {
 	w.fact("key", key(d))
 	w.fact("range", keyRange(d))
 	w.fact("rows", passed(d))
-	w.fact("batches", fmt.Sprintf("%s finished, %s running, %s pending, %s failed; %s rows each",
-		terminal.Count(d.Batches), terminal.Count(d.RunningJobs), terminal.Count(d.PendingJobs), terminal.Count(d.FailedJobs), terminal.Count(int64(d.BatchSize))))
+	w.fact("batches", fmt.Sprintf("%s finished, %s running, %s pending, %s failed",
+		terminal.Count(d.Batches), terminal.Count(d.RunningJobs), terminal.Count(d.PendingJobs), terminal.Count(d.FailedJobs)))
+	w.fact("batch size", batchSize(d))
 	attempts := "as the daemon is configured"
 	if d.MaxAttempts != nil {
 		attempts = terminal.Count(int64(*d.MaxAttempts))
@@ -121,6 +125,17 @@ func keyRange(d *control.Detail) string {
 		return "" // there were no rows
 	}
 	return first + " to " + last
+}
+
+func batchSize(d *control.Detail) string {
+	text := terminal.Count(int64(d.BatchSize)) + " rows"
+	if now := d.CurrentBatchSize; now != nil && *now != d.BatchSize {
+		text += " at the start, " + terminal.Count(int64(*now)) + " now"
+	}
+	if d.BatchSizeReason != nil && *d.BatchSizeReason != "" {
+		text += ": " + *d.BatchSizeReason
+	}
+	return text
 }
 
 func passed(d *control.Detail) string {

@@ -74,6 +74,7 @@ func everything() []control.Progress {
 		{
 			ID: 6, Name: "backfill_slug", Work: "backfill_column", Table: "public.posts", Status: "finished", Percent: 100, CreatedAt: noon,
 			Keys: 1_234_567, Total: new(int64(1_300_000)), StartedAt: new(noon), FinishedAt: new(noon.Add(8000 * time.Second)), SecondsElapsed: new(8000.0),
+			Quarantined: 2,
 		},
 		{
 			ID: 7, Name: "mistake", Work: "delete_rows", Table: "public.users", Status: "cancelled", CreatedAt: noon,
@@ -109,7 +110,8 @@ func detail() *control.Detail {
 	}
 	d.Jobs = append(slices.Clone(d.Troubles), control.JobState{ID: 19, After: new("2000"), Max: "2100", Status: "running"},
 		control.JobState{ID: 20, After: new("2100"), Max: "2200", Status: "pending"})
-	d.RunningJobs, d.PendingJobs = 1, 7
+	d.RunningJobs, d.PendingJobs, d.Quarantined = 1, 7, 3
+	d.CurrentBatchSize, d.BatchSizeReason = new(int32(2400)), new("p90 of 41 ms, of a target of 50 ms")
 	return d
 }
 

@@ -48,6 +48,9 @@ func notes(p *control.Progress, add func(terminal.Style, string)) {
 		}
 		add(style, why)
 	}
+	if p.Quarantined > 0 {
+		add(terminal.Yellow, quarantine(p))
+	}
 	shown := int64(0)
 	for i := range p.Troubles {
 		j := &p.Troubles[i]

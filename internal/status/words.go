@@ -2,6 +2,7 @@ package status
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/bbmd-dev/bbmd/internal/control"
 	"github.com/bbmd-dev/bbmd/internal/terminal"
@@ -46,6 +47,16 @@ func withState(state *string, message string) string {
 		return message
 	}
 	return message + " (SQLSTATE " + *state + ")"
+}
+
+// quarantine says what one does about rows that were set aside.
+func quarantine(p *control.Progress) string {
+	rows := "1 row was"
+	if p.Quarantined != 1 {
+		rows = terminal.Count(p.Quarantined) + " rows were"
+	}
+	name := strings.ReplaceAll(p.Name, "'", "''")
+	return rows + " set aside, failing also alone: see bbm.quarantine, mend the cause, then SELECT bbm.retry_quarantined('" + name + "')"
 }
 
 // trouble describes a job that failed or is tried again.
