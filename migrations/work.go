@@ -82,6 +82,9 @@ func check(ctx context.Context, db registry.Querier, m registry.Migration, args 
 // checkVerification finds what would keep the finish from being verified, which
 // is late to be told of a mistake.
 func checkVerification(ctx context.Context, db registry.Querier, m registry.Migration, args arguments) error {
+	if len(m.Key) == 0 {
+		return nil // the strategy "null": its predicate says when it is done
+	}
 	statement, err := args.verification(ctx, db, m)
 	if errors.Is(err, registry.ErrUnverifiable) {
 		return nil
@@ -95,13 +98,24 @@ func checkVerification(ctx context.Context, db registry.Querier, m registry.Migr
 	return nil
 }
 
+// bind renders a statement as its batches run it, and counts its parameters. Without a
+// key, which is the strategy "null", batches are rows by their address.
+func bind(statement registry.Statement, key registry.Key) (bound string, parameters int, err error) {
+	if len(key) == 0 {
+		bound, err = statement.BindRows()
+		return bound, 1, err
+	}
+	bound, err = statement.Bind(key, false)
+	return bound, 2 * len(key), err
+}
+
 // plan lets PostgreSQL plan a statement without running it.
 func plan(ctx context.Context, db registry.Querier, m registry.Migration, statement registry.Statement, args arguments) error {
-	bound, err := statement.Bind(m.Key, false)
+	bound, parameters, err := bind(statement, m.Key)
 	if err != nil {
 		return err
 	}
-	err = explain(ctx, db, bound, make([]any, 2*len(m.Key))...)
+	err = explain(ctx, db, bound, make([]any, parameters)...)
 	refused, ok := errors.AsType[*pgconn.PgError](err)
 	switch {
 	case err == nil:
