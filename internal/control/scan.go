@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -86,7 +87,7 @@ func (c *Candidate) Processed() bool {
 // ScanLimit is how many migrations a scan returns at most: the first of the queue.
 const ScanLimit = 500
 
-const scanSQL = `
+const candidateSQL = `
 WITH slots AS MATERIALIZED (
   SELECT objid::bigint / 64 AS id, count(*)::int AS held FROM pg_catalog.pg_locks
   WHERE locktype = 'advisory' AND classid = 7703 AND objsubid = 2 AND granted
@@ -119,9 +120,13 @@ LEFT JOIN LATERAL (
   SELECT ordinal, max_value FROM bbm.batched_background_migration_jobs
   WHERE batched_background_migration_id = m.id AND ordinal IS NOT NULL ORDER BY ordinal DESC LIMIT 1
 ) tail ON m.table_oid IS NOT NULL
-WHERE m.status IN ('active', 'running')
+`
+
+const scanSQL = candidateSQL + `WHERE m.status IN ('active', 'running')
 ORDER BY m.priority, m.id
 LIMIT 500`
+
+const scanOneSQL = candidateSQL + `WHERE m.name = $1`
 
 // Scan returns the migrations that are active or running, in the order in which they want
 // to run, at most [ScanLimit]. Its cost grows with the open jobs, never with the finished ones.
@@ -135,6 +140,24 @@ func (s Store) Scan(ctx context.Context, db DB) ([]Candidate, error) {
 		return nil, fmt.Errorf("scan migrations: %w", err)
 	}
 	return found, nil
+}
+
+// ScanOne returns the migration of that name, whatever its status, or an error
+// that wraps [ErrNoMigration].
+func (s Store) ScanOne(ctx context.Context, db DB, name string) (Candidate, error) {
+	rows, err := db.Query(ctx, s.sql(scanOneSQL), name)
+	if err != nil {
+		return Candidate{}, fmt.Errorf("scan migration %q: %w", name, err)
+	}
+	found, err := pgx.CollectExactlyOneRow(rows, scanCandidate)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return Candidate{}, fmt.Errorf("%w named %q", ErrNoMigration, name)
+	case err != nil:
+		return Candidate{}, fmt.Errorf("scan migration %q: %w", name, err)
+	default:
+		return found, nil
+	}
 }
 
 func scanCandidate(row pgx.CollectableRow) (Candidate, error) {

@@ -22,6 +22,7 @@ type Executor struct {
 	woken    atomic.Int64  // when the wake flag was first set, in nanoseconds; 0: it is not
 	busy     atomic.Int64  // since when a reconcile is under way, in nanoseconds; 0: none is
 	problem  atomic.Pointer[error]
+	locked   atomic.Pointer[error] // see LockInUse
 	throttle *throttle.Sampler
 
 	// What follows belongs to the goroutine of Run.

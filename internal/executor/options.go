@@ -13,10 +13,16 @@ import (
 	"github.com/bbmd-dev/bbmd/registry"
 )
 
-// Options are what an [Executor] is made of. All fields are required but Observer.
+// Options are what an [Executor] is made of. All fields are required but Only and Observer.
 type Options struct {
 	// Database is the name that the configuration gives the database.
 	Database string
+
+	// Only is the name of the one migration that the executor works on: it
+	// neither begins nor takes over nor finishes others, and does not mind its
+	// place in the queue. Dependencies, parallelism and one migration at a time on a table
+	// hold as ever. Empty: all.
+	Only string
 
 	// Pool is the control pool: scans, status changes, take-over. It needs at
 	// least two connections, and must be direct or pooled by session.

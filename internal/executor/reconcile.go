@@ -27,7 +27,7 @@ func (e *Executor) reconcile(ctx, hard context.Context, tallies *counting) (time
 	bounded, cancel := context.WithTimeout(ctx, reconcileTimeout)
 	defer cancel()
 	began, woken := time.Now(), e.woken.Swap(0)
-	queue, err := e.opts.Store.Scan(bounded, e.opts.Pool)
+	queue, err := e.scan(bounded)
 	if err != nil {
 		return 0, err
 	}
@@ -38,6 +38,7 @@ func (e *Executor) reconcile(ctx, hard context.Context, tallies *counting) (time
 	}
 	e.release(queue)
 	d := decide(queue, situation{registry: e.opts.Registry, settings: settings, now: time.Now(), mine: e.mine(), again: e.again, held: e.held})
+	e.noteLock(queue)
 	for id, reason := range d.reasons {
 		if err := e.opts.Store.SetReason(bounded, e.opts.Pool, id, reason); err != nil {
 			return 0, err
