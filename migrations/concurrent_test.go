@@ -10,9 +10,9 @@ import (
 	"github.com/bbmd-dev/bbmd/testing/pgtest"
 )
 
-// TestResetCounterKeepsWhatOthersAdd lets a batch wait for an application that
+// TestResetCounterLeavesWhatOthersCount lets a batch wait for an application that
 // adds a row and counts it, in one transaction.
-func TestResetCounterKeepsWhatOthersAdd(t *testing.T) {
+func TestResetCounterLeavesWhatOthersCount(t *testing.T) {
 	t.Parallel()
 	db := pgtest.NewEmpty(t)
 	db.Exec(t, `
@@ -38,6 +38,13 @@ func TestResetCounterKeepsWhatOthersAdd(t *testing.T) {
 	db.WaitFor(t, "SELECT count(*) = 1 FROM pg_stat_activity WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0")
 	require.NoError(t, application.Commit(t.Context()))
 	require.NoError(t, <-done)
+	require.Equal(t, []int{1, 41, 1}, pgtest.Column[int](t, db, "SELECT n FROM items ORDER BY id"), "the row that somebody counted meanwhile is left alone")
+
+	conn := db.Conn(t)
+	wrong, err := wrongRows(t, conn, "reset_counter", m, []string{"1", "2", "3"})
+	require.NoError(t, err)
+	require.EqualValues(t, 1, wrong, "it is found when the finish is verified")
+	require.EqualValues(t, 1, process(t, conn, "reset_counter", m))
 	require.Equal(t, []int{1, 3, 1}, pgtest.Column[int](t, db, "SELECT n FROM items ORDER BY id"))
 }
 

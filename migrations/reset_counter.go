@@ -36,10 +36,10 @@ func (a resetCounter) Validate() error {
 	return join(problems...)
 }
 
-// statement adds what the counter is off by, as one snapshot shows it, instead
-// of storing the count: PostgreSQL adds it to the newest version of a row, so
-// that what others add in the meantime, along with the rows that they write, is
-// not lost.
+// statement leaves a row alone whose counter somebody has changed since the
+// count was taken: the count may lack what they counted, and to add the
+// difference would be wrong where they have set the counter anew. Verifying finds
+// such a row if it is still wrong.
 func (a resetCounter) statement(m registry.Migration) (registry.Statement, error) {
 	actual, err := a.actual(m, "was")
 	if err != nil {
@@ -50,9 +50,8 @@ func (a resetCounter) statement(m registry.Migration) (registry.Statement, error
 		same[i] = "now." + quote(k.Name) + " = was." + quote(k.Name)
 	}
 	return registry.ParseStatement(fmt.Sprintf(
-		"UPDATE %[1]s AS now SET %[2]s = coalesce(now.%[2]s, 0) + actual.count - coalesce(was.%[2]s, 0)"+
-			" FROM %[1]s AS was CROSS JOIN LATERAL %[3]s AS actual"+
-			" WHERE :range(now) AND :range(was) AND %[4]s AND was.%[2]s IS DISTINCT FROM actual.count",
+		"UPDATE %[1]s AS now SET %[2]s = actual.count FROM %[1]s AS was CROSS JOIN LATERAL %[3]s AS actual"+
+			" WHERE :range(now) AND :range(was) AND %[4]s AND was.%[2]s IS DISTINCT FROM actual.count AND now.%[2]s IS NOT DISTINCT FROM was.%[2]s",
 		m.Table, quote(a.Counter), actual, strings.Join(same, " AND ")))
 }
 

@@ -49,11 +49,11 @@ func TestStatements(t *testing.T) {
 		},
 		"reset_counter": {
 			"reset_counter", `{"counter": "parts_count", "from": "Parts", "foreign_key": "item_id"}`,
-			`UPDATE "public"."items" AS now SET "parts_count" = coalesce(now."parts_count", 0) + actual.count - coalesce(was."parts_count", 0) FROM "public"."items" AS was CROSS JOIN LATERAL (SELECT count(*) AS count FROM "public"."parts" WHERE "public"."parts"."item_id" = was."id") AS actual WHERE (now."id" > $1::bigint AND now."id" <= $2::bigint) AND (was."id" > $1::bigint AND was."id" <= $2::bigint) AND now."id" = was."id" AND was."parts_count" IS DISTINCT FROM actual.count`,
+			`UPDATE "public"."items" AS now SET "parts_count" = actual.count FROM "public"."items" AS was CROSS JOIN LATERAL (SELECT count(*) AS count FROM "public"."parts" WHERE "public"."parts"."item_id" = was."id") AS actual WHERE (now."id" > $1::bigint AND now."id" <= $2::bigint) AND (was."id" > $1::bigint AND was."id" <= $2::bigint) AND now."id" = was."id" AND was."parts_count" IS DISTINCT FROM actual.count AND now."parts_count" IS NOT DISTINCT FROM was."parts_count"`,
 		},
 		"reset_counter with everything": {
 			"reset_counter", `{"counter": "n", "from": "store.parts", "foreign_key": "item", "where": "live -- only", "referenced_column": "code"}`,
-			"UPDATE \"public\".\"items\" AS now SET \"n\" = coalesce(now.\"n\", 0) + actual.count - coalesce(was.\"n\", 0) FROM \"public\".\"items\" AS was CROSS JOIN LATERAL (SELECT count(*) AS count FROM \"store\".\"parts\" WHERE \"store\".\"parts\".\"item\" = was.\"code\" AND (live -- only\n)) AS actual WHERE (now.\"id\" > $1::bigint AND now.\"id\" <= $2::bigint) AND (was.\"id\" > $1::bigint AND was.\"id\" <= $2::bigint) AND now.\"id\" = was.\"id\" AND was.\"n\" IS DISTINCT FROM actual.count",
+			"UPDATE \"public\".\"items\" AS now SET \"n\" = actual.count FROM \"public\".\"items\" AS was CROSS JOIN LATERAL (SELECT count(*) AS count FROM \"store\".\"parts\" WHERE \"store\".\"parts\".\"item\" = was.\"code\" AND (live -- only\n)) AS actual WHERE (now.\"id\" > $1::bigint AND now.\"id\" <= $2::bigint) AND (was.\"id\" > $1::bigint AND was.\"id\" <= $2::bigint) AND now.\"id\" = was.\"id\" AND was.\"n\" IS DISTINCT FROM actual.count AND now.\"n\" IS NOT DISTINCT FROM was.\"n\"",
 		},
 		"copy_rows": {
 			"copy_rows", `{"to": "archive.items", "columns": ["id", "State"], "conflict": ["id"]}`,

@@ -83,7 +83,7 @@ func segmentNumber(name string, size int64) (int64, bool) {
 	if errLog != nil || errSegment != nil {
 		return 0, false
 	}
-	return int64(log)*((1<<32)/size) + int64(segment), true //nolint:gosec // both are below 2^32, and the product below 2^44
+	return int64(log)*((1<<32)/size) + int64(segment), true
 }
 
 func (b *archiveBacklog) judge(c *Config, v view) opinion {

@@ -20,19 +20,16 @@ func (*autovacuum) mode(c *Config) Mode  { return c.Autovacuum.Mode }
 func (*autovacuum) every() time.Duration { return time.Second }
 
 // Which table an autovacuum works on is hidden from most roles, as it belongs
-// to none; the lock that it holds on the table is not.
+// to none; the lock that it holds on the table is not. Nothing is looked up
+// while no vacuum runs.
 func (*autovacuum) query() string {
-	return `(SELECT coalesce(json_agg(json_build_object('table', t.oid::bigint, 'pid', v.pid)), '[]')
-FROM unnest(@tables::oid[]) t (oid)
-CROSS JOIN LATERAL (
-  SELECT p.pid FROM pg_stat_progress_vacuum p
-  WHERE p.datid = (SELECT oid FROM pg_database WHERE datname = current_database())
-    AND EXISTS (
-      SELECT FROM pg_class c
-      WHERE (c.oid = t.oid OR c.oid IN (SELECT relid FROM pg_partition_tree(t.oid)))
-        AND (p.relid IN (c.oid, c.reltoastrelid) OR p.relid IS NULL AND EXISTS (
-          SELECT FROM pg_locks l WHERE l.pid = p.pid AND l.granted AND l.mode = 'ShareUpdateExclusiveLock' AND l.relation IN (c.oid, c.reltoastrelid))))
-  LIMIT 1) v)`
+	const members = `ARRAY(SELECT unnest(ARRAY[c.oid, c.reltoastrelid])
+    FROM (SELECT t.oid UNION SELECT relid FROM pg_partition_tree(t.oid)) m JOIN pg_class c ON c.oid = m.oid)`
+	return `(SELECT coalesce(json_agg(json_build_object('table', t.oid::bigint, 'pid', p.pid)), '[]')
+FROM pg_stat_progress_vacuum p CROSS JOIN unnest(@tables::oid[]) t (oid)
+WHERE p.datid = (SELECT oid FROM pg_database WHERE datname = current_database())
+  AND CASE WHEN p.relid IS NOT NULL THEN p.relid = ANY (` + members + `)
+    ELSE EXISTS (SELECT FROM pg_locks l WHERE l.pid = p.pid AND l.granted AND l.mode = 'ShareUpdateExclusiveLock' AND l.relation = ANY (` + members + `)) END)`
 }
 
 func (a *autovacuum) observe(answer []byte, _ time.Time) error {

@@ -16,7 +16,7 @@ func TestAutovacuumOfTheTable(t *testing.T) {
 			t.Parallel()
 			db := pgtest.NewEmpty(t)
 			db.Exec(t, `CREATE TABLE parted (n int) PARTITION BY LIST (n);
-				CREATE TABLE child PARTITION OF parted DEFAULT;
+				CREATE TABLE child PARTITION OF parted DEFAULT WITH (autovacuum_enabled = off);
 				CREATE TABLE other (n int);
 				INSERT INTO child SELECT generate_series(1, 100000);
 				INSERT INTO other VALUES (1)`)
@@ -52,7 +52,8 @@ func TestAutovacuumMaySlowDown(t *testing.T) {
 	t.Parallel()
 	c := only("autovacuum")
 	c.Autovacuum.Duty = 0.4
-	inWorld(t, c, func(t *testing.T, w *world) {
+	inWorld(t, c, func(w *world) {
+		t := w.T
 		a := w.begin(throttle.Scope{Migration: "m", Table: 7})
 		w.answer("autovacuum", `[{"table": 7, "pid": 99}]`)
 		require.Equal(t, throttle.Slow, a.Verdict().Action)

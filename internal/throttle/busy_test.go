@@ -32,8 +32,7 @@ func TestBusyCountsWhatOthersDo(t *testing.T) {
 
 	var ends []func()
 	for range 2 { // a session that waits for a lock does not idle
-		_, end := inBackground(t, db.URL, lock)
-		ends = append(ends, end)
+		ends = append(ends, inBackground(t, db.URL, lock))
 	}
 	inBackground(t, other.URL, lock)
 	for _, idle := range []string{withApplication(t, db.URL, "bbmd/other/m"), withApplication(t, db.URL, "bbmd/listener")} {
@@ -60,7 +59,8 @@ func TestBusyCountsWhatOthersDo(t *testing.T) {
 func TestBusyDuty(t *testing.T) {
 	t.Parallel()
 	c := only("busy")
-	inWorld(t, c, func(t *testing.T, w *world) {
+	inWorld(t, c, func(w *world) {
+		t := w.T
 		a := w.begin(throttle.Scope{Migration: "m"})
 		w.answer("busy", `{"active": 2}`)
 		v := a.Verdict()
@@ -79,7 +79,8 @@ func TestBusyDuty(t *testing.T) {
 
 func TestBusyIsSmoothed(t *testing.T) {
 	t.Parallel()
-	inWorld(t, only("busy"), func(t *testing.T, w *world) {
+	inWorld(t, only("busy"), func(w *world) {
+		t := w.T
 		a := w.begin(throttle.Scope{Migration: "m"})
 		w.pass(10 * time.Second)
 		w.set(func() { w.answers["busy"] = `{"active": 4}` })
@@ -95,7 +96,8 @@ func TestBusyDoesNotFlicker(t *testing.T) {
 	t.Parallel()
 	c := only("busy")
 	c.Busy.Cores = 100
-	inWorld(t, c, func(t *testing.T, w *world) {
+	inWorld(t, c, func(w *world) {
+		t := w.T
 		a := w.begin(throttle.Scope{Migration: "m"})
 		for _, step := range []struct {
 			active string
@@ -110,7 +112,8 @@ func TestBusyDoesNotFlicker(t *testing.T) {
 
 func TestBusyIsNotBlindToWhatItDoesNotSee(t *testing.T) {
 	t.Parallel()
-	inWorld(t, only("busy"), func(t *testing.T, w *world) {
+	inWorld(t, only("busy"), func(w *world) {
+		t := w.T
 		a := w.begin(throttle.Scope{Migration: "m"})
 		w.answer("busy", `{"active": 3, "hidden": 5, "role": "app"}`)
 		require.InDelta(t, 0.0625, a.Verdict().Duty, 0.01, "what is seen is worse than being blind")

@@ -74,7 +74,7 @@ func (s *Sampler) takeAll(ctx context.Context, outcomes []outcome, measured []*s
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
-	s.took = now.Sub(began)
+	s.cost = min(now.Sub(began), max(s.cost*6/5, time.Millisecond)) // rises slowly: most of one long answer is waiting
 	s.failing = true
 	for _, o := range outcomes {
 		o.slot.tried = began

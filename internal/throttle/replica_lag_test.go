@@ -2,6 +2,7 @@ package throttle_test
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -88,7 +89,7 @@ func lag(flushed int, standbys ...string) string {
 		if f[2] != "-" {
 			var n int
 			_, _ = fmt.Sscan(f[2], &n)
-			replay = fmt.Sprint(n * mega)
+			replay = strconv.Itoa(n * mega)
 		}
 		if len(f) > 3 {
 			late = f[3]
@@ -114,27 +115,32 @@ func TestReplicaLag(t *testing.T) {
 		"within":         {nil, []string{lag(1000, "one streaming 990")}, throttle.Go, ""},
 		"too many bytes": {nil, []string{lag(1000, "one streaming 990", "two streaming 900")}, throttle.Stop, "replica lag of two is 100 MB, more than 64 MB"},
 		"the worst": {
-			nil, []string{lag(1000, "one streaming 900", "two streaming 800", "three streaming 850")},
+			nil,
+			[]string{lag(1000, "one streaming 900", "two streaming 800", "three streaming 850")},
 			throttle.Stop, "replica lag of two is 200 MB, more than 64 MB",
 		},
 		"same names": {
-			nil, []string{lag(1000, "walreceiver/10.0.0.1 streaming 1000", "walreceiver/10.0.0.2 streaming 900")},
+			nil,
+			[]string{lag(1000, "walreceiver/10.0.0.1 streaming 1000", "walreceiver/10.0.0.2 streaming 900")},
 			throttle.Stop, "replica lag of walreceiver (10.0.0.2) is 100 MB, more than 64 MB",
 		},
 		"between the marks": {
-			nil, []string{lag(1000, "one streaming 900"), lag(1000, "one streaming 945")},
-			throttle.Stop, "replica lag of one is 55 MB, and was more than 64 MB: waits until it is below 51.2 MB",
+			func(c *throttle.ReplicaLag) { c.Time = 0 },
+			[]string{lag(1000, "one streaming 900"), lag(1000, "one streaming 945")},
+			throttle.Stop, "replica lag of one is 55 MB, not yet less than 51.2 MB (the limit is 64 MB)",
 		},
 		"below the lower mark":       {nil, []string{lag(1000, "one streaming 900"), lag(1000, "one streaming 955")}, throttle.Go, ""},
 		"between, from below":        {nil, []string{lag(1000, "one streaming 945")}, throttle.Go, ""},
 		"the server's seconds":       {nil, []string{lag(1000, "one streaming 990 12.4")}, throttle.Stop, "replica lag of one is 12 s, more than 10 s"},
 		"seconds of next to nothing": {nil, []string{lag(1000, "one streaming 1000 12.4")}, throttle.Go, ""},
 		"seconds as observed": {
-			nil, []string{lag(1000, "one streaming 1000"), lag(1010, "one streaming 1000"), lag(1020, "one streaming 1000"), lag(1030, "one streaming 1000")},
+			nil,
+			[]string{lag(1000, "one streaming 1000"), lag(1010, "one streaming 1000"), lag(1020, "one streaming 1000"), lag(1030, "one streaming 1000")},
 			throttle.Stop, "replica lag of one is 15 s, more than 10 s",
 		},
 		"replay that goes on is not late": {
-			nil, []string{lag(1000, "one streaming 990"), lag(1010, "one streaming 1000"), lag(1020, "one streaming 1010"), lag(1030, "one streaming 1020")},
+			nil,
+			[]string{lag(1000, "one streaming 990"), lag(1010, "one streaming 1000"), lag(1020, "one streaming 1010"), lag(1030, "one streaming 1020")},
 			throttle.Go, "",
 		},
 		"a base backup is no standby": {nil, []string{lag(1000, "pg_basebackup backup -")}, throttle.Go, ""},
@@ -143,32 +149,40 @@ func TestReplicaLag(t *testing.T) {
 		"came back":                   {nil, []string{lag(1000, "one streaming 1000"), lag(1000), lag(1000, "one streaming 1000")}, throttle.Go, ""},
 		"vanished long ago": {
 			func(c *throttle.ReplicaLag) { c.MissingFor = throttle.Duration(8 * time.Second) },
-			[]string{lag(1000, "one streaming 1000"), lag(1000), lag(1000)}, throttle.Go, "",
+			[]string{lag(1000, "one streaming 1000"), lag(1000), lag(1000)},
+			throttle.Go, "",
 		},
 		"vanished and ignored": {
 			func(c *throttle.ReplicaLag) { c.Ignore = []string{"one"} },
-			[]string{lag(1000, "one streaming 1000"), lag(1000)}, throttle.Go, "",
+			[]string{lag(1000, "one streaming 1000"), lag(1000)},
+			throttle.Go, "",
 		},
 		"ignored": {func(c *throttle.ReplicaLag) { c.Ignore = []string{"late"} }, []string{lag(1000, "late streaming 0 86400")}, throttle.Go, ""},
 		"named":   {func(c *throttle.ReplicaLag) { c.Standbys = []string{"one"} }, []string{lag(1000, "late streaming 0", "one streaming 999")}, throttle.Go, ""},
 		"named, missing": {
-			func(c *throttle.ReplicaLag) { c.Standbys = []string{"one", "two"} }, []string{lag(1000, "one streaming 999")},
+			func(c *throttle.ReplicaLag) { c.Standbys = []string{"one", "two"} },
+			[]string{lag(1000, "one streaming 999")},
 			throttle.Stop, "the standby two, which replica_lag.standbys names, is not connected",
 		},
 		"slots are optional": {nil, []string{lag(10000)}, throttle.Go, ""},
 		"slots": {
-			func(c *throttle.ReplicaLag) { c.LogicalSlots = 100 * mega }, []string{lag(1000)},
+			func(c *throttle.ReplicaLag) { c.LogicalSlots = 100 * mega },
+			[]string{lag(1000)},
 			throttle.Stop, "lag of the logical slot cdc is 500 MB, more than 100 MB",
 		},
 		"no limits": {
 			func(c *throttle.ReplicaLag) { c.Bytes, c.Time = 0, 0 }, []string{lag(100000, "one streaming 0 5000")}, throttle.Go, "",
 		},
 		"hidden": {
-			nil, []string{lag(1000, "one ? -", "two ? -")}, throttle.Slow,
+			nil,
+			[]string{lag(1000, "one ? -", "two ? -")},
+			throttle.Slow,
 			"replica_lag cannot be read, work 25 % of the time: how far the standbys are is hidden from app: GRANT pg_monitor TO app",
 		},
 		"hidden where it was asked for": {
-			func(c *throttle.ReplicaLag) { c.Mode = throttle.On }, []string{lag(1000, "one ? -")}, throttle.Stop,
+			func(c *throttle.ReplicaLag) { c.Mode = throttle.On },
+			[]string{lag(1000, "one ? -")},
+			throttle.Stop,
 			"replica_lag cannot be read: how far the standbys are is hidden from app: GRANT pg_monitor TO app",
 		},
 	} {
@@ -178,7 +192,8 @@ func TestReplicaLag(t *testing.T) {
 			if c.config != nil {
 				c.config(&config.ReplicaLag)
 			}
-			inWorld(t, config, func(t *testing.T, w *world) {
+			inWorld(t, config, func(w *world) {
+				t := w.T
 				a := w.begin(throttle.Scope{Migration: "m"})
 				for _, answer := range c.answers {
 					w.answer("replica_lag", answer)

@@ -90,7 +90,7 @@ const (
 
 // period is how often the fast signals are read now.
 func (s *Sampler) period(now time.Time) time.Duration {
-	period := max(time.Duration(s.config.Interval), min(costShare*s.took, slowest), s.patience(now))
+	period := max(time.Duration(s.config.Interval), min(costShare*s.cost, slowest), s.patience(now))
 	if s.failing {
 		period = max(period, slowest)
 	}

@@ -42,7 +42,7 @@ type Sampler struct {
 	slots   []*slot
 	customs map[customKey]*customSlot
 	scopes  map[string]*scope
-	took    time.Duration // the last reading
+	cost    time.Duration // of a reading
 	failing bool          // it failed altogether
 }
 

@@ -142,8 +142,7 @@ func decoded(rows pgx.Rows, field pgconn.FieldDescription) (any, error) {
 
 // brief says what the server said, in one line.
 func brief(err error) error {
-	var pgErr *pgconn.PgError
-	if errors.As(err, &pgErr) {
+	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return fmt.Errorf("%s (SQLSTATE %s)", pgErr.Message, pgErr.Code)
 	}
 	return err

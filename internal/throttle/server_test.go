@@ -94,11 +94,10 @@ func session(t *testing.T, address string) *pgx.Conn {
 }
 
 // inBackground runs a statement that takes its time, on a session of its own,
-// and returns its pid and what ends it.
-func inBackground(t *testing.T, address, sql string) (pid int32, end func()) {
+// and returns what ends it.
+func inBackground(t *testing.T, address, sql string) (end func()) {
 	t.Helper()
 	conn := session(t, address)
-	require.NoError(t, conn.QueryRow(t.Context(), "SELECT pg_backend_pid()").Scan(&pid))
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() {
@@ -107,7 +106,7 @@ func inBackground(t *testing.T, address, sql string) (pid int32, end func()) {
 	}()
 	end = func() { cancel(); <-done }
 	t.Cleanup(end)
-	return pid, end
+	return end
 }
 
 // asRole makes a role without privileges, and returns the address as it.

@@ -51,7 +51,7 @@ func (h *hidden) Error() string {
 }
 
 // grant is the way out of most hidden signals. The role is quoted already.
-func grant(role string) string { return fmt.Sprintf("GRANT pg_monitor TO %s", role) }
+func grant(role string) string { return "GRANT pg_monitor TO " + role }
 
 // The classes of errors that do not go away by themselves.
 const (

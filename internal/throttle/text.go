@@ -49,8 +49,7 @@ func exceeded(what string, value, limit, lower float64, unit Unit) string {
 	if value > limit {
 		return fmt.Sprintf("%s is %s, more than %s", what, unit.Text(value), unit.Text(limit))
 	}
-	return fmt.Sprintf("%s is %s, and was more than %s: waits until it is below %s",
-		what, unit.Text(value), unit.Text(limit), unit.Text(limit*lower))
+	return fmt.Sprintf("%s is %s, not yet less than %s (the limit is %s)", what, unit.Text(value), unit.Text(limit*lower), unit.Text(limit))
 }
 
 // seconds is a time.Duration from a number of seconds.
@@ -83,10 +82,11 @@ func span(d time.Duration) string {
 		if n == 0 && len(parts) == 0 {
 			continue
 		}
-		if n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", n, unit.name))
+		if n == 0 {
+			break
 		}
-		if d -= n * unit.length; len(parts) == 2 || n == 0 {
+		parts = append(parts, fmt.Sprintf("%d %s", n, unit.name))
+		if d %= unit.length; len(parts) == 2 {
 			break
 		}
 	}

@@ -2,6 +2,7 @@ package throttle_test
 
 import (
 	"fmt"
+	"strconv"
 	"testing"
 	"time"
 
@@ -15,13 +16,14 @@ func TestWALRate(t *testing.T) {
 	t.Parallel()
 	c := only()
 	c.WALRate.PerSecond = 100 * mega
-	inWorld(t, c, func(t *testing.T, w *world) {
+	inWorld(t, c, func(w *world) {
+		t := w.T
 		a := w.begin(throttle.Scope{Migration: "m"})
 		position := 0
 		write := func(perSecond, seconds int) throttle.Verdict {
 			for range seconds {
 				position += perSecond * mega
-				w.set(func() { w.answers["wal_rate"] = fmt.Sprint(position) })
+				w.set(func() { w.answers["wal_rate"] = strconv.Itoa(position) })
 				w.pass(time.Second)
 			}
 			return a.Verdict()
@@ -34,7 +36,7 @@ func TestWALRate(t *testing.T) {
 		require.Equal(t, "WAL rate is 200 MB/s, more than 100 MB/s", write(200, 60).Reason)
 		v = write(90, 60)
 		require.Equal(t, throttle.Stop, v.Action)
-		require.Equal(t, "WAL rate is 90 MB/s, and was more than 100 MB/s: waits until it is below 80 MB/s", v.Reason)
+		require.Equal(t, "WAL rate is 90 MB/s, not yet less than 80 MB/s (the limit is 100 MB/s)", v.Reason)
 		require.InDelta(t, 0.5, write(75, 60).Duty, 0.01)
 		position = 0 // another server
 		require.Equal(t, throttle.Go, write(1, 60).Action)
@@ -46,7 +48,8 @@ func TestWALRateSettles(t *testing.T) {
 	t.Parallel()
 	c := only()
 	c.WALRate.PerSecond = 100 * mega
-	inWorld(t, c, func(t *testing.T, w *world) {
+	inWorld(t, c, func(w *world) {
+		t := w.T
 		a := w.begin(throttle.Scope{Migration: "m"})
 		position, duties := 0.0, []float64{}
 		for range 120 {

@@ -132,7 +132,7 @@ func parseHour(word string) (int, error) {
 	if !ok || errHour != nil || errMinute != nil || len(hour) > 2 || len(minute) != 2 || m > 59 || h*60+m > minutesPerDay {
 		return 0, fmt.Errorf("%q is not a time of the day such as 06:30", word)
 	}
-	return int(h*60 + m), nil //nolint:gosec // at most 1440
+	return int(h*60 + m), nil
 }
 
 func (w *Window) parseZone(word string) error {

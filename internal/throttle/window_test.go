@@ -121,7 +121,8 @@ func TestSeveralWindows(t *testing.T) {
 	var err error
 	c.Windows, err = windows("Mon-Fri 22:00-06:00 Europe/Berlin", "Sat 12:00-13:00 UTC", "Sat 05:00-06:00 UTC")
 	require.NoError(t, err)
-	inWorld(t, c, func(t *testing.T, w *world) { // Saturday 00:00 UTC, 01:00 in Berlin: Friday's night
+	inWorld(t, c, func(w *world) { // Saturday 00:00 UTC, 01:00 in Berlin: Friday's night
+		t := w.T
 		a := w.begin(throttle.Scope{Migration: "m"})
 		require.Equal(t, throttle.Go, a.Verdict().Action)
 		w.pass(5*time.Hour - time.Second)

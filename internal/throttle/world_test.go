@@ -18,7 +18,8 @@ import (
 
 // world is a sampler in a bubble of fake time, and the server that it reads.
 type world struct {
-	t       *testing.T
+	*testing.T
+
 	sampler *throttle.Sampler
 	stop    context.CancelFunc
 	ended   chan error
@@ -49,10 +50,10 @@ func healthy() map[string]string {
 }
 
 // inWorld runs a test in fake time, with a sampler that runs.
-func inWorld(t *testing.T, c throttle.Config, test func(t *testing.T, w *world)) {
+func inWorld(t *testing.T, c throttle.Config, test func(w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{t: t, answers: healthy(), errs: map[string]error{}, ended: make(chan error, 1)}
+		w := &world{T: t, answers: healthy(), errs: map[string]error{}, ended: make(chan error, 1)}
 		w.sampler = throttle.NewFake(throttle.Options{
 			Config: c, Logger: slog.New(slog.NewTextHandler(&w.log, nil)),
 			OnChange: func(migration string, v throttle.Verdict) {
@@ -64,7 +65,7 @@ func inWorld(t *testing.T, c throttle.Config, test func(t *testing.T, w *world))
 		ctx, stop := context.WithCancel(t.Context())
 		w.stop = stop
 		go func() { w.ended <- w.sampler.Run(ctx) }()
-		test(t, w)
+		test(w)
 		stop()
 		require.ErrorIs(t, <-w.ended, context.Canceled)
 	})
@@ -104,9 +105,9 @@ func (w *world) readCustom(_ context.Context, sql string) (any, error) {
 
 // begin begins a migration and waits until it was measured.
 func (w *world) begin(scope throttle.Scope) *throttle.Activity {
-	w.t.Helper()
+	w.Helper()
 	a, err := w.sampler.Begin(scope)
-	require.NoError(w.t, err)
+	require.NoError(w, err)
 	synctest.Wait()
 	return a
 }
@@ -125,7 +126,7 @@ func (w *world) set(change func()) {
 
 // pass lets fake time pass, and everybody do what there is to do by then.
 func (w *world) pass(d time.Duration) {
-	w.t.Helper()
+	w.Helper()
 	timer := time.NewTimer(d)
 	<-timer.C
 	synctest.Wait()

@@ -82,7 +82,8 @@ func TestXmin(t *testing.T) {
 			if c.config != nil {
 				c.config(&config.Xmin)
 			}
-			inWorld(t, config, func(t *testing.T, w *world) {
+			inWorld(t, config, func(w *world) {
+				t := w.T
 				w.set(func() { w.answers["xmin"] = c.answer })
 				a := w.begin(throttle.Scope{Migration: "m"})
 				w.pass(c.passes)
@@ -97,7 +98,8 @@ func TestXminThatMovesIsYoung(t *testing.T) {
 	t.Parallel()
 	config := only("xmin")
 	config.Interval = throttle.Duration(time.Second)
-	inWorld(t, config, func(t *testing.T, w *world) {
+	inWorld(t, config, func(w *world) {
+		t := w.T
 		a := w.begin(throttle.Scope{Migration: "m"})
 		for minute := range 15 {
 			w.set(func() {

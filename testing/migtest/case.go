@@ -92,6 +92,7 @@ func checks(c *Case) []check {
 		{"batches of 10", func(r *trial) { r.batchesOf(10) }},
 		{"batches in random order", (*trial).randomOrder},
 		{"rolled back", (*trial).rolledBack},
+		{"second attempts", (*trial).secondAttempts},
 		{"stays in its range", (*trial).staysInRange},
 		{"empty range", (*trial).emptyRange},
 		{"keys with gaps", (*trial).gaps},

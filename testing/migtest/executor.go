@@ -70,6 +70,7 @@ func (r *trial) startExecutor() (stop func()) {
 	r.must(works.Register(r.Work), "register the Work")
 	settings := executor.DefaultSettings()
 	settings.TakeoverInterval = 100 * time.Millisecond
+	settings.MaxAttempts = 2 // sessions that end do not count
 	run := executor.New(executor.Options{
 		Database: "migtest",
 		Pool:     r.db.Pool(r.t),

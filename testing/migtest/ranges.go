@@ -32,6 +32,21 @@ func (r *trial) rolledBack() {
 	}
 }
 
+// secondAttempts runs every batch twice, the first time in vain.
+func (r *trial) secondAttempts() {
+	conn := r.conn()
+	for _, b := range r.cut(r.keys, smallBatch) {
+		tx, err := conn.Begin(r.t.Context())
+		r.must(err, "begin")
+		_, err = r.process(r.t.Context(), tx, b)
+		r.must(err, "the Work fails in batch "+describe(b))
+		r.must(tx.Rollback(r.t.Context()), "roll back")
+		b.Attempt = 2
+		r.must(r.commit(r.t.Context(), conn, b), "the Work fails in a second attempt")
+	}
+	r.asInOneBatch("whether a batch was tried before")
+}
+
 // staysInRange demands that a batch writes no row of the table that is not in its range.
 func (r *trial) staysInRange() {
 	conn := r.conn()

@@ -29,7 +29,7 @@ type trial struct {
 // outcome is what one batch over the whole table leaves.
 type outcome struct {
 	before, after contents
-	kept          []string // columns of the table that the Work leaves as they are
+	values        columnValues // of the rows that are left, or were there if none is
 }
 
 // fewestRows is how many rows a table has to have for batches to mean anything.

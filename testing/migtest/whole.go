@@ -17,10 +17,12 @@ const mostBatches = 500
 func (r *trial) oneBatch(found *outcome) {
 	conn := r.conn()
 	found.before = r.read(conn)
-	columns := r.columnValues()
+	found.values = r.values()
 	r.must(r.commit(r.t.Context(), conn, r.cut(r.keys, len(r.keys))[0]), "the Work fails")
 	found.after = r.read(conn)
-	found.kept = r.unchanged(columns)
+	if left := r.values(); left.rows() > 0 {
+		found.values = left
+	}
 	if differences(found.after, found.before) == "" {
 		r.t.Fatalf("the Work changes nothing: let Setup leave rows in %s that need it", r.at.table)
 	}

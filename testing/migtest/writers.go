@@ -2,8 +2,8 @@ package migtest
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -36,16 +36,27 @@ func (r *trial) writable() []registry.Column {
 	return columns
 }
 
-// columnValues returns the values of the columns that a writer may write: by
-// column, then by the row's key.
-func (r *trial) columnValues() map[string]map[string]string {
+// columnValues are the texts of a table's values by column and by the row's key; nil is NULL.
+type columnValues map[string]map[string]*string
+
+// rows returns how many rows there are.
+func (v columnValues) rows() int {
+	for _, column := range v {
+		return len(column)
+	}
+	return 0
+}
+
+// values returns those of the columns that a writer may write.
+func (r *trial) values() columnValues {
 	r.t.Helper()
-	conn, values := r.conn(), map[string]map[string]string{}
+	conn, values := r.conn(), columnValues{}
 	for _, column := range r.writable() {
-		rows, err := conn.Query(r.t.Context(), fmt.Sprintf("SELECT %s, coalesce(%s::text, 'NULL') FROM %s", r.at.rendered(), quote(column.Name), r.at.table))
+		rows, err := conn.Query(r.t.Context(), fmt.Sprintf("SELECT %s, %s::text FROM %s", r.at.rendered(), quote(column.Name), r.at.table))
 		r.must(err, "read a column")
-		values[column.Name] = map[string]string{}
-		var key, value string
+		values[column.Name] = map[string]*string{}
+		var key string
+		var value *string
 		_, err = pgx.ForEachRow(rows, []any{&key, &value}, func() error {
 			values[column.Name][key] = value
 			return nil
@@ -55,25 +66,8 @@ func (r *trial) columnValues() map[string]map[string]string {
 	return values
 }
 
-// unchanged returns the columns that no row which is still there has another value in.
-func (r *trial) unchanged(before map[string]map[string]string) []string {
-	r.t.Helper()
-	var names []string
-	for name, after := range r.columnValues() {
-		same := true
-		for key, value := range after {
-			was, ok := before[name][key]
-			same = same && (!ok || was == value)
-		}
-		if same {
-			names = append(names, name)
-		}
-	}
-	return names
-}
-
-// write is what an application does to one row: it gives columns that the Work
-// leaves alone the values that they have in other rows.
+// write is what an application does to one row while a migration runs: it gives
+// the row the values of another one, in the form that the Work leaves.
 type write struct {
 	row     registry.Batch
 	columns []registry.Column
@@ -106,10 +100,7 @@ func (r *trial) writeTo(conn *pgx.Conn, key string, b registry.Batch) write {
 	defer func() { r.must(tx.Rollback(ctx), "roll back") }()
 	w := write{row: r.at.row(key)}
 	for _, column := range r.writable() {
-		if !slices.Contains(r.want.kept, column.Name) {
-			continue
-		}
-		value, found := r.otherValue(tx, w.row, column.Name)
+		value, found := r.want.values.other(column.Name, key)
 		longer := write{w.row, append(slices.Clone(w.columns), column), append(slices.Clone(w.values), value)}
 		if found && r.accepted(tx, longer, b) {
 			w = longer
@@ -118,17 +109,18 @@ func (r *trial) writeTo(conn *pgx.Conn, key string, b registry.Batch) write {
 	return w
 }
 
-// otherValue returns a value that the column has in another row and not in this one.
-func (r *trial) otherValue(tx pgx.Tx, row registry.Batch, column string) (value *string, found bool) {
-	r.t.Helper()
-	err := tx.QueryRow(r.t.Context(), fmt.Sprintf(
-		"SELECT %[1]s::text FROM %[2]s WHERE %[1]s::text IS DISTINCT FROM (SELECT %[1]s::text FROM %[2]s WHERE %[3]s) ORDER BY 1 LIMIT 1",
-		quote(column), r.at.table, row.Where()), row.Args()...).Scan(&value)
-	if errors.Is(err, pgx.ErrNoRows) {
+// other returns the column's value in the row with the next key in the order of
+// texts, which is the same row for all columns.
+func (v columnValues) other(column, key string) (value *string, found bool) {
+	keys := slices.Sorted(maps.Keys(v[column]))
+	if len(keys) == 0 {
 		return nil, false
 	}
-	r.must(err, "look for another value")
-	return value, true
+	i, present := slices.BinarySearch(keys, key)
+	if present {
+		i++
+	}
+	return v[column][keys[i%len(keys)]], true
 }
 
 // accepted reports whether the table takes a write, and the Work what it leaves.

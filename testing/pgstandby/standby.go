@@ -35,7 +35,7 @@ func New(tb testing.TB, primary *pgtest.Server, name string, settings map[string
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(tb.Context(), deadline)
 	defer cancel()
-	dir, err := os.MkdirTemp("/tmp", "bbmd-standby-") // the server's user has to get in, unlike into the test's own
+	dir, err := os.MkdirTemp("/tmp", "bbmd-standby-") //nolint:usetesting // the server's user has to get in, unlike into the test's own
 	if err != nil {
 		tb.Fatalf("make the standby's directory: %v", err)
 	}
@@ -101,8 +101,11 @@ func copyPrimary(ctx context.Context, primary *pgtest.Server, dir string) error 
 		return fmt.Errorf("%s is missing: install the whole PostgreSQL server", program)
 	}
 	data := filepath.Join(dir, "data")
-	cmd := exec.CommandContext(ctx, program, "--dbname", address.String(), "--pgdata", data,
-		"--write-recovery-conf", "--checkpoint", "fast", "--no-sync", "--no-manifest")
+	args := []string{
+		"--dbname", address.String(), "--pgdata", data,
+		"--write-recovery-conf", "--checkpoint", "fast", "--no-sync", "--no-manifest",
+	}
+	cmd := exec.CommandContext(ctx, program, args...) //nolint:gosec // PostgreSQL's own program
 	cmd.Env = append(os.Environ(), "PGPASSWORD="+password, "LC_ALL=C")
 	if output, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("run pg_basebackup: %w: %s", err, strings.TrimSpace(string(output)))
@@ -132,7 +135,7 @@ func handOver(like string, paths ...string) error {
 			if err != nil {
 				return err
 			}
-			return os.Lchown(path, int(owner.Uid), int(owner.Gid))
+			return os.Lchown(path, int(owner.Uid), int(owner.Gid)) //nolint:gosec // nobody else writes to a copy that no server runs on yet
 		})
 		if err != nil {
 			return fmt.Errorf("hand over to the server's user: %w", err)
