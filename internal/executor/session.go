@@ -23,11 +23,11 @@ var errReadOnly = errors.New("the server is read-only: it is a standby; connect 
 // for looking ahead. A session serves one migration, so that whatever a Work leaves
 // behind on its connection goes with it.
 type session struct {
-	store      control.Store
-	migration  int32
-	conn       *pgx.Conn
-	epoch      int32
-	searchPath string
+	store     control.Store
+	migration int32
+	conn      *pgx.Conn
+	epoch     int32
+	backend
 }
 
 // errNoSlot is why a worker ends when other workers hold all places of its migration.
@@ -73,11 +73,11 @@ WHERE pg_backend_pid() = $3 AND current_setting(name, true) IS NOT NULL`
 // openSession connects for one worker of a migration, takes an epoch and one of
 // the migration's slots. It returns [errNoSlot] when others hold them all.
 func openSession(ctx context.Context, opts *Options, c *control.Candidate, settings Settings) (*session, error) {
-	conn, searchPath, err := prepareConn(ctx, opts, c.Name, settings)
+	conn, began, err := prepareConn(ctx, opts, c.Name, settings)
 	if err != nil {
 		return nil, err
 	}
-	s := &session{store: opts.Store, migration: c.ID, conn: conn, searchPath: searchPath}
+	s := &session{store: opts.Store, migration: c.ID, conn: conn, backend: began}
 	if err := s.take(ctx, c.Parallelism); err != nil {
 		s.close(ctx)
 		return nil, err
@@ -85,41 +85,46 @@ func openSession(ctx context.Context, opts *Options, c *control.Candidate, setti
 	return s, nil
 }
 
-// prepareConn connects and makes the settings, and returns the search_path that the session began with.
-func prepareConn(ctx context.Context, opts *Options, migration string, settings Settings) (*pgx.Conn, string, error) {
+// backend is what a session's server process says of itself when it begins.
+type backend struct {
+	pid        int32 // the server's own, which a pooler's may hide
+	searchPath string
+}
+
+// prepareConn connects and makes the settings.
+func prepareConn(ctx context.Context, opts *Options, migration string, settings Settings) (*pgx.Conn, backend, error) {
 	conn, err := opts.Connect(ctx, "bbmd/"+opts.Database+"/"+migration)
 	if err != nil {
-		return nil, "", fmt.Errorf("connect: %w", err)
+		return nil, backend{}, fmt.Errorf("connect: %w", err)
 	}
-	searchPath, err := setUp(ctx, conn, settings)
+	began, err := setUp(ctx, conn, settings)
 	if err != nil {
 		closeConn(ctx, conn)
-		return nil, "", err
+		return nil, backend{}, err
 	}
-	return conn, searchPath, nil
+	return conn, began, nil
 }
 
 // setUp makes the settings, unless the server is a standby, or the two statements meet different
 // backends: then nothing is left behind on sessions that a pooler lends to others.
-func setUp(ctx context.Context, conn *pgx.Conn, settings Settings) (searchPath string, err error) {
-	var pid int32
+func setUp(ctx context.Context, conn *pgx.Conn, settings Settings) (began backend, err error) {
 	var readOnly bool
-	err = conn.QueryRow(ctx, "SELECT pg_backend_pid(), pg_is_in_recovery(), current_setting('search_path')", control.Once).Scan(&pid, &readOnly, &searchPath)
+	err = conn.QueryRow(ctx, "SELECT pg_backend_pid(), pg_is_in_recovery(), current_setting('search_path')", control.Once).Scan(&began.pid, &readOnly, &began.searchPath)
 	if err != nil {
-		return "", fmt.Errorf("set up the session: %w", err)
+		return began, fmt.Errorf("set up the session: %w", err)
 	}
 	if readOnly {
-		return "", errReadOnly
+		return began, errReadOnly
 	}
 	names, values := sessionSettings(settings)
-	tag, err := conn.Exec(ctx, settingsSQL, control.Once, names, values, pid)
+	tag, err := conn.Exec(ctx, settingsSQL, control.Once, names, values, began.pid)
 	switch {
 	case err != nil:
-		return "", fmt.Errorf("set up the session: %w", err)
+		return began, fmt.Errorf("set up the session: %w", err)
 	case tag.RowsAffected() == 0:
-		return "", errNotDirect
+		return began, errNotDirect
 	}
-	return searchPath, nil
+	return began, nil
 }
 
 func (s *session) take(ctx context.Context, parallelism int32) error {

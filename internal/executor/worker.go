@@ -77,6 +77,9 @@ func (w *worker) run(ctx context.Context) error {
 	}
 	defer w.session.close(ctx)
 	w.epoch.Store(w.session.epoch)
+	if a := w.activity.Load(); a != nil {
+		a.Backends(w.session.pid) // whoever waits for its locks counts
+	}
 	return w.process(ctx)
 }
 
