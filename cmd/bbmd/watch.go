@@ -32,7 +32,7 @@ func (a *app) watch(cmd *cobra.Command, c *connection, names []string, asJSON bo
 	if err != nil {
 		return err
 	}
-	view := status.NewView(a.screen(), time.Local)
+	view := status.NewView(cmd.Context(), a.screen(), time.Local)
 	if asJSON {
 		view = status.NewJSONView(a.out)
 	}

@@ -38,7 +38,7 @@ func (a *audience) arrive(ctx context.Context, url string, t *teller) error {
 	}
 	t.say("\n")
 	a.changed, a.failed = make(chan struct{}), make(chan struct{})
-	a.view = status.NewView(t.screen, time.Local)
+	a.view = status.NewView(ctx, t.screen, time.Local)
 	t.redirect(a.view)
 	ctx, cancel := context.WithCancel(ctx)
 	follower := status.Follower{

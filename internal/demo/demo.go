@@ -170,9 +170,10 @@ func (s *story) enqueue(ctx context.Context) error {
 	s.step("A migration, in plain SQL")
 	s.fact("The statement is not idempotent: a row that is changed twice, or never, will show.")
 	size := (s.rows() + batches - 1) / batches
-	sql := fmt.Sprintf(`SELECT bbm.enqueue('execute_sql', '%s',
-  '{"sql": "UPDATE %s SET abalance = abalance + 1 WHERE :range"}',
-  name => '%s', batch_size => %d, target_duration => '0', parallelism => 2);`, table, table, migration, size)
+	sql := fmt.Sprintf(`SELECT bbm.enqueue('execute_sql', '%s', '{"sql":
+  "UPDATE %s SET abalance = abalance + 1 WHERE :range"}',
+  name => '%s', batch_size => %d, target_duration => '0',
+  parallelism => 2);`, table, table, migration, size)
 	s.sql(sql)
 	if _, err := s.conn.Exec(ctx, sql); err != nil {
 		return fmt.Errorf("enqueue: %w", err)

@@ -118,7 +118,7 @@ func (s *story) kill(ctx context.Context) error {
 func (s *story) hurry(ctx context.Context) error {
 	s.step("A knob, turned while it runs")
 	s.fact("The batches were small so far, to have something to watch. The rest is faster.")
-	return s.exec(ctx, fmt.Sprintf("UPDATE bbm.batched_background_migrations SET batch_size = %d WHERE name = '%s';", greater, migration))
+	return s.exec(ctx, fmt.Sprintf("UPDATE bbm.batched_background_migrations\nSET batch_size = %d WHERE name = '%s';", greater, migration))
 }
 
 // finish waits for the end.
@@ -132,7 +132,7 @@ func (s *story) finish(ctx context.Context) error {
 		return fmt.Errorf("the migration is %s: %s", done.Status, status.Reason(done))
 	}
 	if missing := s.rows() - done.Keys; missing > 0 {
-		s.fact("(The counter for progress lacks %s rows: the killed process had changed them and not counted them yet. It is a hint, no more.)", terminal.Count(missing))
+		s.fact("(The progress lacks %s rows, which the killed process had changed and not yet counted.)", terminal.Count(missing))
 	}
 	return nil
 }

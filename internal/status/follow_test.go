@@ -75,7 +75,7 @@ func follow(ctx context.Context, w *world, out *syncBuffer) (result func() ([]co
 		err error
 	}
 	done := make(chan ended, 1)
-	f := status.Follower{Source: w.events, Look: w.look, View: status.NewView(terminal.Screen{Out: out}, time.UTC)}
+	f := status.Follower{Source: w.events, Look: w.look, View: status.NewView(ctx, terminal.Screen{Out: out}, time.UTC)}
 	go func() {
 		all, err := f.Run(ctx)
 		done <- ended{all, err}
@@ -211,7 +211,7 @@ func TestFollowerMeasuresSpeed(t *testing.T) {
 func TestBarsShowAMigration(t *testing.T) {
 	t.Parallel()
 	var out syncBuffer
-	view := status.NewView(terminal.Screen{Out: &out, Live: true, Width: 110}, time.UTC)
+	view := status.NewView(t.Context(), terminal.Screen{Out: &out, Live: true, Width: 110}, time.UTC)
 	_, err := view.Show(time.Now(), everything())
 	require.NoError(t, err)
 	view.Close()

@@ -154,7 +154,7 @@ func story() (at []time.Duration, seen [][]control.Progress) {
 func TestLinesGolden(t *testing.T) {
 	t.Parallel()
 	var lines, objects bytes.Buffer
-	views := []status.View{status.NewView(terminal.Screen{Out: &lines}, time.UTC), status.NewJSONView(&objects)}
+	views := []status.View{status.NewView(t.Context(), terminal.Screen{Out: &lines}, time.UTC), status.NewJSONView(&objects)}
 	at, seen := story()
 	for i := range at {
 		for _, view := range views {

@@ -1,6 +1,7 @@
 package status
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -23,10 +24,11 @@ type View interface {
 	Close()
 }
 
-// NewView returns bars on a terminal and plain lines elsewhere. Times are given in loc.
-func NewView(s terminal.Screen, loc *time.Location) View {
+// NewView returns bars on a terminal and plain lines elsewhere. Times are given
+// in loc. The view outlives ctx, whose end says that somebody may have typed Ctrl-C.
+func NewView(ctx context.Context, s terminal.Screen, loc *time.Location) View {
 	if s.Live {
-		return &barView{bars: s.NewBars(), moved: map[int32]movement{}}
+		return &barView{bars: s.NewBars(ctx), moved: map[int32]movement{}}
 	}
 	return &lineView{Writer: s.Out, pace: pace{}, print: func(now time.Time, all []control.Progress, p *control.Progress) error {
 		_, err := io.WriteString(s.Out, line(now.In(loc), all, p))

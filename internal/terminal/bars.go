@@ -1,6 +1,7 @@
 package terminal
 
 import (
+	"context"
 	"errors"
 	"io"
 	"strings"
@@ -30,6 +31,7 @@ type Bar struct {
 type Bars struct {
 	screen   Screen
 	progress *mpb.Progress
+	unlisten func() bool
 
 	mu    sync.Mutex
 	bars  map[string]*Bar // by name
@@ -40,16 +42,22 @@ type Bars struct {
 // that shows tenths of seconds to look alive.
 const refreshRate = 120 * time.Millisecond
 
-// NewBars returns no bars yet.
-func (s Screen) NewBars() *Bars {
-	return &Bars{
+// NewBars returns no bars yet. They are drawn until Close, whatever ctx does; but
+// when it ends it was perhaps by a Ctrl-C, whose echo has moved the cursor.
+func (s Screen) NewBars(ctx context.Context) *Bars {
+	b := &Bars{
 		screen: s,
 		bars:   map[string]*Bar{},
 		drawn:  map[string]*mpb.Bar{},
 		// mpb asks a real terminal for its width at every refresh.
 		progress: mpb.New(mpb.WithOutput(s.Out), mpb.WithWidth(s.Width), mpb.WithAutoRefresh(), mpb.WithRefreshRate(refreshRate)),
 	}
+	b.unlisten = context.AfterFunc(ctx, b.toLineStart)
+	return b
 }
+
+// toLineStart puts the cursor where mpb expects it.
+func (b *Bars) toLineStart() { _, _ = io.WriteString(b.screen.Out, "\r") }
 
 // Set shows a bar, or changes the one of its name.
 func (b *Bars) Set(bar Bar) {
@@ -82,6 +90,9 @@ func (b *Bars) Write(text []byte) (int, error) {
 
 // Close draws the bars for the last time and leaves them where they are.
 func (b *Bars) Close() {
+	if !b.unlisten() {
+		b.toLineStart()
+	}
 	b.mu.Lock()
 	drawn := b.drawn
 	b.drawn = nil

@@ -1,12 +1,14 @@
 package terminal_test
 
 import (
-	"fmt"
+	"context"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -17,43 +19,30 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // fakeTerminal shows what a terminal would: it understands what mpb writes,
-// which is text, new lines, and "up n lines and clear from there on".
+// which is text, new lines, "up n lines", and "clear from here on".
 type fakeTerminal struct {
-	mu      sync.Mutex
-	lines   []string
-	raw     strings.Builder
-	changed chan struct{}
+	mu       sync.Mutex
+	lines    [][]rune
+	row, col int
+	raw      strings.Builder
+	changed  chan struct{}
 }
 
 func newFakeTerminal() *fakeTerminal {
-	return &fakeTerminal{lines: []string{""}, changed: make(chan struct{}, 1)}
+	return &fakeTerminal{lines: [][]rune{nil}, changed: make(chan struct{}, 1)}
 }
 
 func (f *fakeTerminal) Write(p []byte) (int, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.raw.Write(p)
-	text := string(p)
-	for text != "" {
-		switch {
-		case text[0] == '\n':
-			f.lines = append(f.lines, "")
-			text = text[1:]
-		case strings.HasPrefix(text, "\x1b["):
-			end := strings.IndexAny(text[2:], "AJm") + 2
-			if text[end] == 'A' {
-				up, err := strconv.Atoi(text[2:end])
-				if err != nil {
-					return 0, fmt.Errorf("unknown sequence %q", text[:end+1])
-				}
-				f.lines = append(f.lines[:len(f.lines)-1-up], "")
-			}
-			text = text[end+1:]
-		default:
-			r := []rune(text)[0]
-			f.lines[len(f.lines)-1] += string(r)
-			text = text[len(string(r)):]
+	text := []rune(string(p))
+	for len(text) > 0 {
+		used, err := f.take(text)
+		if err != nil {
+			return 0, err
 		}
+		text = text[used:]
 	}
 	select {
 	case f.changed <- struct{}{}:
@@ -62,10 +51,47 @@ func (f *fakeTerminal) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// take does what the beginning of text says, and returns how long that is.
+func (f *fakeTerminal) take(text []rune) (used int, err error) {
+	switch text[0] {
+	case '\r':
+		f.col = 0
+	case '\n':
+		f.row, f.col = f.row+1, 0
+		if f.row == len(f.lines) {
+			f.lines = append(f.lines, nil)
+		}
+	case '\x1b':
+		end := slices.IndexFunc(text[2:], unicode.IsLetter) + 2
+		return end + 1, f.control(string(text[2:end]), text[end])
+	default:
+		f.lines[f.row] = append(f.lines[f.row][:f.col], text[0])
+		f.col++
+	}
+	return 1, nil
+}
+
+func (f *fakeTerminal) control(argument string, letter rune) error {
+	switch letter {
+	case 'A':
+		up, err := strconv.Atoi(argument)
+		f.row -= up
+		return err
+	case 'J':
+		f.lines = f.lines[:f.row+1]
+		f.lines[f.row] = f.lines[f.row][:min(f.col, len(f.lines[f.row]))]
+	}
+	return nil // m: a color
+}
+
 func (f *fakeTerminal) screen() string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return strings.Join(f.lines, "\n")
+	lines := make([]string, len(f.lines))
+	for i, line := range f.lines {
+		lines[i] = string(line)
+	}
+	return strings.Join(lines, "\n")
 }
 
 // shows waits until the screen is that.
@@ -91,7 +117,7 @@ func facts(texts ...string) (cells []terminal.Cell) {
 func TestBarsAreRedrawnInPlace(t *testing.T) {
 	t.Parallel()
 	fake := newFakeTerminal()
-	bars := terminal.Screen{Out: fake, Live: true, Color: true, Width: 60}.NewBars()
+	bars := terminal.Screen{Out: fake, Live: true, Color: true, Width: 60}.NewBars(t.Context())
 	bars.Set(terminal.Bar{Name: "users", Share: 0.25, Facts: facts("25.0%", "1.2k/s"), Style: terminal.Cyan})
 	fake.shows(t, line("users", 10, 28, "25.0%", "1.2k/s"))
 
@@ -120,9 +146,24 @@ func line(name string, done, rest int, facts ...string) string {
 func TestBarsGiveWayWhereTheScreenIsNarrow(t *testing.T) {
 	t.Parallel()
 	fake := newFakeTerminal()
-	bars := terminal.Screen{Out: fake, Live: true, Width: 32}.NewBars()
+	bars := terminal.Screen{Out: fake, Live: true, Width: 32}.NewBars(t.Context())
 	bars.Set(terminal.Bar{Name: "a_name_that_is_too_long", Share: -1, Facts: facts("25.0%", "1,000,000 rows", "1.2k/s")})
 	fake.shows(t, "a_name_that_…  ┄┄┄┄┄┄┄┄┄┄  25.0%\n")
 	bars.Close()
 	require.NotContains(t, fake.raw.String(), "\x1b[0m", "no colors")
+}
+
+func TestBarsSurviveTheEchoOfCtrlC(t *testing.T) {
+	t.Parallel()
+	fake := newFakeTerminal()
+	ctx, interrupt := context.WithCancel(t.Context())
+	bars := terminal.Screen{Out: fake, Live: true, Width: 60}.NewBars(ctx)
+	bars.Set(terminal.Bar{Name: "users", Share: 0.25, Facts: facts("25.0%", "1.2k/s")})
+	want := line("users", 10, 28, "25.0%", "1.2k/s")
+	fake.shows(t, want)
+	_, err := fake.Write([]byte("^C"))
+	require.NoError(t, err)
+	interrupt()
+	bars.Close()
+	require.Equal(t, want, fake.screen())
 }
