@@ -47,8 +47,8 @@ func decide(queue []control.Candidate, s situation) decision {
 		if !ok {
 			continue
 		}
-		if c.Status == control.StatusActive && s.mine[c.ID] == 0 {
-			if starting[c.Table] {
+		if c.Status == control.StatusActive {
+			if s.mine[c.ID] == 0 && starting[c.Table] {
 				continue // it starts when the one before it has ended: an event
 			}
 			starting[c.Table] = true

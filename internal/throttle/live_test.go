@@ -126,6 +126,7 @@ func TestOverridesExpire(t *testing.T) {
 	inWorld(t, throttle.Default(), func(w *world) {
 		t := w.T
 		a := w.begin(throttle.Scope{Migration: "m", Override: []byte(`{"duty": 0, "expires_at": "2000-01-01T02:00:00Z"}`)})
+		require.WithinDuration(t, time.Now().Add(2*time.Hour), a.Verdict().Until, 0)
 		require.Equal(t, throttle.Stop, a.Verdict().Action)
 		w.pass(2*time.Hour - time.Second)
 		require.Equal(t, throttle.Stop, a.Verdict().Action)

@@ -1,9 +1,11 @@
 package throttle
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 )
@@ -144,7 +146,8 @@ func (s *Sampler) end(a *Activity) {
 	}
 }
 
-// Reports returns the verdicts on all migrations that have begun, in no order.
+// Reports returns the verdicts on all migrations that have begun, in the order
+// of their names.
 func (s *Sampler) Reports() []Report {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -152,6 +155,7 @@ func (s *Sampler) Reports() []Report {
 	for _, sc := range s.scopes {
 		reports = append(reports, sc.current.Load().report)
 	}
+	slices.SortFunc(reports, func(a, b Report) int { return cmp.Compare(a.Migration, b.Migration) })
 	return reports
 }
 

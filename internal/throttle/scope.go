@@ -103,7 +103,9 @@ func (s *scope) evaluate(slots []*slot, customs map[customKey]*customSlot, now t
 				b.add(name, o, time.Time{}, nil)
 			}
 		}
-		if shut, _ := s.shut(now); !shut {
+		if shut, until := s.shut(now); shut {
+			b.worst.until = until
+		} else {
 			s.weigh(b, c, slots, customs)
 		}
 	}

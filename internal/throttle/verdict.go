@@ -47,8 +47,8 @@ type Verdict struct {
 	Reason string `json:"reason,omitempty"`
 	// Since is when the action last changed.
 	Since time.Time `json:"since"`
-	// Until is when a stop ends that only the clock decides: a time window's
-	// opening. Zero where that is not known.
+	// Until is when a stop changes that the clock alone decides: a time window
+	// opens, an override expires. Zero where that is not known.
 	Until time.Time `json:"until,omitzero"`
 }
 
