@@ -45,10 +45,10 @@ func transient(err error) bool {
 		return connectionLost(err)
 	}
 	switch code := pgErr.Code; code {
-	case "40001", "40P01", "55P03", "57P01", "57P02", "57P03", readOnlyTransaction, unknownStatement:
+	case "40001", "40P01", "55P03":
 		return true
 	default:
-		return strings.HasPrefix(code, "08") || strings.HasPrefix(code, "53")
+		return strings.HasPrefix(code, "53") || connectionLost(err)
 	}
 }
 

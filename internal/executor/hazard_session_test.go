@@ -23,42 +23,44 @@ func TestH3_TheTwoConnectionsOfAWorkerDie(t *testing.T) {
 		batch = batchSessions
 		ahead = aheadSessions
 	)
-	for order, sessions := range map[string][]string{
-		"look-ahead":          {ahead},
-		"batch":               {batch},
-		"look-ahead, batch":   {ahead, batch},
-		"batch, look-ahead":   {batch, ahead},
-		"look-ahead, twice":   {ahead, ahead},
-		"batch twice, staged": {batch, batch},
+	for name, c := range map[string]struct {
+		create, middle, work string
+		orders               [][]string
+	}{
+		"uuid": {
+			"CREATE TABLE t (id uuid PRIMARY KEY, n int NOT NULL DEFAULT 0); INSERT INTO t SELECT md5(i::text)::uuid FROM generate_series(1, 600) i",
+			"SELECT id::text FROM t ORDER BY id OFFSET 300 LIMIT 1", "bump", [][]string{{ahead}, {batch}, {ahead, batch}, {batch, ahead}},
+		},
+		"go": {
+			"CREATE TABLE t (id bigint PRIMARY KEY, n int NOT NULL DEFAULT 0); INSERT INTO t SELECT generate_series(1, 600)",
+			"SELECT '300'", "bump_in_go", [][]string{{ahead}, {batch}, {ahead, batch}, {batch, ahead}},
+		},
+		"text": {
+			"CREATE TABLE t (id text PRIMARY KEY, n int NOT NULL DEFAULT 0); INSERT INTO t SELECT i FROM generate_series(1, 600) i",
+			"SELECT '300'", "bump", [][]string{{ahead, batch}, {batch, ahead}},
+		},
+		"composite": {
+			"CREATE TABLE t (a int, id int, n int NOT NULL DEFAULT 0, PRIMARY KEY (a, id)); INSERT INTO t SELECT i % 7, i FROM generate_series(1, 600) i",
+			"SELECT '300'", "bump", [][]string{{ahead, batch}, {batch, batch, ahead}},
+		},
 	} {
-		t.Run(order, func(t *testing.T) {
-			t.Parallel()
-			for name, c := range map[string]struct{ create, middle, work string }{
-				"uuid":      {"CREATE TABLE t (id uuid PRIMARY KEY, n int NOT NULL DEFAULT 0); INSERT INTO t SELECT md5(i::text)::uuid FROM generate_series(1, 2000) i", "md5('700')::uuid", "bump"},
-				"text":      {"CREATE TABLE t (id text PRIMARY KEY, n int NOT NULL DEFAULT 0); INSERT INTO t SELECT i FROM generate_series(1, 2000) i", "'700'", "bump"},
-				"composite": {"CREATE TABLE t (a int, id int, n int NOT NULL DEFAULT 0, PRIMARY KEY (a, id)); INSERT INTO t SELECT i % 7, i FROM generate_series(1, 2000) i", "700", "bump"},
-				"go":        {"CREATE TABLE t (id bigint PRIMARY KEY, n int NOT NULL DEFAULT 0); INSERT INTO t SELECT generate_series(1, 2000)", "700", "bump_in_go"},
-			} {
-				t.Run(name, func(t *testing.T) {
-					t.Parallel()
-					db := pgtest.New(t)
-					db.Exec(t, c.create)
-					g := closeGate(t, db, pgtest.One[string](t, db, "SELECT ("+c.middle+")::text"))
-					start(t, db, watch(soon))
-					enqueue(t, db, c.work, "batch_size => 20")
-					g.reached()
-					for i, s := range sessions {
-						if i > 0 && sessions[i-1] == s {
-							g.reached() // by the next session
-						}
-						terminate(t, db, s)
-					}
-					g.open()
+		for _, order := range c.orders {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				db := pgtest.New(t)
+				db.Exec(t, c.create)
+				g := closeGate(t, db, pgtest.One[string](t, db, c.middle))
+				start(t, db, watch(soon))
+				enqueue(t, db, c.work, "batch_size => 20")
+				for _, sessions := range order {
+					g.reached() // by the same session or by the next
+					terminate(t, db, sessions)
+				}
+				g.open()
 
-					exactlyOnce(t, db)
-				})
-			}
-		})
+				exactlyOnce(t, db)
+			})
+		}
 	}
 }
 
@@ -217,9 +219,9 @@ func TestH18_IsolationOfTheDatabaseIsStricter(t *testing.T) {
 			t.Parallel()
 			both(t, func(t *testing.T, db *pgtest.Database, work string) {
 				t.Helper()
-				table(t, db, 2000)
+				table(t, db, 1000)
 				db.Exec(t, fmt.Sprintf("ALTER DATABASE %s SET default_transaction_isolation = '%s'", db.Name, level))
-				g := closeGate(t, db, 777)
+				g := closeGate(t, db, 555)
 				victim := start(t, db, workers(2))
 				start(t, db, with(workers(2), watch(soon)))
 				enqueue(t, db, work, "batch_size => 10, parallelism => 4")
@@ -273,7 +275,7 @@ func TestClaimersWaitForALongWalk(t *testing.T) {
 	t.Parallel()
 	both(t, func(t *testing.T, db *pgtest.Database, work string) {
 		t.Helper()
-		table(t, db, 2000)
+		table(t, db, 1000)
 		g := closeGate(t, db, 555)
 		start(t, db, with(workers(2), func(o *executor.Options) { o.Settings.LockTimeout = 50 * time.Millisecond }))
 		enqueue(t, db, work, "batch_size => 10, parallelism => 2")

@@ -50,7 +50,7 @@ func TestH4b_OnlyPoisonIsSetAside(t *testing.T) {
 		}
 		enqueue(t, db, work, "batch_size => 50, parallelism => 4, max_attempts => 2, max_quarantined => 4")
 		killer := db.Conn(t)
-		for range 20 {
+		for range 12 {
 			db.WaitFor(t, "SELECT (SELECT status = 'finished' FROM "+migrationsTable+") OR EXISTS ("+batchSessions+")")
 			_, err := killer.Exec(t.Context(), fmt.Sprintf("SELECT pg_terminate_backend(pid) FROM (%s) s ORDER BY random() LIMIT 1", batchSessions))
 			require.NoError(t, err)
@@ -70,33 +70,32 @@ func TestH4b_OnlyPoisonIsSetAside(t *testing.T) {
 
 func TestH11_SessionsAreKilledAtRandom(t *testing.T) {
 	t.Parallel()
-	for name, create := range map[string]string{
-		"bigint":    "CREATE TABLE t (id bigint PRIMARY KEY, n int NOT NULL DEFAULT 0); INSERT INTO t SELECT generate_series(1, 8000)",
-		"uuid":      "CREATE TABLE t (id uuid PRIMARY KEY, n int NOT NULL DEFAULT 0); INSERT INTO t SELECT gen_random_uuid() FROM generate_series(1, 8000)",
-		"composite": "CREATE TABLE t (a text, b int, n int NOT NULL DEFAULT 0, PRIMARY KEY (a, b)); INSERT INTO t SELECT 'k' || i % 13, i FROM generate_series(1, 8000) i",
+	for name, c := range map[string]struct{ create, work string }{
+		"bigint":    {"CREATE TABLE t (id bigint PRIMARY KEY, n int NOT NULL DEFAULT 0); INSERT INTO t SELECT generate_series(1, 6000)", "bump"},
+		"go":        {"CREATE TABLE t (id bigint PRIMARY KEY, n int NOT NULL DEFAULT 0); INSERT INTO t SELECT generate_series(1, 6000)", "bump_in_go"},
+		"uuid":      {"CREATE TABLE t (id uuid PRIMARY KEY, n int NOT NULL DEFAULT 0); INSERT INTO t SELECT gen_random_uuid() FROM generate_series(1, 6000)", "bump"},
+		"composite": {"CREATE TABLE t (a text, b int, n int NOT NULL DEFAULT 0, PRIMARY KEY (a, b)); INSERT INTO t SELECT 'k' || i % 13, i FROM generate_series(1, 6000) i", "bump_in_go"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			both(t, func(t *testing.T, db *pgtest.Database, work string) {
-				t.Helper()
-				db.Exec(t, create)
-				for range 2 {
-					start(t, db, with(workers(2), watch(soon)))
-				}
-				enqueue(t, db, work, "batch_size => 100, parallelism => 4")
-				db.WaitFor(t, "SELECT status = 'running' FROM "+migrationsTable)
-				killer := db.Conn(t)
-				for i := 0; i < 10; i++ {
-					// As fast as there are batches, whichever session it is.
-					db.WaitFor(t, "SELECT (SELECT status <> 'running' FROM "+migrationsTable+") OR EXISTS ("+batchSessions+")")
-					_, err := killer.Exec(t.Context(), fmt.Sprintf(
-						"SELECT pg_terminate_backend(pid) FROM (%s UNION %s) s ORDER BY random() LIMIT %d", batchSessions, aheadSessions, 1+rand.IntN(2)))
-					require.NoError(t, err)
-				}
+			db := pgtest.New(t)
+			db.Exec(t, c.create)
+			for range 2 {
+				start(t, db, with(workers(2), watch(soon)))
+			}
+			enqueue(t, db, c.work, "batch_size => 100, parallelism => 4")
+			db.WaitFor(t, "SELECT status = 'running' FROM "+migrationsTable)
+			killer := db.Conn(t)
+			for range 8 {
+				// As soon as there is a batch, whichever session it is.
+				db.WaitFor(t, "SELECT (SELECT status <> 'running' FROM "+migrationsTable+") OR EXISTS ("+batchSessions+")")
+				_, err := killer.Exec(t.Context(), fmt.Sprintf(
+					"SELECT pg_terminate_backend(pid) FROM (%s UNION %s) s ORDER BY random() LIMIT %d", batchSessions, aheadSessions, 1+rand.IntN(2)))
+				require.NoError(t, err)
+			}
 
-				exactlyOnce(t, db)
-				require.Equal(t, []int{1}, pgtest.Column[int](t, db, "SELECT DISTINCT attempts - crashes FROM "+jobsTable))
-			})
+			exactlyOnce(t, db)
+			require.Equal(t, []int{1}, pgtest.Column[int](t, db, "SELECT DISTINCT attempts - crashes FROM "+jobsTable))
 		})
 	}
 }
@@ -106,7 +105,7 @@ func TestH12c_FrozenReplicaWakesUpTooLate(t *testing.T) {
 	t.Parallel()
 	both(t, func(t *testing.T, db *pgtest.Database, work string) {
 		t.Helper()
-		table(t, db, 2000)
+		table(t, db, 1000)
 		g := closeGate(t, db, 555)
 		first := start(t, db, workers(2))
 		enqueue(t, db, work, "batch_size => 10, parallelism => 4")
@@ -234,7 +233,7 @@ func TestCleanStopHandsOverAtOnce(t *testing.T) {
 	t.Parallel()
 	both(t, func(t *testing.T, db *pgtest.Database, work string) {
 		t.Helper()
-		table(t, db, 2000)
+		table(t, db, 1000)
 		g := closeGate(t, db, 555)
 		first := start(t, db, watch(never))
 		enqueue(t, db, work, "batch_size => 10")

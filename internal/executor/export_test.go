@@ -1,0 +1,61 @@
+package executor
+
+import (
+	"errors"
+	"time"
+
+	"github.com/bbmd-dev/bbmd/internal/control"
+	"github.com/bbmd-dev/bbmd/registry"
+)
+
+// Situation is what a decision rests on, for tests.
+type Situation struct {
+	Registry *registry.Registry
+	Settings Settings
+	Mine     map[int32]int
+	Again    map[int32]time.Duration // from now
+	Held     []int32
+}
+
+// Decision is what was decided, for tests.
+type Decision struct {
+	Begin   []string
+	Reasons map[string]string
+	Wake    time.Duration
+}
+
+// Decide decides about a queue.
+func Decide(queue []control.Candidate, in Situation) Decision {
+	now := time.Unix(1_000_000, 0)
+	s := situation{registry: in.Registry, settings: in.Settings, now: now, mine: in.Mine, again: make(map[int32]time.Time), held: make(map[int32]*throttled)}
+	for id, after := range in.Again {
+		s.again[id] = now.Add(after)
+	}
+	for _, id := range in.Held {
+		s.held[id] = &throttled{}
+	}
+	d := decide(queue, s)
+	out := Decision{Wake: d.wake}
+	for _, a := range d.begin {
+		out.Begin = append(out.Begin, a.candidate.Name)
+	}
+	for id, reason := range d.reasons {
+		if out.Reasons == nil {
+			out.Reasons = make(map[string]string)
+		}
+		out.Reasons[nameOf(queue, id)] = reason
+	}
+	return out
+}
+
+// Transient and ConnectionLost classify errors.
+var (
+	Transient      = transient
+	ConnectionLost = connectionLost
+)
+
+// ErrConnection marks errors of a connection without SQLSTATE.
+var ErrConnection = errors.Join(errConnection)
+
+// Delay is how long the n-th wait is.
+var Delay = delay
