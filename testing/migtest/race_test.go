@@ -1,0 +1,5 @@
+//go:build race
+
+package migtest_test
+
+const raceEnabled = true
