@@ -131,11 +131,14 @@ func (s Store) Fail(ctx context.Context, db DB, migration int32, r Reason) (bool
 	return failed, nil
 }
 
-// SetReason writes why a migration does not move; empty: it does. It writes
-// nothing when that is what the row says already.
+// SetReason writes why a migration does not move, empty: it does, and raises
+// bbm_progress for people watching. It writes nothing when that is what the row says already.
 func (s Store) SetReason(ctx context.Context, db DB, migration int32, reason string) error {
-	_, err := db.Exec(ctx, s.sql(`UPDATE bbm.batched_background_migrations SET status_reason = nullif($2, '')
-		WHERE id = $1 AND status IN ('active', 'running') AND status_reason IS DISTINCT FROM nullif($2, '')`), migration, reason)
+	_, err := db.Exec(ctx, s.sql(`WITH changed AS (
+		UPDATE bbm.batched_background_migrations SET status_reason = nullif($2, '')
+		WHERE id = $1 AND status IN ('active', 'running') AND status_reason IS DISTINCT FROM nullif($2, '')
+		RETURNING name)
+		SELECT pg_notify('bbm_progress', name) FROM changed`), migration, reason)
 	if err != nil {
 		return fmt.Errorf("record why migration %d waits: %w", migration, err)
 	}
