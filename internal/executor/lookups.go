@@ -71,9 +71,10 @@ func (t target) value(rendered string) string {
 // lookups renders the subqueries of a block claim. wantStart says that the
 // Work asks for the first key of its batch.
 func (t target) lookups(wantStart bool) control.Lookups {
+	// The key is rendered outside: inside, the server would render each key that OFFSET passes over.
 	end := func(comparison, from string) string {
-		return fmt.Sprintf("SELECT %s FROM %s x WHERE %s %s %s AND %s <= %s ORDER BY %s OFFSET $3::int - 1 LIMIT 1",
-			t.rendered(), t.table, t.columns(), comparison, t.value(from), t.columns(), t.value("w.stop"), t.orderBy())
+		return fmt.Sprintf("SELECT %s FROM (SELECT %s FROM %s x WHERE %s %s %s AND %s <= %s ORDER BY %s OFFSET $3::int - 1 LIMIT 1) x",
+			t.rendered(), t.orderBy(), t.table, t.columns(), comparison, t.value(from), t.columns(), t.value("w.stop"), t.orderBy())
 	}
 	l := control.Lookups{FirstEnd: end(">=", "w.first"), NextEnd: end(">", "w.hi"), Start: "NULL"}
 	if !wantStart || len(t.key) > 1 {

@@ -24,7 +24,7 @@ const (
 // bigintLookups cut batches of bench_rows, as the executor renders it for a bigint key.
 func bigintLookups() control.Lookups {
 	end := func(comparison, from string) string {
-		return fmt.Sprintf("SELECT x.id::text FROM public.bench_rows x WHERE x.id %s %s::bigint AND x.id <= w.stop::bigint ORDER BY x.id OFFSET $3::int - 1 LIMIT 1", comparison, from)
+		return fmt.Sprintf("SELECT x.id::text FROM (SELECT x.id FROM public.bench_rows x WHERE x.id %s %s::bigint AND x.id <= w.stop::bigint ORDER BY x.id OFFSET $3::int - 1 LIMIT 1) x", comparison, from)
 	}
 	return control.Lookups{FirstEnd: end(">=", "w.first"), NextEnd: end(">", "w.hi"), Start: "NULL"}
 }
