@@ -10,35 +10,40 @@ import (
 )
 
 // plain is the floor: loops that send one prepared UPDATE after the other, each its
-// own transaction, and know the batches beforehand.
+// own transaction, and know the batches beforehand. Each slice has new sessions, as a migration has,
+// whose start is not measured.
 type plain struct {
+	db    *database
+	keys  keys
 	conns []*pgx.Conn
 }
 
 const plainStatement = "bench_plain"
 
-// newPlain opens the sessions of that many loops.
-func newPlain(ctx context.Context, d *database, k keys, loops int) (*plain, error) {
-	p := &plain{}
-	for range loops {
-		conn, err := d.connect(ctx, "bench loop")
+// ready gives the loops new sessions, all of which meet the table for the first time.
+func (p *plain) ready(ctx context.Context) error {
+	for i, old := range p.conns {
+		conn, err := p.db.connect(ctx, "bench loop")
 		if err != nil {
-			p.close(ctx)
-			return nil, err
+			return err
 		}
-		p.conns = append(p.conns, conn)
-		sql := fmt.Sprintf("%sid BETWEEN $1::%s AND $2::%s", update, k, k)
+		if old != nil {
+			closeConn(ctx, old)
+		}
+		p.conns[i] = conn
+		sql := fmt.Sprintf("%sid BETWEEN $1::%s AND $2::%s", update, p.keys, p.keys)
 		if _, err := conn.Prepare(ctx, plainStatement, sql); err != nil {
-			p.close(ctx)
-			return nil, fmt.Errorf("prepare the bare loop: %w", err)
+			return fmt.Errorf("prepare the bare loop: %w", err)
 		}
 	}
-	return p, nil
+	return nil
 }
 
 func (p *plain) close(ctx context.Context) {
 	for _, conn := range p.conns {
-		closeConn(ctx, conn)
+		if conn != nil {
+			closeConn(ctx, conn)
+		}
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/bbmd-dev/bbmd/internal/executor"
 )
 
@@ -14,7 +16,7 @@ import (
 type variant struct {
 	name   string
 	target float64                         // least ratio to the floor; 0: none
-	ready  func(ctx context.Context) error // before the clock starts; nil: nothing to do
+	ready  func(ctx context.Context) error // before the clock starts
 	run    func(ctx context.Context, s slice) (timing, error)
 }
 
@@ -81,13 +83,7 @@ func throughput(ctx context.Context, d *database, c throughputCase, n sizes, o O
 		return nil, err
 	}
 	defer rig.close()
-	if err := d.fill(ctx, c.keys, 1); err != nil { // something to prepare statements on
-		return nil, err
-	}
-	floor, err := newPlain(ctx, d, c.keys, c.workers)
-	if err != nil {
-		return nil, err
-	}
+	floor := &plain{db: d, keys: c.keys, conns: make([]*pgx.Conn, c.workers)}
 	defer floor.close(ctx)
 	r := &result{throughputCase: c, variants: variants(c, rig, floor)}
 	perRound := c.slice * len(r.variants)
@@ -103,7 +99,7 @@ func throughput(ctx context.Context, d *database, c throughputCase, n sizes, o O
 }
 
 func variants(c throughputCase, r *rig, floor *plain) []variant {
-	all := []variant{{name: "bare loop", run: floor.run}, {name: "bare loop again (A/A)", run: floor.run}}
+	all := []variant{{name: "bare loop", ready: floor.ready, run: floor.run}, {name: "bare loop again (A/A)", ready: floor.ready, run: floor.run}}
 	for _, w := range c.compared {
 		name := "SQL Work"
 		if w.work == workGo {
@@ -147,10 +143,8 @@ func (r *result) pass(ctx context.Context, d *database, rounds, perRound int) er
 
 // measure runs one variant on one slice. What is looked up about it comes after the clock.
 func (r *result) measure(ctx context.Context, d *database, v variant, s slice) (sample, error) {
-	if v.ready != nil {
-		if err := v.ready(ctx); err != nil {
-			return sample{}, err
-		}
+	if err := v.ready(ctx); err != nil {
+		return sample{}, err
 	}
 	before, err := d.read(ctx, false)
 	if err != nil {
