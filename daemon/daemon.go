@@ -94,6 +94,9 @@ func (d *Daemon) Run(ctx context.Context) error {
 	group.Add(actor(ctx, "drain", d.waitForDrain))
 
 	err := group.Run()
+	if ctx.Err() != nil {
+		err = context.Cause(ctx) // whichever actor noticed first
+	}
 	d.logger.InfoContext(ctx, "bbmd stopped", "reason", err)
 	if errors.Is(err, run.ErrSignal) || ctx.Err() != nil {
 		return nil

@@ -89,31 +89,20 @@ func TestWhatWakesTheExecutor(t *testing.T) {
 	db := pgtest.New(t)
 	d := start(t, configFor(db))
 	d.waitReady()
-	scans := func() float64 { return d.metric(`bbmd_reconcile_total{database="default"}`) }
-	settled := func() float64 {
-		last, since := scans(), time.Now()
-		require.Eventually(t, func() bool {
-			if now := scans(); now != last {
-				last, since = now, time.Now()
-			}
-			return last > 0 && time.Since(since) > 200*time.Millisecond
-		}, patience, 5*time.Millisecond)
-		return last
-	}
 
-	before := settled()
+	before := d.settled()
 	db.Exec(t, "NOTIFY bbm_progress; NOTIFY bbm_force_recreate")
 	for _, channel := range []string{"bbm_progress", "bbm_force_recreate"} {
 		require.Eventually(t, func() bool {
 			return d.metric(`bbmd_events_total{channel="`+channel+`",database="default"}`) == 1
 		}, patience, time.Millisecond)
 	}
-	require.Equal(t, before, settled())
+	require.Equal(t, before, d.settled())
 
 	for _, channel := range []string{"bbm_new", "bbm_status"} {
-		before = settled()
+		before = d.settled()
 		db.Exec(t, "NOTIFY "+channel)
-		require.Eventually(t, func() bool { return scans() > before }, patience, time.Millisecond)
+		require.Eventually(t, func() bool { return d.scans() > before }, patience, time.Millisecond)
 	}
 }
 

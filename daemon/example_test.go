@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"time"
 
 	"github.com/bbmd-dev/bbmd/daemon"
 	"github.com/bbmd-dev/bbmd/registry"
@@ -27,7 +28,7 @@ func Example() {
 	}
 
 	cfg := daemon.DefaultConfig()
-	cfg.Databases["auth"] = daemon.Database{URL: daemon.URL(os.Getenv("AUTH_DATABASE_URL"))}
+	cfg.Databases["auth"] = daemon.Database{URL: "postgres://auth@db.invalid/auth"}
 	cfg.HTTP.Listen = "" // the service has probes of its own
 	d, err := daemon.New(cfg,
 		daemon.WithWorks(works),
@@ -40,7 +41,7 @@ func Example() {
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := d.Run(ctx); err != nil { // until ctx ends
-		fmt.Println(err)
-	}
+	time.AfterFunc(100*time.Millisecond, stop) // here nobody presses Ctrl-C
+	fmt.Println("stopped:", d.Run(ctx))        // it runs until ctx ends, whatever happens to the database
+	// Output: stopped: <nil>
 }

@@ -37,19 +37,19 @@ func bump() registry.Work {
 
 // gate is a Work whose batches say that they have begun, and wait to be let go.
 type gate struct {
-	begun chan registry.Batch
+	begun chan struct{}
 	open  chan struct{}
 }
 
 func newGate() *gate {
-	return &gate{begun: make(chan registry.Batch, 1000), open: make(chan struct{})}
+	return &gate{begun: make(chan struct{}, 1000), open: make(chan struct{})}
 }
 
 func (g *gate) work() registry.Work {
 	return registry.Work{
 		Name: "gate",
 		Run: func(ctx context.Context, tx pgx.Tx, b registry.Batch) (registry.Result, error) {
-			g.begun <- b
+			g.begun <- struct{}{}
 			select {
 			case <-g.open:
 			case <-ctx.Done():
@@ -61,14 +61,12 @@ func (g *gate) work() registry.Work {
 	}
 }
 
-func (g *gate) waitBegun(t *testing.T) registry.Batch {
+func (g *gate) waitBegun(t *testing.T) {
 	t.Helper()
 	select {
-	case b := <-g.begun:
-		return b
+	case <-g.begun:
 	case <-time.After(patience):
 		require.FailNow(t, "no batch has begun")
-		return registry.Batch{}
 	}
 }
 
@@ -202,6 +200,26 @@ func (i *instance) metric(series string) float64 {
 	value, err := strconv.ParseFloat(found[1], 64)
 	require.NoError(i.t, err)
 	return value
+}
+
+// scans returns how often the executor of the database has scanned.
+func (i *instance) scans() float64 {
+	i.t.Helper()
+	return i.metric(`bbmd_reconcile_total{database="default"}`)
+}
+
+// settled waits until the executor has scanned and has nothing to do, and
+// returns how often it has scanned.
+func (i *instance) settled() float64 {
+	i.t.Helper()
+	last, since := i.scans(), time.Now()
+	require.Eventually(i.t, func() bool {
+		if now := i.scans(); now != last {
+			last, since = now, time.Now()
+		}
+		return last > 0 && time.Since(since) > 300*time.Millisecond
+	}, patience, 10*time.Millisecond)
+	return last
 }
 
 // logbook is what was logged.

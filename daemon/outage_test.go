@@ -89,7 +89,7 @@ func TestAnIdlePoolIsTerminated(t *testing.T) {
 	rows(t, db, "t", 10)
 	d := start(t, configFor(db))
 	d.waitReady()
-	db.WaitFor(t, "SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'bbmd/default'")
+	d.settled()
 	db.Exec(t, "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'bbmd/default'")
 	enqueue(t, db, "bump", "t", 10)
 	waitFinished(t, db, "t")

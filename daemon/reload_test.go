@@ -107,7 +107,7 @@ func TestReloadSwitchesOffAndOn(t *testing.T) {
 	file := newConfigMap(t, content(true))
 	gate := newGate()
 	d := startFrom(t, file.path(), works(t, gate.work()))
-	enqueueWhenReady(t, d, db, "gate")
+	enqueueWhenReady(t, d, db)
 	gate.waitBegun(t)
 	file.write(content(false))
 	d.log.waitFor(t, `msg="configuration reloaded" changed=\[background_migrations.enabled\]`)

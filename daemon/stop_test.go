@@ -16,7 +16,7 @@ func TestStopDrains(t *testing.T) {
 	rows(t, db, "t", 1000)
 	gate := newGate()
 	d := start(t, configFor(db), works(t, gate.work()))
-	enqueueWhenReady(t, d, db, "gate")
+	enqueueWhenReady(t, d, db)
 	gate.waitBegun(t)
 
 	d.cancel(errStopped)
@@ -39,7 +39,7 @@ func TestStopCancelsWhatDoesNotFinish(t *testing.T) {
 	cfg := configFor(db)
 	cfg.ShutdownGrace = 50 * time.Millisecond
 	d := start(t, cfg, works(t, gate.work()))
-	enqueueWhenReady(t, d, db, "gate")
+	enqueueWhenReady(t, d, db)
 	gate.waitBegun(t)
 	d.stop()
 	require.Zero(t, pgtest.One[int](t, db, "SELECT count(*) FROM t WHERE n <> 0"))
@@ -59,7 +59,7 @@ func TestAStoppedReplicaHandsOver(t *testing.T) {
 	cfg := configFor(db)
 	cfg.BackgroundMigrations.TakeoverInterval = 10 * time.Minute // nobody is to look by himself
 	d := start(t, cfg, works(t, first.work()))
-	enqueueWhenReady(t, d, db, "gate")
+	enqueueWhenReady(t, d, db)
 	first.waitBegun(t)
 	other := start(t, cfg, works(t, second.work()))
 	other.waitReady()
@@ -68,8 +68,8 @@ func TestAStoppedReplicaHandsOver(t *testing.T) {
 	waitFinished(t, db, "t")
 }
 
-func enqueueWhenReady(t *testing.T, d *instance, db *pgtest.Database, work string) {
+func enqueueWhenReady(t *testing.T, d *instance, db *pgtest.Database) {
 	t.Helper()
 	d.waitReady()
-	enqueue(t, db, work, "t", 100)
+	enqueue(t, db, "gate", "t", 100)
 }

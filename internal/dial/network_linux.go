@@ -41,7 +41,8 @@ func stirred(conn net.Conn) bool {
 		return true
 	}
 	quiet := false
-	// Not raw.Read: it would wait for pgx's own background reader, which may be reading.
+	// Control, and not Read: pgx may have a reader of its own waiting on the
+	// connection, whose lock Read would wait for.
 	err = raw.Control(func(fd uintptr) {
 		var b [1]byte
 		_, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
