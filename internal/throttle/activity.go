@@ -14,7 +14,7 @@ type Scope struct {
 	// Table is the oid of its table; 0 where it is not known yet.
 	Table uint32
 	// Override is what is different from the database's configuration, as
-	// [Config.With] takes it. nil: nothing.
+	// [Config.CheckOverride] describes it. nil: nothing.
 	Override json.RawMessage
 }
 

@@ -10,8 +10,8 @@ type Config struct {
 	Enabled bool `json:"enabled"`
 
 	// Interval is how often the fast signals (busy, blocked, replica_lag) are
-	// read while a migration runs: 20ms to 10s. Reading takes at most a
-	// fiftieth of the time, so a slow answer stretches it, up to one second;
+	// read while a migration runs: 20ms to 10s. Reading shall take a fiftieth
+	// of the time, so a slow answer stretches it, up to one second;
 	// so does a stop that lasts, up to five. Defaults to 100ms. Not for
 	// overrides: a database is read once for all of its migrations.
 	Interval Duration `json:"interval"`

@@ -109,17 +109,35 @@ func TestWith(t *testing.T) {
 		`{"duty": 2, "busy": {"cores": -1}}`: "share from 0 to 1",
 		`{"busy": {"cores": -1}, "resume": 0}`: "resume: is 0, so that no stop would ever lift: 0.8 is usual, 1 is the limit itself\n" +
 			"busy.cores: is -1",
-		`{"interval": "1s"}`:        "cannot be one migration's",
-		`{"windows": ["25:00"]}`:    `time window "25:00"`,
-		`{"expires_at": "tonight"}`: "parsing time",
-		`{} {}`:                     "invalid character",
-		`[]`:                        "cannot unmarshal array",
-		`"duty"`:                    "cannot unmarshal string",
+		`{"interval": "1ms"}`:                    "interval: is 1ms",
+		`{"expires_at": "2030-01-01T00:00:00Z"}`: "is for the override of one migration",
+		`{"windows": ["25:00"]}`:                 `time window "25:00"`,
+		`{"expires_at": "tonight"}`:              "parsing time",
+		`{} {}`:                                  "invalid character",
+		`[]`:                                     "cannot unmarshal array",
+		`"duty"`:                                 "cannot unmarshal string",
 	} {
 		got, err := base.With([]byte(override))
 		require.ErrorContains(t, err, want, override)
-		require.ErrorContains(t, err, "throttle override: ", override)
+		require.ErrorContains(t, err, "throttle configuration: ", override)
 		require.InDelta(t, 1, float64(got.Duty), 1e-12)
+	}
+}
+
+func TestCheckOverride(t *testing.T) {
+	t.Parallel()
+	base, err := throttle.Default().With([]byte(`{"interval": "200ms"}`))
+	require.NoError(t, err)
+	require.Equal(t, throttle.Duration(200*time.Millisecond), base.Interval)
+	for _, fine := range []string{``, ` `, `null`, `{}`, `{"duty": 0, "expires_at": "2030-01-01T00:00:00Z"}`, `{"interval": "200ms"}`} {
+		require.NoError(t, base.CheckOverride([]byte(fine)), fine)
+	}
+	for override, want := range map[string]string{
+		`{"interval": "100ms"}`: "throttle override: interval: is the database's",
+		`{"duty": 2}`:           "throttle override: ",
+		`{"expires_at": 5}`:     "throttle override: read JSON",
+	} {
+		require.ErrorContains(t, base.CheckOverride([]byte(override)), want)
 	}
 }
 
@@ -143,8 +161,10 @@ func FuzzWith(f *testing.F) {
 	f.Fuzz(func(t *testing.T, override []byte) {
 		merged, err := throttle.Default().With(override)
 		if err != nil {
+			require.NotEmpty(t, err.Error())
 			return
 		}
+		require.NoError(t, merged.CheckOverride(nil))
 		require.NoError(t, merged.Validate())
 		_, err = json.Marshal(merged)
 		require.NoError(t, err)

@@ -9,9 +9,9 @@
 // worst of them is the [Verdict].
 //
 // A [Sampler] reads for one database: everything that is due in one statement,
-// about ten times a second, and no statement at all while no migration has
-// begun or while a time window says stop anyway. It never spends more than a
-// fiftieth of its time on reading. A worker begins an [Activity], asks it for
+// about ten times a second, less often where an answer takes long, and no
+// statement at all while no migration has begun or while a time window says
+// stop anyway. A worker begins an [Activity], asks it for
 // the verdict before each batch, which is an atomic load, and rests as it says
 // without polling.
 //

@@ -35,7 +35,7 @@ type published struct {
 
 // configure applies the database's configuration, and the scope's own on top.
 func (s *scope) configure(base Config) error {
-	merged, expires, err := base.with(s.Override)
+	merged, expires, err := base.overridden(s.Override)
 	if err != nil {
 		return err
 	}
