@@ -38,8 +38,13 @@ type problem struct {
 
 func (p *problem) Error() string { return p.reason }
 
-func fail(reason, hint string) error { return &problem{status: statusFail, reason: reason, hint: hint} }
-func warn(reason, hint string) error { return &problem{status: statusWarn, reason: reason, hint: hint} }
+func fail(reason, hint string) error {
+	return &problem{status: statusFail, reason: reason, hint: hint}
+}
+
+func warn(reason, hint string) error {
+	return &problem{status: statusWarn, reason: reason, hint: hint}
+}
 
 // patient is a database that is examined.
 type patient struct {

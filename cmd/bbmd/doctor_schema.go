@@ -38,7 +38,7 @@ func checkPrivileges(ctx context.Context, p *patient) (string, error) {
 	case exists:
 		return checkUse(ctx, p, role)
 	case mayCreate:
-		return fmt.Sprintf("%s may create the control schema", role), nil
+		return role + " may create the control schema", nil
 	default:
 		return "", fail(fmt.Sprintf("%s may not create a schema in database %s", role, database),
 			fmt.Sprintf("GRANT CREATE ON DATABASE %s TO %s, or have somebody else run bbmd init-control",

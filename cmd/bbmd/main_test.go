@@ -64,14 +64,14 @@ func spawn(t *testing.T, env []string, args ...string) *process {
 	require.NoError(t, err)
 	p := &process{t: t, out: &transcript{}, err: &transcript{}, ended: make(chan struct{})}
 	p.Cmd = exec.CommandContext(context.WithoutCancel(t.Context()), self, args...)
-	p.Cmd.Env = append([]string{asProgram, "HOME=" + t.TempDir()}, env...)
-	p.Cmd.Dir = t.TempDir()
-	p.Cmd.Stdout = p.out
-	p.Cmd.Stderr = io.MultiWriter(p.err, t.Output())
+	p.Env = append([]string{asProgram, "HOME=" + t.TempDir()}, env...)
+	p.Dir = t.TempDir()
+	p.Stdout = p.out
+	p.Stderr = io.MultiWriter(p.err, t.Output())
 	require.NoError(t, p.Start())
 	go func() {
 		defer close(p.ended)
-		_ = p.Cmd.Wait() // its result is in ProcessState
+		_ = p.Wait() // its result is in ProcessState
 	}()
 	t.Cleanup(func() {
 		_ = p.Process.Kill() // it has ended, if that fails

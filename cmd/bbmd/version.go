@@ -8,7 +8,7 @@ import (
 )
 
 // version is set by the linker (make build).
-var version = "" //nolint:gochecknoglobals // the linker can set nothing else
+var version = ""
 
 // buildVersion returns the version that the linker set, else what the go tool
 // recorded.
