@@ -24,6 +24,7 @@ type Executor struct {
 	problem  atomic.Pointer[error]
 	locked   atomic.Pointer[error] // see LockInUse
 	throttle *throttle.Sampler
+	holding  atomic.Bool // the throttle keeps some migration back
 
 	// What follows belongs to the goroutine of Run.
 	workers  map[*running]struct{}
@@ -58,7 +59,11 @@ func New(opts Options) *Executor {
 	off.Enabled = false
 	e.throttle = throttle.New(throttle.Options{
 		DB: opts.Pool, Config: off, Logger: e.log,
-		OnChange: func(string, throttle.Verdict) { e.Wake() },
+		OnChange: func(_ string, v throttle.Verdict) {
+			if e.holding.Load() && v.Action != throttle.Stop {
+				e.Wake()
+			}
+		},
 	})
 	e.Configure(opts.Settings)
 	return e
@@ -231,6 +236,7 @@ func (e *Executor) keep(ctx context.Context, r *running, t *throttled) {
 	id, reason := r.candidate.ID, t.Error()
 	if e.held[id] == nil {
 		e.held[id] = t
+		e.holding.Store(true)
 	} else {
 		t.activity.End()
 	}

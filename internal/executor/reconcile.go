@@ -155,6 +155,7 @@ func (e *Executor) handOver(ctx context.Context, w *worker) {
 // release lets migrations go on that the throttle does not keep back any more,
 // follows the throttle of the rows of the others, and forgets those that are over.
 func (e *Executor) release(queue []control.Candidate) {
+	defer func() { e.holding.Store(len(e.held) > 0) }()
 	for id, kept := range e.held {
 		i := slices.IndexFunc(queue, func(c control.Candidate) bool { return c.ID == id })
 		if i < 0 || kept.activity.Verdict().Action != throttle.Stop {
