@@ -61,6 +61,7 @@ func newRoot(a *app) *cobra.Command {
 		newResumeCommand(a),
 		newCancelCommand(a),
 		newRetryCommand(a),
+		newFinalizeCommand(a),
 		newProbeCommand(a),
 		newVersionCommand(a),
 		newConfigCommand(a),

@@ -101,8 +101,8 @@ SELECT m.id, m.name, m.job_signature_name, m.work_version, m.table_name, m.key_c
   ARRAY(SELECT format('%s (%s)', d.name, coalesce(o.status, 'unknown')) FROM unnest(m.depends_on) d(name)
     LEFT JOIN bbm.batched_background_migrations o ON o.name = d.name WHERE o.status IS DISTINCT FROM 'finished'),
   CASE WHEN m.status = 'active' THEN (SELECT o.name FROM bbm.batched_background_migrations o
-    WHERE o.status = 'running' AND o.table_oid = coalesce(m.table_oid, to_regclass(m.table_name)::oid)) END,
-  m.table_oid IS NOT NULL AND to_regclass(m.table_name)::oid IS DISTINCT FROM m.table_oid,
+    WHERE o.status = 'running' AND o.table_oid = coalesce(m.table_oid, bbm.table_named(m.table_name))) END,
+  m.table_oid IS NOT NULL AND bbm.table_named(m.table_name) IS DISTINCT FROM m.table_oid,
   coalesce(slots.held, 0), coalesce(open.owners, '{}'), open.due_in, open.last_error,
   m.max_value IS NOT NULL AND m.max_value IS NOT DISTINCT FROM tail.max_value, m.verify AND m.verified_ordinal < coalesce(tail.ordinal, 0),
   m.verified_ordinal,

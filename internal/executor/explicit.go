@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/bbmd-dev/bbmd/internal/control"
@@ -205,7 +203,7 @@ func (r *explicit) transaction(ctx context.Context, j *control.Job, began time.T
 			return 0, err
 		}
 	}
-	result, err := r.callback(ctx, h, b)
+	result, err := guardedValue(ctx, r.log, func() (registry.Result, error) { return r.call(ctx, h, b) })
 	h.over = true
 	r.renew = r.renew || h.deallocated
 	if r.session.conn.PgConn().IsBusy() {
@@ -225,17 +223,6 @@ func (r *explicit) abandon(ctx context.Context, j *control.Job, cause error) err
 		return err
 	}
 	return fmt.Errorf("%w: %w", errConnection, cause)
-}
-
-// callback calls the Work. A panic is the Work's error.
-func (r *explicit) callback(ctx context.Context, tx pgx.Tx, b registry.Batch) (result registry.Result, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			r.log.ErrorContext(ctx, "the work panicked", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-			err = fmt.Errorf("the Work panicked: %v", p)
-		}
-	}()
-	return r.call(ctx, tx, b)
 }
 
 func (r *explicit) token(j *control.Job) string {

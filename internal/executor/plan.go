@@ -35,7 +35,7 @@ func (w *worker) plan(ctx context.Context) (plan, error) {
 	if w.work.Run != nil {
 		return plan{run: w.work.Run, wantStart: true}, nil
 	}
-	statement, err := w.work.SQL(w.migration())
+	statement, err := guardedValue(ctx, w.log, func() (registry.Statement, error) { return w.work.SQL(w.migration()) })
 	if err != nil {
 		return plan{}, refuse(control.CodeWork, "statement of %s: %v", w.work.Name, err)
 	}

@@ -86,11 +86,11 @@ func (w *worker) run(ctx context.Context) error {
 // preflight checks what can be checked before a migration starts, and waits for the writers
 // whose rows it might miss.
 func (w *worker) preflight(ctx context.Context) error {
-	if err := w.work.ValidateArguments(w.candidate.Arguments); err != nil {
+	if err := guarded(ctx, w.log, func() error { return w.work.ValidateArguments(w.candidate.Arguments) }); err != nil {
 		return refuse(control.CodeWork, "arguments of %s: %v", w.work.Name, err)
 	}
 	if w.work.Check != nil {
-		if err := w.work.Check(ctx, w.opts.Pool, w.migration()); err != nil {
+		if err := guarded(ctx, w.log, func() error { return w.work.Check(ctx, w.opts.Pool, w.migration()) }); err != nil {
 			if transient(err) || ctx.Err() != nil {
 				return err
 			}

@@ -23,12 +23,15 @@ const plainStatement = "bench_plain"
 // ready gives the loops new sessions, all of which meet the table for the first time.
 func (p *plain) ready(ctx context.Context) error {
 	for i, old := range p.conns {
+		if old != nil {
+			closeConn(ctx, old)
+			if err := gone(ctx, old.PgConn().PID()); err != nil {
+				return err
+			}
+		}
 		conn, err := p.db.connect(ctx, "bench loop")
 		if err != nil {
 			return err
-		}
-		if old != nil {
-			closeConn(ctx, old)
 		}
 		p.conns[i] = conn
 		sql := fmt.Sprintf("%sid BETWEEN $1::%s AND $2::%s", update, p.keys, p.keys)

@@ -192,9 +192,34 @@ LANGUAGE sql IMMUTABLE AS $$
   END
 $$;
 
+-- The table of that name, or NULL: also where the name is malformed, or leads to a schema that
+-- may not be looked into. One such row must not keep all others from being scanned.
+CREATE FUNCTION bbm.table_named(name text) RETURNS oid
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  RETURN to_regclass(name);
+EXCEPTION WHEN OTHERS THEN
+  RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION bbm.demand_table_name(migration text, table_name text) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM to_regclass(table_name);
+EXCEPTION
+  WHEN insufficient_privilege THEN
+    NULL; -- who runs it may be allowed to
+  WHEN OTHERS THEN
+    RAISE EXCEPTION 'migration "%": % is not a table''s name: %', migration, table_name, SQLERRM USING ERRCODE = 'invalid_name',
+      HINT = 'Write it as in SQL, with its schema: public.users, or public."Users".';
+END
+$$;
+
 CREATE FUNCTION bbm.guard_migration_insert() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
+  PERFORM bbm.demand_table_name(NEW.name, NEW.table_name);
   IF NEW.status NOT IN ('active', 'paused') THEN
     RAISE EXCEPTION 'migration "%": a new migration is active or paused, not %', NEW.name, NEW.status
       USING ERRCODE = 'check_violation', HINT = 'Leave status out: it is active by default.';
@@ -207,6 +232,9 @@ CREATE FUNCTION bbm.guard_migration_update() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
   NEW.updated_at := clock_timestamp();
+  IF NEW.table_name <> OLD.table_name THEN
+    PERFORM bbm.demand_table_name(NEW.name, NEW.table_name);
+  END IF;
   IF OLD.table_oid IS NOT NULL AND
      (NEW.name, NEW.job_signature_name, NEW.table_name, NEW.column_name, NEW.batching_strategy, NEW.arguments, NEW.min_value,
       -- with the null strategy the end is only known when no row is left
