@@ -40,7 +40,7 @@ func (o Options) wants(section string) bool {
 // sizes are how much of everything is measured.
 type sizes struct {
 	cases     [4]extent // of throughput: 1,000 rows, 100 rows, uuid, four workers
-	tableRows int       // most rows in a table
+	tableRows int       // most rows in a table, unless a single round takes more
 	wakes     int       // tries of each kind
 	idleWakes int       // tries after a second of silence
 	finished  []int     // finished jobs beside which claims are measured
@@ -50,7 +50,7 @@ type sizes struct {
 // extent is how long one case of throughput is measured.
 type extent struct {
 	rounds int
-	slice  int // rows: enough that the start-up of a migration, some ten milliseconds, is a small part of it
+	slice  int // rows: enough that the start of a migration's workers, some ten milliseconds each, is a small part of it
 }
 
 func (o Options) sizes() sizes {
@@ -62,12 +62,12 @@ func (o Options) sizes() sizes {
 		}
 	case o.Quick:
 		return sizes{
-			cases: [4]extent{{4, 256_000}, {4, 128_000}, {4, 128_000}, {4, 256_000}}, tableRows: 2_000_000,
+			cases: [4]extent{{4, 256_000}, {4, 128_000}, {4, 128_000}, {3, 512_000}}, tableRows: 2_000_000,
 			wakes: 150, idleWakes: 5, finished: []int{1000, 100_000, 300_000}, claims: 400,
 		}
 	default:
 		return sizes{
-			cases: [4]extent{{16, 256_000}, {16, 128_000}, {12, 128_000}, {16, 256_000}}, tableRows: 2_000_000,
+			cases: [4]extent{{16, 256_000}, {16, 128_000}, {12, 128_000}, {8, 768_000}}, tableRows: 2_000_000,
 			wakes: 600, idleWakes: 20, finished: []int{1000, 100_000, 3_000_000}, claims: 2000,
 		}
 	}
