@@ -190,6 +190,7 @@ func (r *explicit) transaction(ctx context.Context, j *control.Job, began time.T
 	if r.opened == nil || r.opened.ID != j.ID {
 		if err := runGroup(ctx, r.session.conn, func(p *pgconn.Pipeline) {
 			p.SendQueryPrepared(stmtBegin, nil, nil, nil)
+			p.SendQueryPrepared(stmtResetRole, nil, nil, nil)
 			r.sendOpening(p, j)
 		}); err != nil {
 			return 0, err
@@ -229,10 +230,9 @@ func (r *explicit) token(j *control.Job) string {
 	return fmt.Sprintf("%d:%d:%d", j.ID, j.Attempts, r.session.epoch)
 }
 
-// sendOpening puts the session as a Work may expect it, and sets the token that
-// lives exactly as long as the transaction.
+// sendOpening puts the session as a Work may expect it, its role being back already, and sets
+// the token that lives exactly as long as the transaction.
 func (r *explicit) sendOpening(p *pgconn.Pipeline, j *control.Job) {
-	p.SendQueryPrepared(stmtResetRole, nil, nil, nil)
 	p.SendQueryPrepared(stmtOpen, [][]byte{[]byte(r.token(j)), []byte(r.session.searchPath)}, nil, nil)
 }
 
