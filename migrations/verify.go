@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/bbmd-dev/bbmd/registry"
 )
 
@@ -20,7 +22,9 @@ func verify(ctx context.Context, db registry.Querier, b registry.Batch, args arg
 		return 0, fmt.Errorf("verify: %w", err)
 	}
 	if statement.UsesStart() {
-		b.After = b.Start
+		if b.After, err = firstKey(ctx, db, b); err != nil {
+			return 0, err
+		}
 	}
 	var count *int64
 	if err := db.QueryRow(ctx, text, b.Args()...).Scan(&count); err != nil {
@@ -30,6 +34,17 @@ func verify(ctx context.Context, db registry.Querier, b registry.Batch, args arg
 		return 0, errors.New("verify: the statement returns no number: let it return one row, as count(*) does")
 	}
 	return *count, nil
+}
+
+// firstKey returns the first key that is left in the range, the last one's if none is.
+func firstKey(ctx context.Context, db registry.Querier, b registry.Batch) (string, error) {
+	column := quote(b.Key[0].Name)
+	first := b.End
+	err := db.QueryRow(ctx, fmt.Sprintf("SELECT %[1]s::text FROM %[2]s AS ranged WHERE %[3]s ORDER BY ranged.%[1]s LIMIT 1", column, b.Table, b.Where()), b.Args()...).Scan(&first)
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return "", fmt.Errorf("verify: find the first key: %w", err)
+	}
+	return first, nil
 }
 
 // unverifiable says why there is nothing to verify.

@@ -30,7 +30,7 @@ func wrongRows(t *testing.T, conn *pgx.Conn, work string, m registry.Migration, 
 	for i := 0; i < len(all); i += 83 {
 		wrong, err := verify(t.Context(), conn, registry.Batch{
 			Migration: m.Name, Table: m.Table, Key: m.Key, Arguments: m.Arguments,
-			First: i == 0, After: all[max(0, i-1)], Start: all[i], End: all[min(i+83, len(all))-1],
+			First: i == 0, After: all[max(0, i-1)], End: all[min(i+83, len(all))-1],
 		})
 		if err != nil {
 			return 0, err

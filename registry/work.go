@@ -42,14 +42,14 @@ type Work struct {
 	// missing. Nil means that nothing is checked.
 	Check func(ctx context.Context, db Querier, m Migration) error
 
-	// Verify returns how many rows of the batch's range are not as the Work leaves
-	// them. A migration is not finished before that is zero for all of its
-	// ranges, so Verify must not count what the Work would leave as it is. It gets
-	// the batch as Run gets it, Start included, only reads, and may be asked at any
-	// time and often. Where the migration's arguments leave nothing to verify it
-	// returns an error that wraps [ErrUnverifiable], always the same way for the
-	// same migration and without having sent a statement that fails. Nil means that
-	// the Work cannot be verified.
+	// Verify returns how many rows of a range are not as the Work leaves them. A
+	// migration is not finished before that is zero for all of its ranges, so
+	// Verify must not count what the Work would leave as it is. Its range may span
+	// many batches, and Start is not set: use [Batch.Where]. Verify only reads, and
+	// may be asked at any time and often. Where the migration's arguments leave
+	// nothing to verify it returns an error that wraps [ErrUnverifiable], always for
+	// the same arguments, and without having sent a statement that fails. Nil means
+	// that the Work cannot be verified.
 	Verify func(ctx context.Context, db Querier, b Batch) (wrong int64, err error)
 }
 

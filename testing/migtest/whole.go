@@ -1,8 +1,11 @@
 package migtest
 
 import (
+	"errors"
 	"math/rand/v2"
 	"sync"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/bbmd-dev/bbmd/registry"
 )
@@ -80,8 +83,43 @@ func (r *trial) twice() {
 	r.Want(r.t, conn)
 }
 
-// sideBySide runs small batches on several sessions at the same time.
+// sideBySide runs small batches on several sessions at the same time: the first
+// half in pairs that surely overlap, the others as they come.
 func (r *trial) sideBySide() {
+	batches := r.shuffled()
+	half := len(batches) / 4 * 2
+	conn, beside := r.conn(), r.another()
+	problems := r.workers(batches[half:])
+	for i := 0; i < half; i += 2 {
+		problems = append(problems, r.overlap(conn, beside, batches[i], batches[i+1]))
+	}
+	if err := errors.Join(problems...); err != nil {
+		r.t.Fatalf("batches that run side by side disturb one another (say Alone in the case if they must not): %v", err)
+	}
+	r.asInOneBatch("which batches run side by side")
+}
+
+// overlap runs a second batch while the first has done its work and is not
+// committed yet.
+func (r *trial) overlap(conn, beside *pgx.Conn, first, second registry.Batch) error {
+	r.t.Helper()
+	tx, err := conn.Begin(r.t.Context())
+	r.must(err, "begin")
+	_, err = r.process(r.t.Context(), tx, first)
+	r.must(err, "the Work fails in batch "+describe(first))
+	done := make(chan error, 1)
+	go func() { done <- r.commit(r.t.Context(), beside, second) }()
+	ended, err := r.waitsOrEnds(tx, beside.PgConn().PID(), done)
+	r.must(tx.Commit(r.t.Context()), "commit a batch")
+	if !ended {
+		err = <-done
+	}
+	return err
+}
+
+// workers runs batches on several sessions, and returns their errors.
+func (r *trial) workers(batches []registry.Batch) []error {
+	r.t.Helper()
 	const workers = 4
 	queue := make(chan registry.Batch)
 	var problems []error
@@ -99,13 +137,10 @@ func (r *trial) sideBySide() {
 			}
 		})
 	}
-	for _, b := range r.shuffled() {
+	for _, b := range batches {
 		queue <- b
 	}
 	close(queue)
 	all.Wait()
-	if len(problems) > 0 {
-		r.t.Fatalf("batches that run side by side disturb one another (say Alone in the case if they must not): %v", problems[0])
-	}
-	r.asInOneBatch("which batches run side by side")
+	return problems
 }
