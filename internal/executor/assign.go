@@ -2,6 +2,7 @@ package executor
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,8 +16,14 @@ type situation struct {
 	settings Settings
 	now      time.Time
 	mine     map[int32]int        // workers of this process, by migration
+	epochs   []int32              // the owners that they are
 	again    map[int32]time.Time  // not before: after an error, or while something is waited for
 	held     map[int32]*throttled // kept back by the throttle
+}
+
+// others reports whether jobs of a migration belong to owners that are not of this process.
+func (s *situation) others(c *control.Candidate) bool {
+	return slices.ContainsFunc(c.Owners, func(owner int32) bool { return !slices.Contains(s.epochs, owner) })
 }
 
 // decision is what one reconcile does.
@@ -56,11 +63,11 @@ func decide(queue []control.Candidate, s situation) decision {
 		// A worker of ours that has just begun does not hold its slot yet.
 		taken := max(int(c.SlotsHeld), s.mine[c.ID])
 		places := min(int(c.Parallelism)-taken, wanted(&c))
-		if s.mine[c.ID] == 0 {
-			d.wakeWithin(s.settings.TakeoverInterval) // whoever works on it may die
-			if places > 0 && free > 0 {
-				d.begin, free, places = append(d.begin, assignment{c, work}), free-1, places-1
-			}
+		if s.mine[c.ID] < int(c.Parallelism) || s.others(&c) {
+			d.wakeWithin(s.settings.TakeoverInterval) // whoever else works on it may die
+		}
+		if s.mine[c.ID] == 0 && places > 0 && free > 0 {
+			d.begin, free, places = append(d.begin, assignment{c, work}), free-1, places-1
 		}
 		for range places {
 			more = append(more, assignment{c, work})

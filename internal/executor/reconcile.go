@@ -37,7 +37,7 @@ func (e *Executor) reconcile(ctx, hard context.Context, tallies *counting) (time
 		return time.Millisecond, err
 	}
 	e.release(queue)
-	d := decide(queue, situation{registry: e.opts.Registry, settings: settings, now: time.Now(), mine: e.mine(), again: e.again, held: e.held})
+	d := decide(queue, situation{registry: e.opts.Registry, settings: settings, now: time.Now(), mine: e.mine(), epochs: e.epochs(), again: e.again, held: e.held})
 	e.noteLock(queue)
 	for id, reason := range d.reasons {
 		if err := e.opts.Store.SetReason(bounded, e.opts.Pool, id, reason); err != nil {
