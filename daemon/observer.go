@@ -41,6 +41,10 @@ func (o *observer) BatchDone(migration, outcome string, rows int64, took time.Du
 
 func (o *observer) TookOver(_ string, jobs int64) { o.metrics.TookOver(int(jobs)) }
 
+func (o *observer) Progressed(migration string, ratio float64) { o.metrics.Progress(migration, ratio) }
+
+func (o *observer) Throttled(migration string, duty float64) { o.metrics.Duty(migration, duty) }
+
 func (o *observer) MigrationEnded(migration, _ string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

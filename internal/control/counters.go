@@ -2,8 +2,11 @@ package control
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // Tally is what an owner has done for a migration since it was last counted.
@@ -42,20 +45,23 @@ WITH counted AS (
   UPDATE bbm.batched_background_migration_jobs j SET rows_affected = v.rows, duration_ms = v.ms
   FROM unnest($6::bigint[], $7::bigint[], $8::real[]) v(id, rows, ms) WHERE j.id = v.id
 )
-SELECT set_config('synchronous_commit', 'off', true), pg_notify('bbm_progress', $9)`
+SELECT p.percent::float8 FROM bbm.progress p, set_config('synchronous_commit', 'off', true), pg_notify('bbm_progress', $9)
+WHERE p.id = $1::int`
 
 // Count adds an owner's tally to its counters and raises bbm_progress with the
 // migration's name, for people watching. It is called at most once a second per owner, outside
-// the batches; what a crash keeps from being counted stays uncounted.
-func (s Store) Count(ctx context.Context, db DB, migration, owner int32, name string, t Tally) error {
+// the batches; what a crash keeps from being counted stays uncounted. It returns how far the
+// migration was before, in percent; nil: not known.
+func (s Store) Count(ctx context.Context, db DB, migration, owner int32, name string, t Tally) (percent *float64, err error) {
 	ids, rows, ms := make([]int64, len(t.Jobs)), make([]int64, len(t.Jobs)), make([]float32, len(t.Jobs))
 	for i, j := range t.Jobs {
 		ids[i], rows[i], ms[i] = j.ID, j.Rows, j.Milliseconds
 	}
 	// The payload of a notification is limited to 7,999 bytes; a name has at most 200 characters.
-	if _, err := db.Exec(ctx, s.sql(countSQL), migration, owner, t.Batches, t.Keys, t.Rows, ids, rows, ms, name,
-		t.BatchSize, float32(t.P90.Seconds()*1000), t.Reason, t.Throttled); err != nil {
-		return fmt.Errorf("count progress: %w", err)
+	err = db.QueryRow(ctx, s.sql(countSQL), migration, owner, t.Batches, t.Keys, t.Rows, ids, rows, ms, name,
+		t.BatchSize, float32(t.P90.Seconds()*1000), t.Reason, t.Throttled).Scan(&percent)
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return nil, fmt.Errorf("count progress: %w", err)
 	}
-	return nil
+	return percent, nil
 }

@@ -98,7 +98,13 @@ func (c *counting) count(ctx context.Context, w *worker) {
 		t.Throttled = w.throttling()
 	}
 	o := c.e.opts
-	if err := o.Store.Count(ctx, o.Pool, w.candidate.ID, w.epoch.Load(), w.candidate.Name, t); err != nil {
+	percent, err := o.Store.Count(ctx, o.Pool, w.candidate.ID, w.epoch.Load(), w.candidate.Name, t)
+	if err != nil {
 		w.log.DebugContext(ctx, "progress not counted", "error", err) // a hint is lost, nothing else
+		return
 	}
+	if percent != nil {
+		o.Observer.Progressed(w.candidate.Name, *percent/100)
+	}
+	o.Observer.Throttled(w.candidate.Name, w.duty())
 }

@@ -48,7 +48,7 @@ type running struct {
 // New returns an executor that does nothing before [Executor.Run].
 func New(opts Options) *Executor {
 	if opts.Observer == nil {
-		opts.Observer = nobody{}
+		opts.Observer = NoObserver{}
 	}
 	e := &Executor{
 		opts: opts, log: opts.Logger.With("database", opts.Database),
@@ -180,7 +180,7 @@ func (e *Executor) reap(ctx context.Context, r *running) {
 	ctx, cancel := context.WithTimeout(ctx, reconcileTimeout)
 	defer cancel()
 	delete(e.workers, r)
-	id, name := r.candidate.ID, r.candidate.Name
+	id := r.candidate.ID
 	if r.progress {
 		delete(e.errors, id)
 	}
@@ -203,7 +203,7 @@ func (e *Executor) reap(ctx context.Context, r *running) {
 	default:
 		e.backOff(ctx, r)
 	}
-	r.log.DebugContext(ctx, "worker ended", "after", time.Since(r.began).Round(time.Millisecond), "reason", r.err, "migration", name)
+	r.log.DebugContext(ctx, "worker ended", "after", time.Since(r.began).Round(time.Millisecond), "reason", r.err)
 }
 
 func (e *Executor) fail(ctx context.Context, r *running, reason control.Reason) {
@@ -241,6 +241,7 @@ func (e *Executor) keep(ctx context.Context, r *running, t *throttled) {
 		t.activity.End()
 	}
 	r.log.InfoContext(ctx, "migration held back", "reason", reason)
+	e.opts.Observer.Throttled(r.candidate.Name, 0)
 	var err error
 	if t.verdict.Until.IsZero() {
 		err = e.opts.Store.SetReason(ctx, e.opts.Pool, id, reason)

@@ -113,3 +113,11 @@ func (w *worker) throttling() string {
 	}
 	return fmt.Sprintf("%s (%.0f %%): %s", v.Action, v.Duty*100, v.Reason)
 }
+
+// duty is the share of the time that batches may take: 1 where nothing keeps them back.
+func (w *worker) duty() float64 {
+	if a := w.activity.Load(); a != nil {
+		return a.Verdict().Duty
+	}
+	return 1
+}

@@ -169,6 +169,9 @@ func (h hooks) TookOver(_ string, jobs int64) {
 	}
 }
 
+func (h hooks) Progressed(string, float64) {}
+func (h hooks) Throttled(string, float64)  {}
+
 func (h hooks) MigrationEnded(_, status string) {
 	if h.ended != nil {
 		h.ended(status)

@@ -119,14 +119,22 @@ type Observer interface {
 	BatchDone(migration, outcome string, rows int64, took time.Duration)
 	// TookOver is called when jobs of a dead owner were taken over.
 	TookOver(migration string, jobs int64)
+	// Progressed is called about once a second for a migration that runs, with the share that is done.
+	Progressed(migration string, ratio float64)
+	// Throttled is called as often, and when a migration is held back: duty is the share of the
+	// time that its batches may take, 1 for all of it, 0 while it is held back.
+	Throttled(migration string, duty float64)
 	// MigrationEnded is called when a migration has finished or failed.
 	MigrationEnded(migration, status string)
 }
 
-type nobody struct{}
+// NoObserver is told and does nothing. Observers that want a part embed it.
+type NoObserver struct{}
 
-func (nobody) Reconciled(map[string]int, time.Duration, time.Duration) {}
-func (nobody) Claimed(string, int, time.Duration)                      {}
-func (nobody) BatchDone(string, string, int64, time.Duration)          {}
-func (nobody) TookOver(string, int64)                                  {}
-func (nobody) MigrationEnded(string, string)                           {}
+func (NoObserver) Reconciled(map[string]int, time.Duration, time.Duration) {}
+func (NoObserver) Claimed(string, int, time.Duration)                      {}
+func (NoObserver) BatchDone(string, string, int64, time.Duration)          {}
+func (NoObserver) TookOver(string, int64)                                  {}
+func (NoObserver) Progressed(string, float64)                              {}
+func (NoObserver) Throttled(string, float64)                               {}
+func (NoObserver) MigrationEnded(string, string)                           {}

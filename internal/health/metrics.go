@@ -43,6 +43,7 @@ func NewRegistry(version string) *prometheus.Registry {
 //	bbmd_takeovers_total{database}                        counter    jobs taken over from dead owners
 //	bbmd_migrations{database,status}                      gauge      migrations by status
 //	bbmd_migration_progress_ratio{database,migration}     gauge      0 to 1, of the migrations that run
+//	bbmd_migration_duty_ratio{database,migration}         gauge      share of the time that the throttle allows
 //	bbmd_config_last_reload_successful                    gauge      0 while a broken configuration waits
 //	bbmd_config_last_reload_success_timestamp_seconds     gauge      when a configuration was last taken
 //
@@ -61,6 +62,7 @@ type Metrics struct {
 	takeovers          *prometheus.CounterVec
 	migrations         *prometheus.GaugeVec
 	progress           *prometheus.GaugeVec
+	duty               *prometheus.GaugeVec
 	reloadOK           prometheus.Gauge
 	reloadTime         prometheus.Gauge
 }
@@ -83,6 +85,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		takeovers:          f.counter("bbmd_takeovers_total", "Jobs that were taken over from an owner that is dead."),
 		migrations:         f.gauge("bbmd_migrations", "Background migrations, by status.", "status"),
 		progress:           f.gauge("bbmd_migration_progress_ratio", "Progress of a background migration that runs, 0 to 1.", "migration"),
+		duty:               f.gauge("bbmd_migration_duty_ratio", "Share of the time that the throttle leaves to a background migration: 1 for all, 0 while it is held back.", "migration"),
 		reloadOK:           f.single("bbmd_config_last_reload_successful", "1 if the last look at the configuration was successful, 0 while a broken one waits."),
 		reloadTime:         f.single("bbmd_config_last_reload_success_timestamp_seconds", "When a configuration was last taken, in Unix time."),
 	}

@@ -72,6 +72,11 @@ func (d *DatabaseMetrics) Progress(migration string, ratio float64) {
 	d.all.progress.WithLabelValues(d.name, migration).Set(min(max(ratio, 0), 1))
 }
 
+// Duty says which share of the time the throttle leaves to a migration, from 0 to 1.
+func (d *DatabaseMetrics) Duty(migration string, share float64) {
+	d.all.duty.WithLabelValues(d.name, migration).Set(share)
+}
+
 // Forget removes the metrics of a migration that will not run again.
 func (d *DatabaseMetrics) Forget(migration string) {
 	labels := prometheus.Labels{"database": d.name, "migration": migration}
@@ -80,4 +85,5 @@ func (d *DatabaseMetrics) Forget(migration string) {
 	d.all.batchDuration.DeletePartialMatch(labels)
 	d.all.retries.DeletePartialMatch(labels)
 	d.all.progress.DeletePartialMatch(labels)
+	d.all.duty.DeletePartialMatch(labels)
 }

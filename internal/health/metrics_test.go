@@ -45,6 +45,8 @@ func TestMetricsGolden(t *testing.T) {
 	d.TookOver(2)
 	d.Migrations(map[string]int{"running": 1, "finished": 2})
 	d.Progress("copy", 0.25)
+	d.Duty("copy", 0.5)
+	d.Duty("gone", 0)
 	d.Progress("gone", 7)
 	d.Forget("gone")
 	metrics.ConfigReloaded(false)

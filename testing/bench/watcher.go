@@ -17,6 +17,8 @@ import (
 
 // watcher sees what an executor does, from inside its process.
 type watcher struct {
+	executor.NoObserver
+
 	events chan event // from the listener
 	ends   chan end
 	writes chan time.Time // the first write to the server after [watcher.arm]

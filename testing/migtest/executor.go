@@ -101,6 +101,8 @@ func (r *trial) startExecutor() (stop func()) {
 
 // cutter ends the workers' sessions after the second batch.
 type cutter struct {
+	executor.NoObserver
+
 	mu      sync.Mutex
 	batches int
 	killed  func()
