@@ -73,6 +73,9 @@ func (a copyRows) updated() []string {
 // statement inserts in the order of the key, so that two batches that meet on
 // other unique indexes wait for one another and do not deadlock.
 func (a copyRows) statement(m registry.Migration) (registry.Statement, error) {
+	if len(m.Key) == 0 {
+		return registry.Statement{}, errors.New(`copying leaves the column NULL by which the strategy "null" finds rows: use a key`)
+	}
 	order := make([]string, len(m.Key))
 	for i, k := range m.Key {
 		order[i] = m.Table + "." + quote(k.Name)

@@ -49,6 +49,9 @@ func (a resetCounter) statement(m registry.Migration) (registry.Statement, error
 	for i, k := range m.Key {
 		same[i] = "now." + quote(k.Name) + " = was." + quote(k.Name)
 	}
+	if len(same) == 0 { // the strategy "null": the batch's rows are locked, and stay where they are
+		same = []string{"now.ctid = was.ctid"}
+	}
 	return registry.ParseStatement(fmt.Sprintf(
 		"UPDATE %[1]s AS now SET %[2]s = actual.count FROM %[1]s AS was CROSS JOIN LATERAL %[3]s AS actual"+
 			" WHERE :range(now) AND :range(was) AND %[4]s AND was.%[2]s IS DISTINCT FROM actual.count AND now.%[2]s IS NOT DISTINCT FROM was.%[2]s",
@@ -64,7 +67,7 @@ func (a resetCounter) actual(m registry.Migration, row string) (string, error) {
 	case len(m.Key) == 1:
 		referenced = m.Key[0].Name
 	default:
-		return "", errors.New(`the key has several columns: name the one that "foreign_key" refers to in "referenced_column"`)
+		return "", errors.New(`the key is not one column: name the one that "foreign_key" refers to in "referenced_column"`)
 	}
 	from, where := otherTable(m, a.From), ""
 	if a.Where != nil {
