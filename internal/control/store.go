@@ -25,7 +25,7 @@ type TxDB interface {
 var (
 	_ DB = (*pgx.Conn)(nil)
 	_ DB = (*pgxpool.Pool)(nil)
-	_ DB = (pgx.Tx)(nil)
+	_ DB = pgx.Tx(nil)
 )
 
 // Store is the set of queries on one control schema. It holds no connection

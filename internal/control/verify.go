@@ -26,7 +26,7 @@ FROM ahead WHERE keys - batch_size < $3 ORDER BY ordinal DESC LIMIT 1`
 
 // NextSpan returns the stretch of the chain behind an ordinal that holds about
 // that many keys, at least one job and at most a hundred. Nil: the chain ends there.
-func (s Store) NextSpan(ctx context.Context, conn *pgx.Conn, migration int32, after int64, keys int64) (*Span, error) {
+func (s Store) NextSpan(ctx context.Context, conn *pgx.Conn, migration int32, after, keys int64) (*Span, error) {
 	var span Span
 	err := conn.QueryRow(ctx, s.sql(nextSpanSQL), migration, after, keys).Scan(&span.To, &span.After, &span.End)
 	if errors.Is(err, pgx.ErrNoRows) {

@@ -32,7 +32,7 @@ func started(change func(*control.Candidate)) func(*control.Candidate) {
 	}
 }
 
-func ref[T any](v T) *T { return &v }
+//go:fix inline
 
 func TestDecide(t *testing.T) {
 	t.Parallel()
@@ -105,18 +105,18 @@ func TestDecide(t *testing.T) {
 			workers: 3, want: executor.Decision{Begin: []string{"b"}, Wake: time.Second},
 		},
 		"a retry that is due": {
-			queue:   []control.Candidate{candidate(1, "a", started(func(c *control.Candidate) { complete(c); c.DueIn = ref(-time.Second) }))},
+			queue:   []control.Candidate{candidate(1, "a", started(func(c *control.Candidate) { complete(c); c.DueIn = new(-time.Second) }))},
 			workers: 3, want: executor.Decision{Begin: []string{"a"}, Wake: interval},
 		},
 		"a retry that is not due": {
 			queue: []control.Candidate{candidate(1, "a", started(func(c *control.Candidate) {
 				complete(c)
-				c.DueIn, c.LastError = ref(300*time.Millisecond), ref("it broke")
+				c.DueIn, c.LastError = new(300*time.Millisecond), new("it broke")
 			}))},
 			workers: 3, want: executor.Decision{Reasons: map[string]string{"a": "waits to try a failed batch again: it broke"}, Wake: 300 * time.Millisecond},
 		},
 		"a retry beside the chain": {
-			queue:   []control.Candidate{candidate(1, "a", started(func(c *control.Candidate) { c.DueIn, c.LastError = ref(300*time.Millisecond), ref("it broke") }))},
+			queue:   []control.Candidate{candidate(1, "a", started(func(c *control.Candidate) { c.DueIn, c.LastError = new(300*time.Millisecond), new("it broke") }))},
 			workers: 3, want: executor.Decision{Begin: []string{"a"}, Wake: 300 * time.Millisecond},
 		},
 		"the rest is with others": {
@@ -138,7 +138,7 @@ func TestDecide(t *testing.T) {
 			workers: 1, want: executor.Decision{Begin: []string{"b"}, Reasons: map[string]string{"a": `unknown work "bumb", did you mean "bump"?: the migration waits until a bbmd that has it runs`}, Wake: interval},
 		},
 		"another version": {
-			queue:   []control.Candidate{candidate(1, "a", started(func(c *control.Candidate) { c.WorkVersion = ref(int32(2)) }))},
+			queue:   []control.Candidate{candidate(1, "a", started(func(c *control.Candidate) { c.WorkVersion = new(int32(2)) }))},
 			workers: 1, want: executor.Decision{Reasons: map[string]string{"a": `waits for a replica that has version 2 of the work "bump"; this one has version 1`}},
 		},
 		"dependencies": {
@@ -146,12 +146,12 @@ func TestDecide(t *testing.T) {
 			workers: 1, want: executor.Decision{Reasons: map[string]string{"a": "waits for x (failed), y (unknown) to finish"}},
 		},
 		"busy table": {
-			queue:   []control.Candidate{candidate(1, "a", func(c *control.Candidate) { c.TableBusy = ref("b") })},
+			queue:   []control.Candidate{candidate(1, "a", func(c *control.Candidate) { c.TableBusy = new("b") })},
 			workers: 1, want: executor.Decision{Reasons: map[string]string{"a": "waits for b, which is running on the same table"}},
 		},
 		"the reason is known": {
 			queue: []control.Candidate{candidate(1, "a", func(c *control.Candidate) {
-				c.TableBusy, c.StatusReason = ref("b"), ref("waits for b, which is running on the same table")
+				c.TableBusy, c.StatusReason = new("b"), new("waits for b, which is running on the same table")
 			})},
 			workers: 1, want: executor.Decision{},
 		},

@@ -75,7 +75,7 @@ func (e *Executor) Configure(s Settings) {
 	s.Workers, s.MaxAttempts = max(s.Workers, 1), max(s.MaxAttempts, 1)
 	if s.Throttle != nil {
 		if err := e.throttle.Configure(*s.Throttle); err != nil {
-			e.log.Warn("throttle stays as it was", "error", err) //nolint:sloglint // no context: it changes nothing that runs
+			e.log.Warn("throttle stays as it was", "error", err)
 		}
 	}
 	e.settings.Store(&s)
@@ -293,8 +293,7 @@ func (e *Executor) drain(ctx context.Context, cancel context.CancelFunc) {
 		select {
 		case r := <-e.ended:
 			delete(e.workers, r)
-			var refused *refusal
-			if errors.As(r.err, &refused) {
+			if refused, ok := errors.AsType[*refusal](r.err); ok {
 				e.fail(ctx, r, refused.reason)
 			}
 		case <-grace.C:

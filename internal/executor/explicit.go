@@ -17,7 +17,7 @@ const (
 	stmtBegin      = "bbmd_begin"
 	stmtResetRole  = "bbmd_reset_role"
 	stmtOpen       = "bbmd_open"
-	stmtTokenFence = "bbmd_token_fence"
+	stmtTokenFence = "bbmd_token_fence" //nolint:gosec // a statement's name, no credential
 	stmtCommit     = "bbmd_commit"
 	stmtChain      = "bbmd_commit_and_chain"
 )

@@ -37,11 +37,7 @@ const (
 // a lost connection, resources used up.
 func transient(err error) bool {
 	var pgErr *pgconn.PgError
-	var connectErr *pgconn.ConnectError
-	if errors.As(err, &connectErr) {
-		return true
-	}
-	if !errors.As(err, &pgErr) {
+	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok || !errors.As(err, &pgErr) {
 		return connectionLost(err)
 	}
 	switch code := pgErr.Code; code {
@@ -54,12 +50,10 @@ func transient(err error) bool {
 
 // connectionLost reports whether err is the end of a connection rather than an answer of the server.
 func connectionLost(err error) bool {
-	var pgErr *pgconn.PgError
-	var connectErr *pgconn.ConnectError
-	if errors.As(err, &connectErr) || errors.Is(err, errConnection) {
+	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok || errors.Is(err, errConnection) {
 		return true
 	}
-	if errors.As(err, &pgErr) {
+	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
 		switch pgErr.Code {
 		case "57P01", "57P02", "57P03", "57P05", "25P03", readOnlyTransaction, unknownStatement:
 			return true
@@ -85,11 +79,13 @@ func describe(err error) control.Failure {
 		return control.Failure{Message: err.Error(), Transient: transient(err)}
 	}
 	message := pgErr.Message
+	var messageSb88 strings.Builder
 	for _, part := range []struct{ label, text string }{{"detail", pgErr.Detail}, {"hint", pgErr.Hint}, {"where", pgErr.Where}} {
 		if part.text != "" {
-			message += "; " + part.label + ": " + part.text
+			messageSb88.WriteString("; " + part.label + ": " + part.text)
 		}
 	}
+	message += messageSb88.String()
 	return control.Failure{SQLState: pgErr.Code, Message: message, Transient: transient(err)}
 }
 
@@ -110,7 +106,7 @@ func rangeOf(j *control.Job) string {
 		return "batch " + j.End // it has no range, only a place
 	}
 	if j.After == nil {
-		return fmt.Sprintf("keys up to %s", j.End)
+		return "keys up to " + j.End
 	}
 	return fmt.Sprintf("keys after %s up to %s", *j.After, j.End)
 }

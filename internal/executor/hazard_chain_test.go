@@ -3,6 +3,7 @@ package executor_test
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"sync/atomic"
 	"testing"
 
@@ -27,7 +28,7 @@ func running(t *testing.T, db *pgtest.Database, rows int) int32 {
 	id := pgtest.One[int32](t, db, "SELECT id FROM "+migrationsTable)
 	ok, err := control.NewStore("").Start(t.Context(), db.Conn(t), id, control.Target{
 		Table: "public.t", OID: pgtest.One[uint32](t, db, "SELECT 't'::regclass::oid"), KeyColumns: []string{"id"}, KeyTypes: []string{"bigint"},
-		WorkVersion: 1, MinValue: new("1"), MaxValue: new(fmt.Sprint(rows)),
+		WorkVersion: 1, MinValue: new("1"), MaxValue: new(strconv.Itoa(rows)),
 	})
 	require.NoError(t, err)
 	require.True(t, ok)

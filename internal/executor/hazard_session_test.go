@@ -29,19 +29,23 @@ func TestH3_TheTwoConnectionsOfAWorkerDie(t *testing.T) {
 	}{
 		"uuid": {
 			"CREATE TABLE t (id uuid PRIMARY KEY, n int NOT NULL DEFAULT 0); INSERT INTO t SELECT md5(i::text)::uuid FROM generate_series(1, 600) i",
-			"SELECT id::text FROM t ORDER BY id OFFSET 300 LIMIT 1", "bump", [][]string{{ahead}, {batch}, {ahead, batch}, {batch, ahead}},
+			"SELECT id::text FROM t ORDER BY id OFFSET 300 LIMIT 1", "bump",
+			[][]string{{ahead}, {batch}, {ahead, batch}, {batch, ahead}},
 		},
 		"go": {
 			"CREATE TABLE t (id bigint PRIMARY KEY, n int NOT NULL DEFAULT 0); INSERT INTO t SELECT generate_series(1, 600)",
-			"SELECT '300'", "bump_in_go", [][]string{{ahead}, {batch}, {ahead, batch}, {batch, ahead}},
+			"SELECT '300'", "bump_in_go",
+			[][]string{{ahead}, {batch}, {ahead, batch}, {batch, ahead}},
 		},
 		"text": {
 			"CREATE TABLE t (id text PRIMARY KEY, n int NOT NULL DEFAULT 0); INSERT INTO t SELECT i FROM generate_series(1, 600) i",
-			"SELECT '300'", "bump", [][]string{{ahead, batch}, {batch, ahead}},
+			"SELECT '300'", "bump",
+			[][]string{{ahead, batch}, {batch, ahead}},
 		},
 		"composite": {
 			"CREATE TABLE t (a int, id int, n int NOT NULL DEFAULT 0, PRIMARY KEY (a, id)); INSERT INTO t SELECT i % 7, i FROM generate_series(1, 600) i",
-			"SELECT '300'", "bump", [][]string{{ahead, batch}, {batch, batch, ahead}},
+			"SELECT '300'", "bump",
+			[][]string{{ahead, batch}, {batch, batch, ahead}},
 		},
 	} {
 		for _, order := range c.orders {

@@ -131,10 +131,23 @@ type Observer interface {
 // NoObserver is told and does nothing. Observers that want a part embed it.
 type NoObserver struct{}
 
+// Reconciled does nothing.
 func (NoObserver) Reconciled(map[string]int, time.Duration, time.Duration) {}
-func (NoObserver) Claimed(string, int, time.Duration)                      {}
-func (NoObserver) BatchDone(string, string, int64, time.Duration)          {}
-func (NoObserver) TookOver(string, int64)                                  {}
-func (NoObserver) Progressed(string, float64)                              {}
-func (NoObserver) Throttled(string, float64)                               {}
-func (NoObserver) MigrationEnded(string, string)                           {}
+
+// Claimed does nothing.
+func (NoObserver) Claimed(string, int, time.Duration) {}
+
+// BatchDone does nothing.
+func (NoObserver) BatchDone(string, string, int64, time.Duration) {}
+
+// TookOver does nothing.
+func (NoObserver) TookOver(string, int64) {}
+
+// Progressed does nothing.
+func (NoObserver) Progressed(string, float64) {}
+
+// Throttled does nothing.
+func (NoObserver) Throttled(string, float64) {}
+
+// MigrationEnded does nothing.
+func (NoObserver) MigrationEnded(string, string) {}
