@@ -68,19 +68,18 @@ func (s Store) HoldsEpoch(ctx context.Context, conn *pgx.Conn, epoch int32) (boo
 // upper bound of parallelism.
 const slotsPerMigration = 64
 
-// TakeSlot takes one of the migration's places for workers, for as long as
-// conn's session lives. It reports false when all are taken.
-func (s Store) TakeSlot(ctx context.Context, conn *pgx.Conn, migration, parallelism int32) (bool, error) {
+// TakeSlot takes the lowest free of the migration's places for workers, for as long as
+// conn's session lives, and returns its number. It reports false when all are taken.
+func (s Store) TakeSlot(ctx context.Context, conn *pgx.Conn, migration, parallelism int32) (slot int32, ok bool, err error) {
 	for slot := range min(parallelism, slotsPerMigration) {
-		var ok bool
 		if err := conn.QueryRow(ctx, "SELECT pg_try_advisory_lock($1::int, $2::int)", Once, lockSlot, migration*slotsPerMigration+slot).Scan(&ok); err != nil {
-			return false, fmt.Errorf("take a worker's slot: %w", err)
+			return 0, false, fmt.Errorf("take a worker's slot: %w", err)
 		}
 		if ok {
-			return true, nil
+			return slot, true, nil
 		}
 	}
-	return false, nil
+	return 0, false, nil
 }
 
 // ReleaseLocks gives up the session's epoch and slot at once, without waiting for

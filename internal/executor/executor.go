@@ -272,7 +272,11 @@ func (e *Executor) backOff(ctx context.Context, r *running) {
 	}
 	wait := delay(n)
 	e.again[id] = time.Now().Add(wait)
-	r.log.WarnContext(ctx, "worker stopped by an error", "error", r.err, "again_in", wait.Round(time.Millisecond))
+	level := slog.LevelWarn
+	if errors.Is(r.err, errLost) {
+		level = slog.LevelInfo // somebody cancelled the migration, or took this worker for dead
+	}
+	r.log.Log(ctx, level, "worker stopped by an error", "error", r.err, "again_in", wait.Round(time.Millisecond))
 	if n > 1 && !connectionLost(r.err) {
 		if err := e.opts.Store.SetReason(ctx, e.opts.Pool, id, "a worker stopped and is tried again: "+describe(r.err).Message); err != nil {
 			r.log.DebugContext(ctx, "reason not recorded", "error", err)

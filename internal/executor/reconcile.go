@@ -70,13 +70,19 @@ func (e *Executor) recall(queue []control.Candidate, settings Settings) {
 	for i := range queue {
 		byID[queue[i].ID] = &queue[i]
 	}
-	working := make(map[int32]int)
+	working := make(map[int32]int32)
 	total := 0
 	for r := range e.workers {
+		if r.told {
+			continue
+		}
 		c := byID[r.candidate.ID]
 		working[r.candidate.ID]++
 		total++
-		if (c == nil && len(queue) < control.ScanLimit) || (c != nil && c.TableReplaced) || (c != nil && working[r.candidate.ID] > int(c.Parallelism)) || total > settings.Workers {
+		switch {
+		case c == nil && len(queue) < control.ScanLimit, c != nil && c.TableReplaced, total > settings.Workers:
+			e.tell(r)
+		case c != nil && max(r.place.Load(), working[c.ID]) > c.Parallelism: // a place is one among those of all replicas
 			e.tell(r)
 		}
 	}

@@ -27,6 +27,7 @@ type session struct {
 	migration int32
 	conn      *pgx.Conn
 	epoch     int32
+	slot      int32 // number of its place among the migration's workers
 	backend
 }
 
@@ -128,13 +129,14 @@ func setUp(ctx context.Context, conn *pgx.Conn, settings Settings) (began backen
 }
 
 func (s *session) take(ctx context.Context, parallelism int32) error {
-	slot, err := s.store.TakeSlot(ctx, s.conn, s.migration, parallelism)
+	slot, ok, err := s.store.TakeSlot(ctx, s.conn, s.migration, parallelism)
 	if err != nil {
 		return err
 	}
-	if !slot {
+	if !ok {
 		return errNoSlot
 	}
+	s.slot = slot
 	if s.epoch, err = s.store.TakeEpoch(ctx, s.conn); err != nil {
 		return err
 	}

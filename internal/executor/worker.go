@@ -35,6 +35,7 @@ type worker struct {
 	pause    atomic.Int64                      // nanoseconds of rest after each batch
 	override string                            // of the throttle, as last seen on the row
 	epoch    atomic.Int32                      // 0: no session yet
+	place    atomic.Int32                      // number of its slot, counted from 1; 0: no session yet
 	sizer    atomic.Pointer[sizer]             // nil: no session yet
 	rate     failureRate
 }
@@ -77,6 +78,7 @@ func (w *worker) run(ctx context.Context) error {
 	}
 	defer w.session.close(ctx)
 	w.epoch.Store(w.session.epoch)
+	w.place.Store(w.session.slot + 1)
 	if a := w.activity.Load(); a != nil {
 		a.Backends(w.session.pid) // whoever waits for its locks counts
 	}

@@ -125,6 +125,10 @@ CREATE TABLE bbm.batched_background_migration_jobs (
 -- Only the open jobs, so that no look-up ever grows with the finished ones.
 CREATE INDEX open_jobs ON bbm.batched_background_migration_jobs (batched_background_migration_id, id) WHERE status <> 'finished';
 
+-- Every claim asks for pending jobs. In open_jobs it would pass over all that were
+-- finished since the oldest snapshot that some session still holds; these few were never there.
+CREATE INDEX pending_jobs ON bbm.batched_background_migration_jobs (batched_background_migration_id, id) WHERE status = 'pending';
+
 COMMENT ON TABLE bbm.batched_background_migration_jobs IS 'One row per batch: the keys in (after_value, max_value], from min_value on where after_value is NULL.';
 COMMENT ON COLUMN bbm.batched_background_migration_jobs.ordinal IS 'Place in the migration''s chain of jobs; NULL for the lower half of a split job.';
 COMMENT ON COLUMN bbm.batched_background_migration_jobs.attempts IS 'Starts that were committed beforehand, or failures that the Work reported.';
@@ -300,8 +304,10 @@ $$;
 CREATE FUNCTION bbm.guard_migration_delete() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
+  -- Running jobs of an owner that is dead, whose lock is free, are nobody's work.
   IF OLD.status IN ('active', 'running') OR EXISTS (
-    SELECT FROM bbm.batched_background_migration_jobs WHERE batched_background_migration_id = OLD.id AND status = 'running')
+    SELECT FROM (SELECT DISTINCT owner FROM bbm.batched_background_migration_jobs WHERE batched_background_migration_id = OLD.id AND status = 'running') o
+    WHERE NOT pg_try_advisory_xact_lock(7701, o.owner))
   THEN
     RAISE EXCEPTION 'migration "%" is %: it cannot be deleted while it may be at work', OLD.name, OLD.status
       USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Cancel it first.';
