@@ -26,6 +26,7 @@ type rest struct {
 
 	what  string
 	stop  func()
+	died  <-chan error // why the program ended; nil: there is none
 	since time.Time
 	from  int64 // place in the log
 }
@@ -74,15 +75,22 @@ func (r *rest) startProgram(ctx context.Context, program string) error {
 	var output bytes.Buffer
 	cmd := exec.CommandContext(ctx, program, "run") //nolint:gosec // the program to measure
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, &output, &output
-	cmd.Env = append(os.Environ(), "DATABASE_URL="+r.url, "BBMD_HTTP__LISTEN=127.0.0.1:0", "BBMD_DASHBOARD__LISTEN=127.0.0.1:0")
+	cmd.Env = append(os.Environ(), "DATABASE_URL="+r.url, "BBMD_HTTP__LISTEN=127.0.0.1:0")
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = closing
 	if err := cmd.Start(); err != nil {
 		return errors.Join(fmt.Errorf("run %s: %w", program, err), os.RemoveAll(dir))
 	}
+	died, ended := make(chan error, 1), make(chan struct{})
+	go func() {
+		defer close(ended)
+		err := cmd.Wait()
+		died <- fmt.Errorf("%s ended: %w: %s", program, err, bytes.TrimSpace(output.Bytes()))
+	}()
+	r.died = died
 	r.stop = sync.OnceFunc(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		_ = cmd.Wait() // that it rested is shown by the server's log
+		_ = cmd.Process.Signal(syscall.SIGTERM) // that it rested is shown by the server's log
+		<-ended
 		_ = os.RemoveAll(dir)
 	})
 	return nil
@@ -98,6 +106,8 @@ func (r *rest) settle(ctx context.Context) error {
 	for {
 		select {
 		case <-tick.C:
+		case err := <-r.died:
+			return err
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
@@ -107,20 +117,17 @@ func (r *rest) settle(ctx context.Context) error {
 			return err
 		case statements > 0 || r.since.IsZero():
 			r.since, r.from = time.Now(), size
-		case time.Since(r.since) > silence && strings.Contains(r.listeners(), "LISTEN"):
+		case time.Since(r.since) > silence && r.listens():
 			r.since = time.Now()
 			return nil
 		}
 	}
 }
 
-// listeners returns what the log says of this database from its beginning.
-func (r *rest) listeners() string {
+// listens reports whether the log shows that somebody has begun to listen.
+func (r *rest) listens() bool {
 	content, err := os.ReadFile(r.server.LogPath())
-	if err != nil {
-		return ""
-	}
-	return string(content)
+	return err == nil && bytes.Contains(content, []byte("LISTEN"))
 }
 
 // statements counts the statements in the log from r.from on, and returns the log's size.

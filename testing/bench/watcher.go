@@ -165,11 +165,10 @@ func (c *watched) SyscallConn() (syscall.RawConn, error) { return c.raw.SyscallC
 
 // Write implements [net.Conn].
 func (c *watched) Write(b []byte) (int, error) {
-	n, err := c.Conn.Write(b)
 	if c.watcher.armed.CompareAndSwap(true, false) {
 		c.watcher.writes <- time.Now()
 	}
-	return n, err
+	return c.Conn.Write(b)
 }
 
 // await waits for one event.
