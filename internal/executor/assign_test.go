@@ -46,6 +46,7 @@ func TestDecide(t *testing.T) {
 	for name, c := range map[string]struct {
 		queue   []control.Candidate
 		mine    map[int32]int
+		epochs  []int32
 		again   map[int32]time.Duration
 		held    []int32
 		workers int
@@ -78,7 +79,19 @@ func TestDecide(t *testing.T) {
 		},
 		"more of ours": {
 			queue: []control.Candidate{candidate(1, "a", started(func(c *control.Candidate) { c.Parallelism, c.SlotsHeld = 3, 1 }))}, mine: map[int32]int{1: 1},
-			workers: 3, want: executor.Decision{Begin: []string{"a", "a"}},
+			workers: 3, want: executor.Decision{Begin: []string{"a", "a"}, Wake: interval},
+		},
+		"others may take the place that we leave, and die": {
+			queue: []control.Candidate{candidate(1, "a", started(func(c *control.Candidate) { c.Parallelism, c.SlotsHeld = 3, 2 }))}, mine: map[int32]int{1: 2},
+			workers: 2, want: executor.Decision{Wake: interval},
+		},
+		"the places are ours, and a job is not": {
+			queue: []control.Candidate{candidate(1, "a", started(func(c *control.Candidate) { c.SlotsHeld, c.Owners = 1, []int32{7, 8} }))}, mine: map[int32]int{1: 1}, epochs: []int32{7},
+			workers: 2, want: executor.Decision{Wake: interval},
+		},
+		"the places and the jobs are ours": {
+			queue: []control.Candidate{candidate(1, "a", started(func(c *control.Candidate) { c.SlotsHeld, c.Owners = 1, []int32{7} }))}, mine: map[int32]int{1: 1}, epochs: []int32{7},
+			workers: 2, want: executor.Decision{},
 		},
 		"no worker is free": {
 			queue: []control.Candidate{candidate(1, "a", started(nil)), candidate(2, "b", nil)}, mine: map[int32]int{1: 2},
@@ -168,7 +181,7 @@ func TestDecide(t *testing.T) {
 			t.Parallel()
 			settings := executor.DefaultSettings()
 			settings.Workers, settings.TakeoverInterval = c.workers, interval
-			got := executor.Decide(c.queue, executor.Situation{Registry: works, Settings: settings, Mine: c.mine, Again: c.again, Held: c.held})
+			got := executor.Decide(c.queue, executor.Situation{Registry: works, Settings: settings, Mine: c.mine, Epochs: c.epochs, Again: c.again, Held: c.held})
 			require.Empty(t, cmp.Diff(c.want, got))
 		})
 	}

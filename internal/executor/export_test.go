@@ -13,6 +13,7 @@ type Situation struct {
 	Registry *registry.Registry
 	Settings Settings
 	Mine     map[int32]int
+	Epochs   []int32
 	Again    map[int32]time.Duration // from now
 	Held     []int32
 }
@@ -27,7 +28,7 @@ type Decision struct {
 // Decide decides about a queue.
 func Decide(queue []control.Candidate, in Situation) Decision {
 	now := time.Unix(1_000_000, 0)
-	s := situation{registry: in.Registry, settings: in.Settings, now: now, mine: in.Mine, again: make(map[int32]time.Time), held: make(map[int32]*throttled)}
+	s := situation{registry: in.Registry, settings: in.Settings, now: now, mine: in.Mine, epochs: in.Epochs, again: make(map[int32]time.Time), held: make(map[int32]*throttled)}
 	for id, after := range in.Again {
 		s.again[id] = now.Add(after)
 	}
