@@ -119,8 +119,9 @@ func (r *rig) deliver(e notify.Event) {
 	if e.Channel == notify.ChannelProgress {
 		return
 	}
-	r.event(e, time.Now())
+	at := time.Now()
 	r.executor.Wake()
+	r.event(e, at)
 }
 
 func (r *rig) close() {
