@@ -39,7 +39,11 @@ func (t target) orderBy() string {
 }
 
 func (t target) descending() string {
-	return strings.ReplaceAll(t.orderBy(), ", ", " DESC, ") + " DESC"
+	all := make([]string, len(t.key))
+	for i := range t.key {
+		all[i] = t.column(i) + " DESC"
+	}
+	return strings.Join(all, ", ")
 }
 
 func (t target) column(i int) string { return "x." + pgx.Identifier{t.key[i].Name}.Sanitize() }
