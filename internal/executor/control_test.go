@@ -254,3 +254,25 @@ func TestSwitchedOffInTheMiddle(t *testing.T) {
 
 	exactlyOnce(t, db)
 }
+
+// Neither a claim nor a batch writes to the migration's row, or waits for who does.
+func TestH19_BatchesDoNotQueueForTheMigrationsRow(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, db *pgtest.Database, work string) {
+		t.Helper()
+		table(t, db, 1000)
+		g := closeGate(t, db, 3)
+		start(t, db, nil)
+		enqueue(t, db, work, "batch_size => 10")
+		g.reached()
+		tx, err := db.Conn(t).Begin(t.Context())
+		require.NoError(t, err)
+		_, err = tx.Exec(t.Context(), "SELECT FROM "+migrationsTable+" FOR UPDATE")
+		require.NoError(t, err)
+		g.open()
+		db.WaitFor(t, "SELECT count(*) = 100 FROM "+jobsTable+" WHERE status = 'finished'")
+		require.NoError(t, tx.Rollback(t.Context()))
+
+		exactlyOnce(t, db)
+	})
+}
