@@ -1,0 +1,80 @@
+package chaos_test
+
+import (
+	"flag"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime/debug"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/bbmd-dev/bbmd/testing/chaos"
+	"github.com/bbmd-dev/bbmd/testing/pgtest"
+)
+
+var (
+	long = flag.Bool("long", false, "inject many more faults, for about half an hour")
+	seed = flag.Uint64("seed", rand.Uint64(), "what the scenarios are generated from")
+)
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asDaemon) != "" {
+		os.Exit(runDaemon()) //nolint:forbidigo // it stands for main
+	}
+	pgtest.Main(m)
+}
+
+func form() chaos.Form {
+	if *long {
+		return chaos.Long
+	}
+	return chaos.Short
+}
+
+func TestExactlyOnce(t *testing.T) {
+	t.Parallel()
+	programs := chaos.Programs{BBMD: buildBBMD(t), Go: self(t)}
+	var totals chaos.Totals
+	t.Cleanup(func() { t.Log(totals.String()) })
+	for _, cell := range chaos.Cells(form()) {
+		t.Run(cell.Name(), func(t *testing.T) {
+			t.Parallel()
+			scenario := chaos.Generate(cell, form(), *seed)
+			t.Logf("%s\nagain: go test -race ./testing/chaos %s-run '^%s$' -seed %d", scenario, longFlag(), t.Name(), *seed)
+			figures := chaos.Run(t, scenario, programs)
+			t.Log(figures)
+			totals.Add(figures)
+			require.Equal(t, scenario.Count(chaos.FaultKind.IsKill), figures.Kills())
+		})
+	}
+}
+
+func longFlag() string {
+	if *long {
+		return "-long "
+	}
+	return ""
+}
+
+// buildBBMD builds the command, with the race detector where the tests have it.
+func buildBBMD(t *testing.T) chaos.Program {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "bbmd")
+	args := []string{"build", "-o", path}
+	if raced() {
+		args = append(args, "-race")
+	}
+	output, err := exec.CommandContext(t.Context(), "go", append(args, "../../cmd/bbmd")...).CombinedOutput()
+	require.NoError(t, err, string(output))
+	return chaos.Program{Args: []string{path, "run"}}
+}
+
+// raced reports whether this test was built with the race detector.
+func raced() bool {
+	info, ok := debug.ReadBuildInfo()
+	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
+}

@@ -1,0 +1,25 @@
+// Package chaos kills everything at random, and checks that every row is
+// processed exactly once all the same.
+//
+// A [Scenario] is generated from a seed: a table, a Work that is not idempotent
+// (n = n + 1), one or two daemons, which are real processes, on a private server
+// of their own, and a list of faults. Each fault happens when the migration has
+// got on by so many jobs since the one before, as seen in the database, so that
+// the same seed does the same to a slow machine and a fast one. [Run] plays it:
+//
+//	kill -9 of a daemon, or of one of its server processes, with which the whole server crashes
+//	pg_terminate_backend of any of a daemon's sessions
+//	immediate restart of the server
+//	SIGTERM, SIGSTOP and SIGCONT of a daemon
+//	connections cut, stalled, and half open, by a proxy between a daemon and the server
+//	pause and resume, a row that fails its batch and a retry, a row deleted at the end of a batch
+//
+// After each, work has to go on within a deadline, and after each crash of the
+// server the rows have to agree with the bookkeeping. In the end, and after one
+// more restart directly behind "finished", package invariants judges what is
+// left, and the daemons' logs are compared with it. How long it took until work
+// went on is reported, not asserted.
+//
+// Run with -long for many more faults, with -seed N to replay a run, and with
+// -run for one scenario of it.
+package chaos

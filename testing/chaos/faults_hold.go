@@ -1,0 +1,152 @@
+package chaos
+
+import (
+	"fmt"
+	"syscall"
+	"time"
+)
+
+// freeze stops a daemon for longer than it takes others to look after it. Every
+// other time its sessions are ended meanwhile, as the server's time-out would in
+// the end; then another daemon, if there is one, has to go on without it.
+func (r *run) freeze(f Fault) injury {
+	v := r.victim(f)
+	v.signal(syscall.SIGSTOP)
+	i := injury{dead: r.watch.owners(v.application()), at: time.Now()}
+	r.hold(longerThanTakeover)
+	if f.Pick/2%2 == 0 {
+		v.signal(syscall.SIGCONT)
+		return injury{at: time.Now()}
+	}
+	i.at = time.Now()
+	r.watch.exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE $1", v.application())
+	return r.thaw(v, i)
+}
+
+// freezeLong stops a daemon until the server itself ends the sessions of its workers.
+func (r *run) freezeLong(f Fault) injury {
+	v := r.victim(f)
+	v.signal(syscall.SIGSTOP)
+	i := injury{dead: r.watch.owners(v.application())}
+	r.sessionsEnd(v)
+	i.at = time.Now()
+	return r.thaw(v, i)
+}
+
+// thaw lets a frozen daemon go on whose sessions have ended, after another one
+// has done without it.
+func (r *run) thaw(v *replica, i injury) injury {
+	r.tb.Helper()
+	if len(r.replicas) > 1 {
+		r.overcome(Freeze, i)
+	}
+	v.signal(syscall.SIGCONT)
+	i.at = time.Now()
+	return i
+}
+
+// sessionsEnd waits until the server has ended a daemon's sessions that own jobs, by its own time-outs.
+func (r *run) sessionsEnd(v *replica) {
+	r.tb.Helper()
+	r.watch.until("the server ends the sessions of "+v.name, 3*patience, func() (bool, error) {
+		return len(r.watch.owners(v.application())) == 0, nil
+	})
+}
+
+// pause pauses the migration, looks that nothing moves, and resumes it. Every
+// third time a daemon dies meanwhile.
+func (r *run) pause(f Fault) injury {
+	r.tb.Helper()
+	r.watch.exec("SELECT bbm.pause('m', 'by chaos')")
+	before := r.watch.reaches("paused, and nothing runs", func(p progress) bool { return p.Status == "paused" && p.Running == 0 })
+	if f.Pick/2%3 == 0 {
+		v := r.victim(f)
+		v.kill()
+		v.start()
+	}
+	r.hold(longerThanTakeover)
+	if after := r.watch.progress(); after != before {
+		r.tb.Errorf("something moved while the migration was paused: %+v, then %+v", before, after)
+	}
+	at := time.Now()
+	r.watch.exec("SELECT bbm.resume('m')")
+	return injury{at: at}
+}
+
+// fail marks a row as odd that is to be processed soon, waits until the migration fails
+// of it, mends it and retries.
+func (r *run) fail(f Fault) injury {
+	r.tb.Helper()
+	ahead := 2 + int(f.Pick/2%8)
+	r.allow(ahead + 100) // the others go on until it has failed
+	r.watch.until("a row is odd before it is processed", patience, func() (bool, error) {
+		return r.watch.exec(fmt.Sprintf(`UPDATE t SET odd = true WHERE n = 0 AND id = (
+			SELECT id FROM t WHERE id > (SELECT max_value::%s FROM bbm.batched_background_migration_jobs WHERE ordinal IS NOT NULL ORDER BY ordinal DESC LIMIT 1)
+			ORDER BY id OFFSET $1 LIMIT 1)`, r.Key), ahead*r.BatchSize) == 1, nil
+	})
+	p := r.watch.reaches("failed", func(p progress) bool { return p.Status == "failed" })
+	if p.Failed == 0 || p.Reason == "" {
+		r.tb.Errorf("I6 (nothing hidden) violated: the migration has failed with %d failed jobs, for the reason %q", p.Failed, p.Reason)
+	}
+	r.watch.exec("UPDATE t SET odd = false WHERE odd")
+	at := time.Now()
+	r.watch.exec("SELECT bbm.retry('m')")
+	return injury{at: at}
+}
+
+// deleteRow deletes the last row of a batch that is not finished, and adds one
+// behind the range, as an application may.
+func (r *run) deleteRow(Fault) injury {
+	at := time.Now()
+	r.watch.exec(fmt.Sprintf(`DELETE FROM t WHERE id = (SELECT max_value::%s FROM bbm.batched_background_migration_jobs
+		WHERE status <> 'finished' AND ordinal IS NOT NULL ORDER BY ordinal DESC LIMIT 1)`, r.Key))
+	behind := "SELECT max(id) + 1 FROM t"
+	if r.Key == UUID {
+		behind = "SELECT ('ffffffff-ffff-ffff-ffff-' || lpad(count(*)::text, 12, '0'))::uuid FROM t WHERE id >= 'ffffffff-ffff-ffff-ffff-000000000000'"
+	}
+	r.watch.exec("INSERT INTO t (id) " + behind)
+	return injury{at: at}
+}
+
+func (r *run) cut(f Fault) injury {
+	v := r.victim(f)
+	i := injury{dead: r.watch.owners(v.application()), at: time.Now()}
+	v.proxy.cut()
+	return i
+}
+
+// stall keeps back what a daemon and the server send each other, for a while.
+func (r *run) stall(f Fault) injury {
+	v := r.victim(f)
+	v.proxy.stall()
+	r.hold(time.Duration(f.Pick/2%5+1) * takeoverInterval)
+	v.proxy.resume()
+	return injury{at: time.Now()}
+}
+
+// halfOpen takes a daemon's connections from it, while the server hears of that later.
+func (r *run) halfOpen(f Fault) injury {
+	v := r.victim(f)
+	i := injury{dead: r.watch.owners(v.application())}
+	v.proxy.abandon()
+	r.hold(longerThanTakeover)
+	i.at = time.Now()
+	v.proxy.release()
+	return i
+}
+
+// halfOpenLong takes a daemon's connections from it, and the server never hears of that.
+func (r *run) halfOpenLong(f Fault) injury {
+	r.tb.Helper()
+	v := r.victim(f)
+	i := injury{dead: r.watch.owners(v.application())}
+	v.proxy.abandon()
+	r.watch.until("the server ends the sessions that nobody has", 3*patience, func() (bool, error) {
+		var open bool
+		err := r.watch.try([]any{&open}, "SELECT EXISTS (SELECT FROM pg_locks l WHERE l.classid = 7701 AND l.objid::int = ANY ($1) AND "+mine+")", i.dead)
+		return !open, err
+	})
+	i.at = time.Now()
+	v.proxy.release()
+	return i
+}

@@ -1,0 +1,144 @@
+package chaos
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Figures are what a run has shown. They are reported, and asserted nowhere.
+type Figures struct {
+	scenario Scenario
+	began    time.Time
+	elapsed  time.Duration
+	progress map[FaultKind][]time.Duration // until a living owner finished a job
+	orphans  []time.Duration               // until nothing was left to the dead
+
+	jobs       int // in all
+	takenOver  int // jobs that were taken over from dead owners
+	takeovers  int // owners whose jobs were
+	crashes    int // of the jobs taken over, those whose start had been committed alone
+	transients int // failures that did not count
+	splits     int // jobs that a split made
+	unrecorded int // failures in a log whose record a crash of the server took with it
+}
+
+func newFigures(s Scenario) *Figures {
+	return &Figures{scenario: s, began: time.Now(), progress: map[FaultKind][]time.Duration{}}
+}
+
+func (f *Figures) overcame(kind FaultKind, after time.Duration) {
+	f.progress[kind] = append(f.progress[kind], after)
+}
+
+func (f *Figures) orphaned(after time.Duration) { f.orphans = append(f.orphans, after) }
+
+// end reads what the database knows in the end.
+func (f *Figures) end(w *watch) {
+	w.tb.Helper()
+	f.elapsed = time.Since(f.began)
+	w.row([]any{&f.jobs, &f.splits, &f.takenOver, &f.takeovers, &f.crashes, &f.transients}, `SELECT
+		(SELECT count(*) FROM bbm.batched_background_migration_jobs), (SELECT count(*) FROM bbm.batched_background_migration_jobs WHERE ordinal IS NULL),
+		count(*) FILTER (WHERE taken), count(DISTINCT old_owner) FILTER (WHERE taken), count(*) FILTER (WHERE new_crashes > old_crashes),
+		count(*) FILTER (WHERE new_transients > old_transients)
+		FROM (SELECT *, lock_mode LIKE '%Exclusive%' AS taken FROM invariants.job_events) e`)
+}
+
+// Kills returns how many daemons and server processes were killed while work was under way.
+func (f *Figures) Kills() int {
+	n := 0
+	for kind, all := range f.progress {
+		if kind.IsKill() {
+			n += len(all)
+		}
+	}
+	return n
+}
+
+// Restarts returns how often the server was restarted at once while work was under way.
+func (f *Figures) Restarts() int { return len(f.progress[RestartServer]) }
+
+// String describes what has happened, a line for each kind of fault.
+func (f *Figures) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s in %.1f s: %d kills and %d restarts of the server while work was under way; %d jobs, %d taken over from %d dead owners (%d of them as crashes), %d transient failures, %d splits",
+		f.scenario.Name(), f.elapsed.Seconds(), f.Kills(), f.Restarts(), f.jobs, f.takenOver, f.takeovers, f.crashes, f.transients, f.splits)
+	if f.unrecorded > 0 {
+		fmt.Fprintf(&b, ", %d records of failures lost with the server", f.unrecorded)
+	}
+	kinds := make([]FaultKind, 0, len(f.progress))
+	for kind := range f.progress {
+		kinds = append(kinds, kind)
+	}
+	slices.Sort(kinds)
+	for _, kind := range kinds {
+		fmt.Fprintf(&b, "\n  %-52s %3dx, work goes on after %s", kind, len(f.progress[kind]), spread(f.progress[kind]))
+	}
+	if len(f.orphans) > 0 {
+		fmt.Fprintf(&b, "\n  %-52s %3dx, after %s", "nothing is left to the dead", len(f.orphans), spread(f.orphans))
+	}
+	return b.String()
+}
+
+// spread is the median and the maximum.
+func spread(all []time.Duration) string {
+	sorted := slices.Sorted(slices.Values(all))
+	return fmt.Sprintf("%s (median), %s (max)", rounded(sorted[len(sorted)/2]), rounded(sorted[len(sorted)-1]))
+}
+
+func rounded(d time.Duration) time.Duration { return d.Round(time.Millisecond) }
+
+// Totals sums the figures of several runs, which may end at the same time. The
+// zero Totals is ready.
+type Totals struct {
+	mu       sync.Mutex
+	runs     int
+	kinds    map[FaultKind]int
+	jobs     int
+	taken    int
+	crashes  int
+	progress []time.Duration // after kills
+	orphans  []time.Duration
+}
+
+// Add adds the figures of a run.
+func (t *Totals) Add(f *Figures) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.kinds == nil {
+		t.kinds = map[FaultKind]int{}
+	}
+	t.runs++
+	t.jobs, t.taken, t.crashes = t.jobs+f.jobs, t.taken+f.takenOver, t.crashes+f.crashes
+	t.orphans = append(t.orphans, f.orphans...)
+	for kind, all := range f.progress {
+		t.kinds[kind] += len(all)
+		if kind.IsKill() {
+			t.progress = append(t.progress, all...)
+		}
+	}
+}
+
+// String describes all runs.
+func (t *Totals) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.runs == 0 {
+		return "no run has ended"
+	}
+	kinds := make([]string, 0, len(t.kinds))
+	for kind, n := range t.kinds {
+		kinds = append(kinds, fmt.Sprintf("%dx %s", n, kind))
+	}
+	slices.Sort(kinds)
+	text := fmt.Sprintf("%d runs, %d jobs, %d of them taken over from the dead, %d as crashes; %s", t.runs, t.jobs, t.taken, t.crashes, strings.Join(kinds, ", "))
+	if len(t.progress) > 0 {
+		text += "; work goes on after a kill in " + spread(t.progress)
+	}
+	if len(t.orphans) > 0 {
+		text += "; nothing is left to the dead after " + spread(t.orphans)
+	}
+	return text
+}
