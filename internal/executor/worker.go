@@ -54,14 +54,7 @@ func (w *worker) stopping() bool {
 func (w *worker) run(ctx context.Context) error {
 	var err error
 	c := &w.candidate
-	look := inspect
-	if c.Strategy == control.StrategyNull {
-		look = inspectNull
-	}
-	if w.target, err = look(ctx, w.opts.Pool, c.Table, parseColumns(c.Columns)); err != nil {
-		return err
-	}
-	if err := w.target.changed(c); err != nil {
+	if err := w.lookAtTable(ctx); err != nil {
 		return err
 	}
 	if !c.Started() {
@@ -85,21 +78,41 @@ func (w *worker) run(ctx context.Context) error {
 	return w.process(ctx)
 }
 
+// lookAtTable looks the migration's table and key up.
+func (w *worker) lookAtTable(ctx context.Context) error {
+	c, look := &w.candidate, inspect
+	if c.Strategy == control.StrategyNull {
+		look = inspectNull
+	}
+	var err error
+	if w.target, err = look(ctx, w.opts.Pool, c.Table, parseColumns(c.Columns)); err != nil {
+		return err
+	}
+	return w.target.changed(c)
+}
+
 // preflight checks what can be checked before a migration starts, and waits for the writers
 // whose rows it might miss.
 func (w *worker) preflight(ctx context.Context) error {
+	if err := w.examine(ctx); err != nil {
+		return err
+	}
+	return w.barriers.pass(ctx, w.opts.Pool, w.candidate.ID, w.target.oid)
+}
+
+// examine lets the Work check its arguments, and what it finds in the database.
+func (w *worker) examine(ctx context.Context) error {
 	if err := guarded(ctx, w.log, func() error { return w.work.ValidateArguments(w.candidate.Arguments) }); err != nil {
 		return refuse(control.CodeWork, "arguments of %s: %v", w.work.Name, err)
 	}
-	if w.work.Check != nil {
-		if err := guarded(ctx, w.log, func() error { return w.work.Check(ctx, w.opts.Pool, w.migration()) }); err != nil {
-			if transient(err) || ctx.Err() != nil {
-				return err
-			}
-			return &refusal{control.Reason{Code: control.CodeWork, SQLState: describe(err).SQLState, Message: fmt.Sprintf("%s cannot run: %v", w.work.Name, err)}}
-		}
+	if w.work.Check == nil {
+		return nil
 	}
-	return w.barriers.pass(ctx, w.opts.Pool, w.candidate.ID, w.target.oid)
+	err := guarded(ctx, w.log, func() error { return w.work.Check(ctx, w.opts.Pool, w.migration()) })
+	if err == nil || transient(err) || ctx.Err() != nil {
+		return err
+	}
+	return &refusal{control.Reason{Code: control.CodeWork, SQLState: describe(err).SQLState, Message: fmt.Sprintf("%s cannot run: %v", w.work.Name, err)}}
 }
 
 // migration is what the Work sees of the migration.

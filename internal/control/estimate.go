@@ -1,0 +1,33 @@
+package control
+
+import (
+	"context"
+	"fmt"
+)
+
+const passedSQL = `
+SELECT m.keys_done + (SELECT coalesce(sum(keys), 0)::bigint FROM bbm.counters WHERE batched_background_migration_id = m.id)
+  + (SELECT coalesce(sum(batch_size), 0)::bigint FROM bbm.batched_background_migration_jobs WHERE batched_background_migration_id = m.id AND status <> 'finished'),
+  (SELECT max_value FROM bbm.batched_background_migration_jobs
+   WHERE batched_background_migration_id = m.id AND ordinal IS NOT NULL ORDER BY ordinal DESC LIMIT 1)
+FROM bbm.batched_background_migrations m WHERE m.id = $1`
+
+// Passed returns how many keys the batches have that were cut so far, finished or not,
+// as they are counted, and the last of these keys; nil: none was cut.
+func (s Store) Passed(ctx context.Context, db DB, migration int32) (keys int64, last *string, err error) {
+	if err := db.QueryRow(ctx, s.sql(passedSQL), migration).Scan(&keys, &last); err != nil {
+		return 0, nil, fmt.Errorf("look up the chain of migration %d: %w", migration, err)
+	}
+	return keys, last, nil
+}
+
+// SetTotal writes how many rows a running migration has in all, as estimated
+// now. A difference that nobody would see is not written.
+func (s Store) SetTotal(ctx context.Context, db DB, migration int32, rows int64) error {
+	_, err := db.Exec(ctx, s.sql(`UPDATE bbm.batched_background_migrations SET total_tuple_count = $2::bigint
+		WHERE id = $1 AND status = 'running' AND (total_tuple_count IS NULL OR abs(total_tuple_count - $2::bigint) > $2::bigint / 1000)`), migration, rows)
+	if err != nil {
+		return fmt.Errorf("record the rows of migration %d: %w", migration, err)
+	}
+	return nil
+}

@@ -1,0 +1,116 @@
+package executor
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/bbmd-dev/bbmd/internal/control"
+)
+
+// unknownRows says that nobody knows how many rows there are.
+const unknownRows = -1
+
+// statisticsSQL tells whether the planner knows how the values of a column are
+// spread, in the table or its partitions, and for how long that holds: the
+// bounds of the histogram of a plain table.
+const statisticsSQL = `
+SELECT count(*) > 0, (array_agg(s.histogram_bounds::text) FILTER (WHERE c.oid = $1))[1]
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_catalog.pg_stats s ON s.schemaname = n.nspname AND s.tablename = c.relname AND s.attname = $2
+WHERE c.oid IN (SELECT $1::oid UNION SELECT relid FROM pg_catalog.pg_partition_tree($1::oid::regclass)) AND c.reltuples > 0`
+
+// staleShare is the share of a range of integers that may lie beyond what the
+// statistics have seen. A sample misses less than that at each end.
+const staleShare = 0.05
+
+// canEstimate reports whether the planner's statistics are good for an
+// estimate of the rows between first and last. A table that was never analyzed has none, and one
+// that has grown to a multiple since has misleading ones.
+func (t target) canEstimate(ctx context.Context, db control.DB, first, last string) (bool, error) {
+	var known bool
+	var bounds *string
+	if err := db.QueryRow(ctx, statisticsSQL, t.oid, t.key[0].Name).Scan(&known, &bounds); err != nil {
+		return false, fmt.Errorf("look up the statistics of %s: %w", t.table, err)
+	}
+	if !known || bounds == nil || !t.discrete() {
+		return known, nil
+	}
+	var stale bool
+	err := db.QueryRow(ctx, `
+		SELECT greatest(b[1] - $2::text::numeric, 0) + greatest($3::text::numeric - b[cardinality(b)], 0) > ($3::text::numeric - $2::text::numeric) * $4::float8::numeric
+		FROM (SELECT $1::text::numeric[] AS b) h`, *bounds, first, last, staleShare).Scan(&stale)
+	if err != nil {
+		return false, fmt.Errorf("compare the statistics of %s: %w", t.table, err)
+	}
+	return !stale, nil
+}
+
+// between estimates the rows with keys behind lower, nil for the first key on,
+// up to upper, as the planner does: without reading them. It asks for
+// the rows up to each end, which holds also for keys of several columns.
+func (t target) between(ctx context.Context, db control.DB, lower *string, upper string) (int64, error) {
+	rows, err := t.upTo(ctx, db, upper)
+	if err != nil || lower == nil {
+		return rows, err
+	}
+	before, err := t.upTo(ctx, db, *lower)
+	return max(rows-before, 0), err
+}
+
+func (t target) upTo(ctx context.Context, db control.DB, key string) (int64, error) {
+	var text []byte
+	err := db.QueryRow(ctx, fmt.Sprintf("EXPLAIN (FORMAT JSON) SELECT FROM %s x WHERE %s <= %s", t.table, t.columns(), t.value("$1::text")),
+		control.Once, key).Scan(&text)
+	if err != nil {
+		return 0, fmt.Errorf("estimate the rows of %s: %w", t.table, err)
+	}
+	var plans []struct {
+		Plan struct {
+			Rows float64 `json:"Plan Rows"`
+		}
+	}
+	if err := json.Unmarshal(text, &plans); err != nil || len(plans) == 0 {
+		return 0, errors.Join(fmt.Errorf("estimate the rows of %s: EXPLAIN returned %q", t.table, text), err)
+	}
+	return int64(math.Round(plans[0].Plan.Rows)), nil
+}
+
+// passed is how far the batches of a migration have come.
+type passed struct {
+	keys  int64   // of batches that were cut
+	after *string // the last key of these; nil: none was cut
+}
+
+// remaining estimates the rows that no batch was cut for yet, [unknownRows] if
+// nobody can know: from the planner's statistics, or where there are none, for
+// integers, from how dense the keys have been so far.
+func (t target) remaining(ctx context.Context, db control.DB, first, last string, p passed) (int64, error) {
+	known, err := t.canEstimate(ctx, db, first, last)
+	switch {
+	case err != nil:
+		return 0, err
+	case p.after != nil && *p.after == last:
+		return 0, nil
+	case known && p.after == nil:
+		// The rows below the first key, which are none unless it was given.
+		below, err := t.between(ctx, db, nil, first)
+		if err != nil {
+			return 0, err
+		}
+		rows, err := t.between(ctx, db, nil, last)
+		return max(rows-below+1, 1), err
+	case known:
+		return t.between(ctx, db, p.after, last)
+	case p.after == nil || p.keys <= 0 || !t.discrete():
+		return unknownRows, nil
+	}
+	var rows float64
+	err = db.QueryRow(ctx, "SELECT $1::bigint * ($4::text::float8 - $3::text::float8) / ($3::text::float8 - $2::text::float8 + 1)", p.keys, first, *p.after, last).Scan(&rows)
+	if err != nil {
+		return 0, fmt.Errorf("estimate the rows of %s: %w", t.table, err)
+	}
+	return int64(min(max(rows, 0), math.MaxInt64/2)), nil
+}
