@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bbmd-dev/bbmd/internal/control"
 	"github.com/bbmd-dev/bbmd/internal/pgserver"
 	"github.com/bbmd-dev/bbmd/testing/invariants"
 	"github.com/bbmd-dev/bbmd/testing/pgtest"
@@ -37,7 +38,7 @@ func Run(tb testing.TB, s Scenario, programs Programs) *Figures {
 	tb.Helper()
 	r := &run{Scenario: s, tb: tb, figures: newFigures(s)}
 	r.server = pgtest.NewServer(tb, pgserver.Options{Settings: map[string]string{"max_connections": "150"}})
-	r.db = r.server.New(tb)
+	r.db = r.server.NewEmpty(tb)
 	r.watch = newWatch(tb, r.db.URL)
 	r.prepare()
 	r.hire(programs)
@@ -83,6 +84,9 @@ ANALYZE t`
 
 func (r *run) prepare() {
 	r.tb.Helper()
+	if err := control.Install(r.tb.Context(), r.db.Conn(r.tb), control.DefaultSchema); err != nil {
+		r.tb.Fatal(err)
+	}
 	invariants.Record(r.tb, r.db)
 	key := "i * 3" // gaps
 	if r.Key == UUID {

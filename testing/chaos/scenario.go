@@ -128,7 +128,7 @@ const jobsPerFault = 50
 // Generate makes the scenario of a cell. It depends on the arguments alone.
 func Generate(cell Cell, form Form, seed uint64) Scenario {
 	random := rand.New(rand.NewPCG(seed, hash(cell.Name()))) //nolint:gosec // to be predictable is the point
-	s := Scenario{Cell: cell, Seed: seed, BatchSize: 20 + random.IntN(41), PerDaemon: cell.Workers}
+	s := Scenario{Cell: cell, Seed: seed, BatchSize: 5 + random.IntN(21), PerDaemon: cell.Workers}
 	if cell.Replicas > 1 && cell.Workers > 1 && random.IntN(2) == 0 {
 		s.PerDaemon = cell.Workers / cell.Replicas // both work all the time
 	}
@@ -161,18 +161,29 @@ type times struct {
 // mixture is what goes wrong in a cell. Over all cells of the short form that
 // is at least 50 kills and 5 restarts, and as much in each cell of the long form.
 func mixture(cell Cell, form Form) []times {
-	all := []times{{KillDaemon, 4}, {TerminateBackend, 3}, {KillBackend, 1}, {RestartServer, 1}, {StopDaemon, 1}, {Pause, 1}, {Fail, 1}, {Freeze, 1}, {DeleteRow, 1}}
-	if cell.Network {
-		all = []times{{KillDaemon, 1}, {RestartServer, 1}, {Cut, 3}, {Stall, 2}, {HalfOpen, 2}}
-	}
 	if form == Short {
-		return all
+		return shortMixture(cell)
 	}
-	all = []times{{KillDaemon, 28}, {TerminateBackend, 16}, {KillBackend, 6}, {RestartServer, 5}, {StopDaemon, 4}, {Pause, 4}, {Fail, 2}, {Freeze, 2}, {DeleteRow, 4}}
+	all := []times{
+		{KillDaemon, 28}, {TerminateBackend, 16}, {KillBackend, 6}, {RestartServer, 5}, {StopDaemon, 4},
+		{Pause, 4}, {Fail, 2}, {Freeze, 2}, {DeleteRow, 4},
+	}
 	if cell.Network {
 		all = append(all, times{Cut, 12}, times{Stall, 6}, times{HalfOpen, 6}, times{HalfOpenLong, 1}, times{FreezeLong, 1})
 	}
 	return all
+}
+
+// shortMixture gives every cell its kills; with the rest the cells take turns.
+func shortMixture(cell Cell) []times {
+	if cell.Network {
+		return []times{{KillDaemon, 3}, {RestartServer, 1}, {Cut, 2}, {Stall, 1}, {HalfOpen, 1}}
+	}
+	kills := []times{{KillDaemon, 3}, {TerminateBackend, 2}, {KillBackend, 1}, {DeleteRow, 1}}
+	if (cell.Key == UUID) == (cell.Workers > 1) {
+		return append(kills, times{RestartServer, 1}, times{Pause, 1}, times{StopDaemon, 1})
+	}
+	return append(kills, times{Fail, 1}, times{Freeze, 1})
 }
 
 // Count returns how many faults of the scenario are of a kind that is wanted.

@@ -67,3 +67,23 @@ func TestCellsMeet(t *testing.T) {
 		require.True(t, network)
 	}
 }
+
+func TestShortFormHasEveryFaultThatIsShort(t *testing.T) {
+	t.Parallel()
+	count := func(form chaos.Form) map[chaos.FaultKind]int {
+		kinds := map[chaos.FaultKind]int{}
+		for _, cell := range chaos.Cells(form) {
+			for _, f := range chaos.Generate(cell, form, 1).Faults {
+				kinds[f.Kind]++
+			}
+		}
+		return kinds
+	}
+	short, long := count(chaos.Short), count(chaos.Long)
+	require.Len(t, long, 14)
+	delete(long, chaos.FreezeLong)
+	delete(long, chaos.HalfOpenLong)
+	for kind := range long {
+		require.NotZero(t, short[kind], kind)
+	}
+}
