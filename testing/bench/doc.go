@@ -15,5 +15,8 @@
 // batches of the size that was asked for, so that a variant which is fast and wrong
 // fails instead of winning.
 //
+// On a machine that is busy with other things, `chrt --rr 1 make bench-quick` lets
+// nobody in between; the report says so.
+//
 // It reports no absolute figure as a result: rows per second are the machine's.
 package bench

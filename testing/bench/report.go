@@ -59,8 +59,12 @@ func (r *Report) Write(w io.Writer) error {
 }
 
 func (m *machine) write(b *strings.Builder) {
-	fmt.Fprintf(b, "# bbmd beside bare PostgreSQL\n\n%s · PostgreSQL %s · %d cores · load %s before, %s after · fdatasync p50 %s before, %s after · took %s\n",
-		m.began.UTC().Format("2006-01-02 15:04 MST"), m.server, m.cores, m.loadBefore, m.loadAfter,
+	priority := ""
+	if m.realTime {
+		priority = " · real-time priority"
+	}
+	fmt.Fprintf(b, "# bbmd beside bare PostgreSQL\n\n%s · PostgreSQL %s · %d cores · load %s before, %s after%s · fdatasync p50 %s before, %s after · took %s\n",
+		m.began.UTC().Format("2006-01-02 15:04 MST"), m.server, m.cores, m.loadBefore, m.loadAfter, priority,
 		m.flushBefore.Round(time.Microsecond), m.flushAfter.Round(time.Microsecond), m.took.Round(time.Second))
 }
 
