@@ -38,7 +38,7 @@ fmt: ## format the code as lint wants it
 	$(LINTER) fmt
 
 .PHONY: bench
-bench: build postgres ## measure against bare PostgreSQL (about 20 minutes)
+bench: build postgres ## measure against bare PostgreSQL (about ten minutes)
 	$(GO) run ./testing/bench/cmd/bench -bbmd bin/bbmd $(ARGS)
 
 .PHONY: bench-quick
