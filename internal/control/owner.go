@@ -7,8 +7,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Once, as a query's first argument, sends a statement that a session runs only
-// once in one round trip: preparing it first would take two.
+// Once sends a statement in one round trip, as the first argument of a query
+// that a session runs only once: preparing it first would take two.
 const Once = pgx.QueryExecModeExec
 
 // TakeEpoch gives conn's session a new owner epoch and the advisory lock that
