@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -130,18 +132,15 @@ func (r *Rehearsal) Rows(ctx context.Context) (int64, error) {
 }
 
 // Explain returns the plan of the batch statement, as JSON and as lines for
-// people: under the settings of a worker's session, and in the generic form that these prepare. Both are
-// nil where the Work is a callback.
+// people: under the settings of a worker's session, in the generic form that these prepare, and with the
+// partitions of the next batch. Both are nil where the Work is a callback.
 func (r *Rehearsal) Explain(ctx context.Context) (plan []byte, lines []string, err error) {
 	if r.statement == nil {
 		return nil, nil, nil
 	}
-	text, args := "EXECUTE "+stmtNext+nulled(2*len(r.worker.target.key)), []any{control.Once}
-	if r.worker.target.null != "" {
-		if text, err = r.statement.BindRows(); err != nil {
-			return nil, nil, err
-		}
-		args = append(args, "{}")
+	text, args, err := r.explained(ctx)
+	if err != nil {
+		return nil, nil, err
 	}
 	conn := r.worker.session.conn
 	if err = conn.QueryRow(ctx, "EXPLAIN (FORMAT JSON, VERBOSE) "+text, args...).Scan(&plan); err != nil {
@@ -157,16 +156,29 @@ func (r *Rehearsal) Explain(ctx context.Context) (plan []byte, lines []string, e
 	return plan, lines, nil
 }
 
-// nulled renders n parameters without a value, which a generic plan does not look at.
-func nulled(n int) string {
-	list := "("
-	for i := range n {
-		if i > 0 {
-			list += ", "
-		}
-		list += "NULL"
+// explained returns what to explain: the prepared statement, with the values of the next batch. The plan
+// does not depend on them, but for which partitions are looked at.
+func (r *Rehearsal) explained(ctx context.Context) (text string, args []any, err error) {
+	args = []any{control.Once}
+	if r.worker.target.null != "" {
+		text, err = r.statement.BindRows()
+		return text, append(args, "{}"), err
 	}
-	return list + ")"
+	values := slices.Repeat([]string{"NULL"}, 2*len(r.worker.target.key))
+	d, err := r.Cut(ctx, nil, r.worker.candidate.Knobs.BatchSize)
+	if err != nil {
+		return "", nil, err
+	}
+	if d != nil {
+		params, err := bounds(r.worker.batch(&d.Job), r.plan.wantStart)
+		if err != nil {
+			return "", nil, err
+		}
+		for i, p := range params {
+			values[i] = "'" + strings.ReplaceAll(string(p), "'", "''") + "'" // standard_conforming_strings is on
+		}
+	}
+	return "EXECUTE " + stmtNext + "(" + strings.Join(values, ", ") + ")", args, nil
 }
 
 // Hopeless reports whether err is one that no retry mends: it would fail the migration, or keep it from

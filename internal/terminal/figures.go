@@ -80,3 +80,22 @@ func Seconds(seconds float64) string {
 	}
 	return Duration(time.Duration(seconds * float64(time.Second)))
 }
+
+// Bytes returns a size in two or three digits, in powers of 1024: 980 B,
+// 1.2 kB, 48 MB, 1.5 GB.
+func Bytes(n int64) string {
+	value := float64(n)
+	if math.Abs(value) < 999.5 {
+		return fmt.Sprintf("%d B", n)
+	}
+	for _, unit := range []string{"kB", "MB", "GB", "TB", "PB"} {
+		value /= 1024
+		switch size := math.Abs(value); {
+		case size < 9.95:
+			return fmt.Sprintf("%.1f %s", value, unit)
+		case size < 999.5 || unit == "PB":
+			return fmt.Sprintf("%.0f %s", value, unit)
+		}
+	}
+	return ""
+}

@@ -2,6 +2,7 @@ package terminal_test
 
 import (
 	"bytes"
+	"math"
 	"os"
 	"strings"
 	"testing"
@@ -67,6 +68,12 @@ func TestFigures(t *testing.T) {
 		"1.5s":       terminal.Seconds(1.5),
 		"500y":       terminal.Seconds(500 * 365 * 24 * 3600),
 		"∞":          terminal.Seconds(1e30),
+		"999 B":      terminal.Bytes(999),
+		"1.0 kB":     terminal.Bytes(1000),
+		"48 MB":      terminal.Bytes(48 << 20),
+		"1.5 GB":     terminal.Bytes(3 << 29),
+		"-2.0 TB":    terminal.Bytes(-2 << 40),
+		"8192 PB":    terminal.Bytes(math.MaxInt64),
 	} {
 		require.Equal(t, want, got)
 	}
