@@ -30,6 +30,7 @@ func (r *run) inject(f Fault) {
 		FreezeLong:       r.freezeLong,
 		Pause:            r.pause,
 		Fail:             r.fail,
+		SetAside:         r.setAside,
 		DeleteRow:        r.deleteRow,
 		Cut:              r.cut,
 		Stall:            r.stall,

@@ -73,17 +73,30 @@ func (r *run) pause(f Fault) injury {
 	return injury{at: at}
 }
 
-// fail marks a row as odd that is to be processed soon, waits until the migration fails
-// of it, mends it and retries.
-func (r *run) fail(f Fault) injury {
+// mark makes a row odd that is to be processed soon.
+func (r *run) mark(f Fault) {
 	r.tb.Helper()
 	ahead := 2 + int(f.Pick/2%8)
-	r.allow(ahead + 100) // the others go on until it has failed
+	r.allow(ahead + 100) // others go on while its batch is split again and again
 	r.watch.until("a row is odd before it is processed", patience, func() (bool, error) {
 		return r.watch.exec(fmt.Sprintf(`UPDATE t SET odd = true WHERE n = 0 AND id = (
 			SELECT id FROM t WHERE id > (SELECT max_value::%s FROM bbm.batched_background_migration_jobs WHERE ordinal IS NOT NULL ORDER BY ordinal DESC LIMIT 1)
 			ORDER BY id OFFSET $1 LIMIT 1)`, r.Key), ahead*r.BatchSize) == 1, nil
 	})
+}
+
+// setAside marks a row as odd, and leaves it to the daemons to find it and to go
+// on without it, whatever else happens meanwhile.
+func (r *run) setAside(f Fault) injury {
+	at := time.Now()
+	r.mark(f)
+	return injury{at: at}
+}
+
+// fail marks a row as odd, waits until the migration fails of it, mends it and retries.
+func (r *run) fail(f Fault) injury {
+	r.tb.Helper()
+	r.mark(f)
 	p := r.watch.reaches("failed", func(p progress) bool { return p.Status == "failed" })
 	if p.Failed == 0 || p.Reason == "" {
 		r.tb.Errorf("I6 (nothing hidden) violated: the migration has failed with %d failed jobs, for the reason %q", p.Failed, p.Reason)

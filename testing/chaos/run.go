@@ -131,8 +131,8 @@ func (r *run) enqueue() {
 		work, arguments = "execute_sql", `{"sql": "UPDATE public.t SET n = n + 1 WHERE :range"}`
 	}
 	// One attempt, so that a row which fails fails the migration at once.
-	r.watch.exec(`SELECT bbm.enqueue($1, 'public.t', $2, name => 'm', batch_size => $3, parallelism => $4, max_attempts => 1, target_duration => '0')`,
-		work, arguments, r.BatchSize, r.Workers)
+	r.watch.exec(`SELECT bbm.enqueue($1, 'public.t', $2, name => 'm', batch_size => $3, parallelism => $4, max_attempts => 1, target_duration => '0',
+		max_quarantined => $5)`, work, arguments, r.BatchSize, r.Workers, r.Count(func(k FaultKind) bool { return k == SetAside }))
 }
 
 // underWay waits until so many more jobs are finished, and others have begun.
@@ -187,8 +187,21 @@ func (r *run) judge() {
 	r.figures.end(r.watch)
 	invariants.Check(r.tb, r.db, "m")
 	invariants.Counted(r.tb, r.db, "m", "n")
+	r.onlyOddAside()
 	for _, daemon := range r.replicas {
 		r.compareLog(daemon)
+	}
+}
+
+// onlyOddAside checks that the rows in quarantine are those that fail by
+// themselves, and not those that were on hand when workers died.
+func (r *run) onlyOddAside() {
+	r.tb.Helper()
+	var innocent, forgotten int
+	r.watch.row([]any{&innocent, &forgotten}, `SELECT count(*) FILTER (WHERE key IS NOT NULL AND odd IS NOT TRUE), count(*) FILTER (WHERE key IS NULL AND odd)
+		FROM t FULL JOIN bbm.quarantine q ON q.key = t.id::text`)
+	if innocent > 0 || forgotten > 0 {
+		r.tb.Errorf("%d rows are in quarantine that do not fail, and %d are not that do", innocent, forgotten)
 	}
 }
 

@@ -96,6 +96,7 @@ func TestRowsAreCounted(t *testing.T) {
 		{"twice", "UPDATE t SET n = 2 WHERE id = 15", `row \(15\) was processed 2 times instead of 1`},
 		{"before the range", "UPDATE t SET n = 1 WHERE id = 1", `row \(1\) was processed 1 times instead of 0`},
 		{"behind the range", "UPDATE t SET n = 1 WHERE id = 41", `row \(41\) was processed 1 times instead of 0; job none covers it`},
+		{"although it was set aside", "INSERT INTO bbm.quarantine (batched_background_migration_id, batched_background_migration_job_id, key, attempts) SELECT batched_background_migration_id, id, '40', 5 FROM " + jobs + " WHERE ordinal = 4", `row \(31\) was processed 1 times instead of 0`},
 		{"of a job that is not finished", "UPDATE " + jobs + " SET status = 'pending' WHERE ordinal = 4", `row \(31\) was processed 1 times instead of 0; job \d+ covers it and is pending`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

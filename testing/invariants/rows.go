@@ -9,8 +9,8 @@ import (
 )
 
 // Miscounted returns, in words, which rows of the migration's table do not have
-// column = 1 although a finished job covers them, or not 0 although none does;
-// nothing if all is well. A batch's rows and its bookkeeping are one, so that this
+// column = 1 although a finished job covers them, or not 0 although none does or
+// the job's row was set aside; nothing if all is well. A batch's rows and its bookkeeping are one, so that this
 // holds at any moment, and for migrations in any status.
 func Miscounted(ctx context.Context, db Querier, migration, column string) ([]string, error) {
 	m, err := lookUp(ctx, db, migration)
@@ -45,7 +45,8 @@ WITH mig AS (
 ), covered AS (
   SELECT *, max(job) OVER w AS by_job, max(status) OVER w AS job_status FROM laid WINDOW w AS (PARTITION BY ends)
 ), judged AS (
-  SELECT *, CASE WHEN ends > 0 AND job_status = 'finished' AND (%[1]s) >= (SELECT %[7]s FROM mig) THEN 1 ELSE 0 END AS expected
+  SELECT *, CASE WHEN ends > 0 AND job_status = 'finished' AND (%[1]s) >= (SELECT %[7]s FROM mig)
+    AND by_job NOT IN (SELECT batched_background_migration_job_id FROM bbm.quarantine WHERE batched_background_migration_id = $1) THEN 1 ELSE 0 END AS expected
   FROM covered WHERE NOT is_end
 )
 SELECT format('row (%%s) was processed %%s times instead of %%s; job %%s covers it and is %%s', concat_ws(', ', %[1]s), counted, expected,
