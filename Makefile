@@ -47,7 +47,7 @@ bench-quick: build postgres ## the same, shorter and less exact
 
 .PHONY: chaos
 chaos: build postgres ## kill everything at random for long, and check that every row is processed exactly once
-	$(SERVE) $(GO) test -race -timeout 60m ./testing/chaos -long $(ARGS)
+	$(SERVE) $(GO) test -race -v -timeout 60m ./testing/chaos -long $(ARGS)
 
 .PHONY: postgres
 postgres: ## make sure that there is a PostgreSQL server to run: found, installed, or fetched
