@@ -52,7 +52,7 @@ func (r *Report) measure(ctx context.Context, server *pgserver.Server, o Options
 		if rest, err = startRest(ctx, server, o); err != nil {
 			return fmt.Errorf("%s: %w", SectionIdle, err)
 		}
-		defer rest.close()
+		defer rest.close(ctx)
 	}
 	for _, s := range []struct {
 		name string

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"math/rand/v2"
 	"strconv"
 	"time"
 
@@ -139,7 +138,7 @@ func (r *Report) claimAll(ctx context.Context, all []*chain, tries int, circumst
 		c.times = make(map[string][]time.Duration)
 	}
 	for range tries {
-		for _, i := range rand.Perm(len(all)) {
+		for _, i := range shuffled(len(all)) {
 			if err := all[i].once(ctx); err != nil {
 				return err
 			}

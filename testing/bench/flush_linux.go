@@ -6,4 +6,4 @@ import (
 )
 
 // flush writes a file's data to the disk, as the server does with its WAL.
-func flush(file *os.File) error { return syscall.Fdatasync(int(file.Fd())) } //nolint:gosec // a descriptor fits
+func flush(file *os.File) error { return syscall.Fdatasync(int(file.Fd())) }

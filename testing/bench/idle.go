@@ -39,15 +39,15 @@ func startRest(ctx context.Context, server *pgserver.Server, o Options) (*rest, 
 	}
 	r := &rest{database: d, stop: func() {}}
 	if err := d.run(ctx, "ALTER DATABASE "+restDatabase+" SET log_statement = 'all'"); err != nil {
-		r.close()
+		r.close(ctx)
 		return nil, err
 	}
 	if err := r.start(ctx, o); err != nil {
-		r.close()
+		r.close(ctx)
 		return nil, err
 	}
 	if err := r.settle(ctx); err != nil {
-		r.close()
+		r.close(ctx)
 		return nil, err
 	}
 	return r, nil
@@ -73,7 +73,7 @@ func (r *rest) startProgram(ctx context.Context, program string) error {
 		return fmt.Errorf("run %s: %w", program, err)
 	}
 	var output bytes.Buffer
-	cmd := exec.CommandContext(ctx, program, "run") //nolint:gosec // the program to measure
+	cmd := exec.CommandContext(ctx, program, "run")
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, &output, &output
 	cmd.Env = append(os.Environ(), "DATABASE_URL="+r.url, "BBMD_HTTP__LISTEN=127.0.0.1:0")
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
@@ -177,7 +177,7 @@ func (r *rest) line(ctx context.Context, o Options) (line, error) {
 	return l, nil
 }
 
-func (r *rest) close() {
+func (r *rest) close(ctx context.Context) {
 	r.stop()
-	r.database.close(context.Background())
+	r.database.close(ctx)
 }

@@ -87,7 +87,7 @@ func (r *result) figures(i int) figures {
 	var ratios, steady []float64
 	var floorCPU, ownCPU, floorWall, ownWall, wal, written, rows, batches float64
 	for _, round := range r.samples {
-		wall, _ := floor(round)
+		wall := floor(round)
 		own := round[i]
 		ratios = append(ratios, wall/perRow(own.wall, own))
 		steady = append(steady, wall/perRow(own.running, own))
@@ -119,9 +119,8 @@ func (r *result) control() float64 {
 }
 
 // floor returns the bare loop's nanoseconds per row in a round, the mean of both.
-func floor(round []sample) (wall float64, apart float64) {
-	a, b := perRow(round[0].wall, round[0]), perRow(round[1].wall, round[1])
-	return (a + b) / 2, a / b
+func floor(round []sample) float64 {
+	return (perRow(round[0].wall, round[0]) + perRow(round[1].wall, round[1])) / 2
 }
 
 func perRow(d time.Duration, s sample) float64 { return float64(d) / float64(s.rows) }

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"math"
+	"math/rand/v2"
 	"slices"
 	"time"
 )
@@ -20,6 +21,11 @@ func quantile(values []float64, q float64) float64 {
 	}
 	part := place - float64(low)
 	return sorted[low]*(1-part) + sorted[low+1]*part
+}
+
+// shuffled returns the numbers below n in random order.
+func shuffled(n int) []int {
+	return rand.Perm(n) //nolint:gosec // not a secret
 }
 
 func median(values []float64) float64 { return quantile(values, 0.5) }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -129,7 +128,7 @@ func (r *result) pass(ctx context.Context, d *database, rounds, perRound int) er
 	last := all[len(all)-1].last
 	for range rounds {
 		samples := make([]sample, len(r.variants))
-		for _, i := range rand.Perm(len(r.variants)) {
+		for _, i := range shuffled(len(r.variants)) {
 			s := slice{batches: all[:r.slice/r.size], size: r.size}
 			all = all[len(s.batches):]
 			if samples[i], err = r.measure(ctx, d, r.variants[i], s); err != nil {

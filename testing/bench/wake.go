@@ -118,9 +118,10 @@ func listenOurs(ctx context.Context, d *database, tries int, l *latencies) error
 	}
 	arrived, connected := make(chan time.Time, 1), make(chan time.Time, 1)
 	listening, stop := context.WithCancel(ctx)
-	ended := make(chan error, 1)
+	ended := make(chan struct{})
 	go func() {
-		ended <- listener.Run(listening, func(e notify.Event) {
+		defer close(ended)
+		_ = listener.Run(listening, func(e notify.Event) { // it ends because it is stopped
 			if e.Resync() {
 				connected <- time.Now()
 				return

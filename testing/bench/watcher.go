@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -119,10 +120,8 @@ func (w *watcher) lastScan() time.Time {
 func (w *watcher) gone() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for _, pid := range w.sessions {
-		if alive(pid) {
-			return false
-		}
+	if slices.ContainsFunc(w.sessions, alive) {
+		return false
 	}
 	w.sessions = w.sessions[:0]
 	return true
