@@ -20,7 +20,7 @@ func TestMaxAttemptsFailTheMigrationWithItsReason(t *testing.T) {
 	for _, work := range []string{"bump", "bump_in_go"} {
 		t.Run(work, func(t *testing.T) {
 			t.Parallel()
-			db := pgtest.New(t)
+			db := database(t)
 			table(t, db, 100)
 			poison(t, db, 55)
 			r := start(t, db, nil)
@@ -32,7 +32,7 @@ func TestMaxAttemptsFailTheMigrationWithItsReason(t *testing.T) {
 			ends(t, db, "failed")
 
 			require.Regexp(t, `^4 23514 job \d+ \(keys after 54 up to 55\): the row with key 55 fails however it is tried \(3 attempts\), .*: row 55 is poisoned`, failure(t, db))
-			require.Contains(t, r.log.String(), "row 55 is poisoned")
+			r.logs("row 55 is poisoned")
 			require.Equal(t, failure(t, db)[len("4 23514 "):], pgtest.One[string](t, db, "SELECT status_reason FROM bbm.progress"))
 			require.Equal(t, 1, pgtest.One[int](t, db, "SELECT failed_jobs FROM bbm.progress"))
 			require.Equal(t, 3, pgtest.One[int](t, db, "SELECT attempts FROM "+jobsTable+" WHERE status = 'failed' AND error_message LIKE 'row 55 is poisoned%'"))
@@ -49,7 +49,7 @@ func TestMaxAttemptsFailTheMigrationWithItsReason(t *testing.T) {
 
 func TestFailureDuringAPauseIsNotForgotten(t *testing.T) {
 	t.Parallel()
-	db := pgtest.New(t)
+	db := database(t)
 	table(t, db, 100)
 	begun, fail := make(chan struct{}), make(chan error)
 	var first atomic.Bool
@@ -79,7 +79,7 @@ func TestTransientFailuresDoNotCountAsAttempts(t *testing.T) {
 	for _, code := range []string{"40001", "40P01", "55P03", "53200", "08006"} {
 		t.Run(code, func(t *testing.T) {
 			t.Parallel()
-			db := pgtest.New(t)
+			db := database(t)
 			table(t, db, 100)
 			db.Exec(t, fmt.Sprintf(`
 				CREATE SEQUENCE tries;
@@ -103,7 +103,7 @@ func TestTransientFailuresDoNotCountAsAttempts(t *testing.T) {
 
 func TestStatementTimeoutCounts(t *testing.T) {
 	t.Parallel()
-	db := pgtest.New(t)
+	db := database(t)
 	table(t, db, 100)
 	g := closeGate(t, db, 55)
 	start(t, db, func(o *executor.Options) { o.Settings.StatementTimeout = 200 * 1e6 })
@@ -121,7 +121,7 @@ func TestStatementTimeoutCounts(t *testing.T) {
 // beforehand, and it alone: the others of its block keep their one attempt.
 func TestI3_BatchThatKillsItsWorkerIsCountedAndNoOther(t *testing.T) {
 	t.Parallel()
-	db := pgtest.New(t)
+	db := database(t)
 	table(t, db, 100)
 	db.Exec(t, `
 		CREATE FUNCTION kills() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -141,7 +141,7 @@ func TestI3_BatchThatKillsItsWorkerIsCountedAndNoOther(t *testing.T) {
 	ends(t, db, "failed")
 
 	require.Regexp(t, `^4 job \d+ \(keys after 54 up to 55\): gave up: this batch ended its worker's session 5 times`, failure(t, db))
-	require.Contains(t, r.log.String(), "ended its worker's session 5 times")
+	r.logs("ended its worker's session 5 times")
 	require.Equal(t, []string{"55"}, pgtest.Column[string](t, db, "SELECT max_value FROM "+jobsTable+" WHERE crashes > 0"))
 
 	db.Exec(t, "DROP TRIGGER kills ON t; SELECT bbm.retry('m')")

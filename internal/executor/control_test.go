@@ -26,16 +26,29 @@ func TestPauseAndResumeInTheMiddle(t *testing.T) {
 		t.Helper()
 		table(t, db, 1000)
 		g := closeGate(t, db, 333)
-		start(t, db, watch(never))
+		heard := make(chan struct{}, 100)
+		start(t, db, with(watch(never), observe(hooks{reconciled: func(byStatus map[string]int) {
+			if byStatus["running"] == 0 {
+				select {
+				case heard <- struct{}{}:
+				default:
+				}
+			}
+		}})))
 		enqueue(t, db, work, "batch_size => 10")
 		g.reached()
+		for len(heard) > 0 {
+			<-heard // it had not begun
+		}
 		setStatus(t, db, "paused")
+		<-heard
 		g.open()
 		idle(t, db)
 		done := pgtest.One[int](t, db, "SELECT sum(n) FROM t")
 		require.LessOrEqual(t, done, 350, "what was sent may finish: two batches")
 		require.Equal(t, done, 10*pgtest.One[int](t, db, "SELECT count(*) FROM "+jobsTable+" WHERE status = 'finished'"))
 		db.Exec(t, "NOTIFY bbm_new") // nobody works on what is paused
+		<-heard
 		idle(t, db)
 		require.Equal(t, done, pgtest.One[int](t, db, "SELECT sum(n) FROM t"))
 
@@ -94,7 +107,7 @@ func TestH6_NothingBeginsAfterACancel(t *testing.T) {
 // A migration whose owner died is not at work, whatever its jobs say.
 func TestCancelledMigrationOfADeadOwnerCanBeDeleted(t *testing.T) {
 	t.Parallel()
-	db := pgtest.New(t)
+	db := database(t)
 	table(t, db, 1000)
 	g := closeGate(t, db, 333)
 	r := start(t, db, nil)
@@ -137,7 +150,7 @@ func TestKnobsChangeInTheMiddle(t *testing.T) {
 // parallelism counts over all replicas: lowered, the workers beyond it end, wherever they are.
 func TestParallelismIsLoweredInTheMiddle(t *testing.T) {
 	t.Parallel()
-	db := pgtest.New(t)
+	db := database(t)
 	table(t, db, 400)
 	at, release := make(chan struct{}, 1000), make(chan struct{})
 	goOn := sync.OnceFunc(func() { close(release) })
@@ -237,7 +250,7 @@ func TestRandomControl(t *testing.T) {
 // Switched off, it finishes what it has in hand, gives the rest back, and tells the others.
 func TestSwitchedOffInTheMiddle(t *testing.T) {
 	t.Parallel()
-	db := pgtest.New(t)
+	db := database(t)
 	table(t, db, 1000)
 	g := closeGate(t, db, 333)
 	r := start(t, db, watch(never))

@@ -52,7 +52,7 @@ func TestEveryRowOnce(t *testing.T) {
 		for _, work := range []string{"bump", "bump_in_go"} {
 			t.Run(name+"/"+work, func(t *testing.T) {
 				t.Parallel()
-				db := pgtest.New(t)
+				db := database(t)
 				db.Exec(t, create)
 				start(t, db, nil)
 				db.Exec(t, "SELECT bbm.enqueue('"+work+"', 't', name => 'm', batch_size => 300)")

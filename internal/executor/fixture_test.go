@@ -3,6 +3,8 @@ package executor_test
 import (
 	"context"
 	"fmt"
+	"net/url"
+	"sync"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -16,6 +18,25 @@ const (
 	jobsTable       = "bbm.batched_background_migration_jobs"
 	migrationsTable = "bbm.batched_background_migrations"
 )
+
+// socket is where the shared server listens besides its port.
+var socket struct {
+	sync.Once
+	host, port string
+}
+
+// database returns a database of the shared server by its unix socket, which
+// asks for no password: tests connect hundreds of times, and to prove a
+// password costs more than most of what they do.
+func database(t *testing.T) *pgtest.Database {
+	t.Helper()
+	db := pgtest.New(t)
+	socket.Do(func() {
+		socket.host = pgtest.One[string](t, db, "SELECT split_part(current_setting('unix_socket_directories'), ',', 1)")
+		socket.port = pgtest.One[string](t, db, "SELECT current_setting('port')")
+	})
+	return &pgtest.Database{Name: db.Name, URL: fmt.Sprintf("postgres://postgres@/%s?host=%s&port=%s", db.Name, url.QueryEscape(socket.host), socket.port)}
+}
 
 // table creates the table t with the ids from 1 to rows, each with n = 0.
 func table(t *testing.T, db *pgtest.Database, rows int) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -184,20 +185,50 @@ func observe(h hooks) func(*executor.Options) {
 
 // logbook keeps what a replica logged.
 type logbook struct {
-	mu   sync.Mutex
-	text bytes.Buffer
+	mu    sync.Mutex
+	text  bytes.Buffer
+	grown chan struct{} // closed with the next line; nil: nobody waits
 }
 
 func (l *logbook) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.grown != nil {
+		close(l.grown)
+		l.grown = nil
+	}
 	return l.text.Write(p)
 }
 
 func (l *logbook) String() string {
+	text, _ := l.read()
+	return text
+}
+
+func (l *logbook) read() (text string, grown <-chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.text.String()
+	if l.grown == nil {
+		l.grown = make(chan struct{})
+	}
+	return l.text.String(), l.grown
+}
+
+// logs waits until the replica has logged a text. What is on a row may be logged after it.
+func (r *replica) logs(text string) {
+	r.t.Helper()
+	patience := time.After(30 * time.Second)
+	for {
+		all, grown := r.log.read()
+		if strings.Contains(all, text) {
+			return
+		}
+		select {
+		case <-grown:
+		case <-patience:
+			require.Contains(r.t, all, text)
+		}
+	}
 }
 
 // pool opens the replica's control pool.

@@ -49,7 +49,7 @@ func conflict(err error) bool {
 
 func TestH1_AClaimThatCollidesTakesNothing(t *testing.T) {
 	t.Parallel()
-	db := pgtest.New(t)
+	db := database(t)
 	m := running(t, db, 1000)
 	first, second := db.Conn(t), db.Conn(t)
 
@@ -73,7 +73,7 @@ func TestH1_AClaimThatCollidesTakesNothing(t *testing.T) {
 
 func TestH1_ClaimersWithoutTheLockTile(t *testing.T) {
 	t.Parallel()
-	db := pgtest.New(t)
+	db := database(t)
 	m := running(t, db, 4000)
 	done := make(chan error)
 	for owner, size := range []int{7, 20, 60, 150} {
@@ -98,7 +98,7 @@ func TestH1_ClaimersWithoutTheLockTile(t *testing.T) {
 
 func TestH2_OrdinalAndEndOfAJobAreFixed(t *testing.T) {
 	t.Parallel()
-	db := pgtest.New(t)
+	db := database(t)
 	m := running(t, db, 100)
 	conn := db.Conn(t)
 	n, err := claim(t, conn, m, 1, 10, 3)
@@ -137,7 +137,7 @@ func splitByHand(t *testing.T, db *pgtest.Database, ordinal int, middle string) 
 
 func TestH2_TheChainGoesOnAfterItsGreatestOrdinal(t *testing.T) {
 	t.Parallel()
-	db := pgtest.New(t)
+	db := database(t)
 	m := running(t, db, 1000)
 	_, err := claim(t, db.Conn(t), m, 1, 100, 3)
 	require.NoError(t, err)
@@ -200,7 +200,7 @@ func TestH2c_BatchesHaveTheSizeThatWasAsked(t *testing.T) {
 		for _, work := range []string{"bump", "bump_in_go"} {
 			t.Run(name+"/"+work, func(t *testing.T) {
 				t.Parallel()
-				db := pgtest.New(t)
+				db := database(t)
 				db.Exec(t, c.create)
 				start(t, db, nil)
 				enqueue(t, db, work, "batch_size => 100")
@@ -219,7 +219,7 @@ func TestH5_WorkersThatStartTogetherMakeOneChain(t *testing.T) {
 	for _, work := range []string{"bump", "bump_in_go"} {
 		t.Run(work, func(t *testing.T) {
 			t.Parallel()
-			db := pgtest.New(t)
+			db := database(t)
 			table(t, db, 500)
 			var finished atomic.Int32
 			replicas := make([]*replica, 3)

@@ -76,7 +76,7 @@ func TestH7b_ServerIsStoppedAtOnceUnderLoad(t *testing.T) {
 // Whoever sets a status, in whatever session, does so durably.
 func TestH7c_StatusIsDurableBeforeItIsVisible(t *testing.T) {
 	t.Parallel()
-	db := pgtest.New(t)
+	db := database(t)
 	table(t, db, 10)
 	enqueue(t, db, "bump", "paused => true")
 	conn := db.Conn(t)

@@ -51,7 +51,7 @@ func TestH3_TheTwoConnectionsOfAWorkerDie(t *testing.T) {
 		for _, order := range c.orders {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				db := pgtest.New(t)
+				db := database(t)
 				db.Exec(t, c.create)
 				g := closeGate(t, db, pgtest.One[string](t, db, c.middle))
 				start(t, db, watch(soon))
@@ -71,7 +71,7 @@ func TestH3_TheTwoConnectionsOfAWorkerDie(t *testing.T) {
 // While one connection of an owner lives, nobody takes its jobs.
 func TestH3_AnOwnerLivesAsLongAsOneOfItsConnections(t *testing.T) {
 	t.Parallel()
-	db := pgtest.New(t)
+	db := database(t)
 	table(t, db, 1000)
 	g := closeGate(t, db, 333)
 	r := start(t, db, watch(never))
@@ -127,7 +127,7 @@ func TestH12b_SettingsThatBoundEverySession(t *testing.T) {
 		"tcp_keepalives_idle": "5", "tcp_keepalives_interval": "2", "tcp_keepalives_count": "3", "tcp_user_timeout": "10000",
 		"client_connection_check_interval": "2s", "application_name": "bbmd/test/m",
 	}
-	db := pgtest.New(t)
+	db := pgtest.New(t) // by TCP
 	table(t, db, 10)
 	got := make(map[string]string)
 	work := goWork(func(ctx context.Context, tx pgx.Tx, _ registry.Batch) error {
@@ -194,7 +194,7 @@ func TestH12b_EveryGroupIsOneWrite(t *testing.T) {
 // takes the others over does not wait for that.
 func TestH12b_TakeOverDoesNotQueueBehindAZombie(t *testing.T) {
 	t.Parallel()
-	db := pgtest.New(t)
+	db := database(t)
 	m := running(t, db, 1000)
 	_, err := claim(t, db.Conn(t), m, 77, 10, 5)
 	require.NoError(t, err)
@@ -241,7 +241,7 @@ func TestH18_IsolationOfTheDatabaseIsStricter(t *testing.T) {
 
 func TestH20_EpochsWhoseLockSomebodyElseHoldsArePassedOver(t *testing.T) {
 	t.Parallel()
-	db := pgtest.New(t)
+	db := database(t)
 	table(t, db, 100)
 	foreign := db.Conn(t)
 	_, err := foreign.Exec(t.Context(), "SELECT pg_advisory_lock_shared(7701, 1), pg_advisory_lock(7701, 2), pg_advisory_lock(7701, 3)")
@@ -261,7 +261,7 @@ func TestH20_EpochsWhoseLockSomebodyElseHoldsArePassedOver(t *testing.T) {
 
 func TestH20_TransactionPoolerIsRecognised(t *testing.T) {
 	t.Parallel()
-	db := pgtest.New(t)
+	db := database(t)
 	table(t, db, 100)
 	pooler := startPooler(t, db.URL)
 	start(t, db, func(o *executor.Options) {

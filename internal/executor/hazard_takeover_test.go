@@ -78,7 +78,7 @@ func TestH11_SessionsAreKilledAtRandom(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			db := pgtest.New(t)
+			db := database(t)
 			db.Exec(t, c.create)
 			for range 2 {
 				start(t, db, with(workers(2), watch(soon)))
@@ -127,7 +127,7 @@ func TestH12c_FrozenReplicaWakesUpTooLate(t *testing.T) {
 // the fence keeps what the first still holds from being done again.
 func TestFenceStopsAnOwnerThatLostItsLock(t *testing.T) {
 	t.Parallel()
-	db := pgtest.New(t)
+	db := database(t)
 	table(t, db, 1000)
 	// Blocks are claimed while the lock is there; it is gone when the batch at the gate runs.
 	db.Exec(t, `CREATE FUNCTION unlock() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -160,7 +160,7 @@ func TestFenceStopsAnOwnerThatLostItsLock(t *testing.T) {
 
 func TestH16_ManyOwnersAreDeadAtOnce(t *testing.T) {
 	t.Parallel()
-	db := pgtest.New(t)
+	db := database(t)
 	m := running(t, db, 2000)
 	conn := db.Conn(t)
 	for owner := range 200 {
@@ -257,7 +257,7 @@ func TestCleanStopHandsOverAtOnce(t *testing.T) {
 // A batch that does not end within the grace is cancelled, and its job handed over.
 func TestStopBeyondTheGraceLosesNothing(t *testing.T) {
 	t.Parallel()
-	db := pgtest.New(t)
+	db := database(t)
 	table(t, db, 200)
 	begun := make(chan struct{}, 1)
 	patient := registry.Work{Name: "w", Run: func(ctx context.Context, tx pgx.Tx, b registry.Batch) (registry.Result, error) {
@@ -270,7 +270,7 @@ func TestStopBeyondTheGraceLosesNothing(t *testing.T) {
 	enqueue(t, db, "w", "batch_size => 10")
 	<-begun
 	first.stop()
-	require.Contains(t, first.log.String(), "did not finish in time")
+	first.logs("did not finish in time")
 	swift := bumpInGo
 	swift.Name = "w"
 	start(t, db, with(works(t, swift), watch(soon)))

@@ -32,7 +32,7 @@ func TestNullStrategy(t *testing.T) {
 	for _, work := range []registry.Work{fill, fillInGo} {
 		t.Run(work.Name, func(t *testing.T) {
 			t.Parallel()
-			db := pgtest.New(t)
+			db := database(t)
 			db.Exec(t, nullTable)
 			start(t, db, works(t, work))
 			start(t, db, works(t, work))
@@ -46,7 +46,7 @@ func TestNullStrategy(t *testing.T) {
 
 func TestNullStrategyComesBackForLockedRows(t *testing.T) {
 	t.Parallel()
-	db := pgtest.New(t)
+	db := database(t)
 	db.Exec(t, nullTable)
 	conn := db.Conn(t)
 	tx, err := conn.Begin(t.Context())
@@ -64,7 +64,7 @@ func TestNullStrategyComesBackForLockedRows(t *testing.T) {
 
 func TestNullStrategyCanFail(t *testing.T) {
 	t.Parallel()
-	db := pgtest.New(t)
+	db := database(t)
 	db.Exec(t, nullTable)
 	poison(t, db, 1000)
 	start(t, db, works(t, fill))
@@ -87,7 +87,7 @@ func TestNullStrategyRefusesWhatItCannotWalk(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			db := pgtest.New(t)
+			db := database(t)
 			db.Exec(t, c.table)
 			start(t, db, works(t, fill))
 			enqueue(t, db, "fill", "batching_strategy => 'null', column_name => '"+c.column+"'")
@@ -100,7 +100,7 @@ func TestNullStrategyRefusesWhatItCannotWalk(t *testing.T) {
 // An empty set is finished at once, and rows that arrive later are the application's.
 func TestNullStrategyWithNothingToDo(t *testing.T) {
 	t.Parallel()
-	db := pgtest.New(t)
+	db := database(t)
 	db.Exec(t, nullTable+"UPDATE t SET v = 1")
 	start(t, db, works(t, fill))
 	enqueue(t, db, "fill", "batching_strategy => 'null', column_name => 'v'")

@@ -17,7 +17,7 @@ func only(name string) func(*executor.Options) {
 
 func TestOnlyWorksOnOneMigration(t *testing.T) {
 	t.Parallel()
-	db := pgtest.New(t)
+	db := database(t)
 	table(t, db, 100)
 	db.Exec(t, "CREATE TABLE u (id bigint PRIMARY KEY, n int NOT NULL DEFAULT 0); INSERT INTO u VALUES (1)")
 	db.Exec(t, "SELECT bbm.enqueue('bump', 'u', name => 'other', priority => -1)")
@@ -36,7 +36,7 @@ func TestOnlyWorksOnOneMigration(t *testing.T) {
 
 func TestOnlyOfNothing(t *testing.T) {
 	t.Parallel()
-	db := pgtest.New(t)
+	db := database(t)
 	table(t, db, 10)
 	r := start(t, db, only("m"))
 	enqueue(t, db, "bump", "paused => true")
@@ -47,7 +47,7 @@ func TestOnlyOfNothing(t *testing.T) {
 
 func TestOnlySaysThatOthersHaveTheLock(t *testing.T) {
 	t.Parallel()
-	db := pgtest.New(t)
+	db := database(t)
 	table(t, db, 100)
 	g := closeGate(t, db, 50)
 	first := start(t, db, watch(soon))

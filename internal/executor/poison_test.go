@@ -27,7 +27,7 @@ func TestPoisonRowsGoIntoQuarantine(t *testing.T) {
 		for _, work := range []string{"bump", "bump_in_go"} {
 			t.Run(name+"/"+work, func(t *testing.T) {
 				t.Parallel()
-				db := pgtest.New(t)
+				db := database(t)
 				db.Exec(t, create+";"+refusePoison)
 				db.Exec(t, "UPDATE t SET poison = true WHERE ctid IN (SELECT ctid FROM t ORDER BY md5(t::text) LIMIT 3)")
 				r := start(t, db, patient)
@@ -51,7 +51,7 @@ func TestPoisonRowsGoIntoQuarantine(t *testing.T) {
 
 func TestPoisonRowWithoutRoomFailsTheMigration(t *testing.T) {
 	t.Parallel()
-	db := pgtest.New(t)
+	db := database(t)
 	db.Exec(t, "CREATE TABLE t (id bigint PRIMARY KEY, n int NOT NULL DEFAULT 0, poison boolean DEFAULT false); INSERT INTO t (id) SELECT generate_series(1, 1000); UPDATE t SET poison = id = 777;"+refusePoison)
 	r := start(t, db, patient)
 	db.Exec(t, "SELECT bbm.enqueue('bump', 't', name => 'm', batch_size => 100)")
@@ -68,7 +68,7 @@ func TestPoisonRowWithoutRoomFailsTheMigration(t *testing.T) {
 
 func TestFailureRateStopsAMigration(t *testing.T) {
 	t.Parallel()
-	db := pgtest.New(t)
+	db := database(t)
 	db.Exec(t, "CREATE TABLE t (id bigint PRIMARY KEY, n int NOT NULL DEFAULT 0, poison boolean DEFAULT true); INSERT INTO t (id) SELECT generate_series(1, 2000);"+refusePoison)
 	r := start(t, db, nil)
 	db.Exec(t, "SELECT bbm.enqueue('bump', 't', name => 'm', batch_size => 10, max_attempts => 100, max_quarantined => 1000)")
@@ -79,7 +79,7 @@ func TestFailureRateStopsAMigration(t *testing.T) {
 
 func TestStatementTimeoutSplitsAtOnce(t *testing.T) {
 	t.Parallel()
-	db := pgtest.New(t)
+	db := database(t)
 	db.Exec(t, `CREATE TABLE t (id bigint PRIMARY KEY, n int NOT NULL DEFAULT 0); INSERT INTO t (id) SELECT generate_series(1, 64);
 		CREATE FUNCTION linger() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.02); RETURN NEW; END $$;
 		CREATE TRIGGER linger BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION linger()`)
@@ -96,7 +96,7 @@ func TestPauseBetweenBatches(t *testing.T) {
 	for _, work := range []string{"bump", "bump_in_go"} {
 		t.Run(work, func(t *testing.T) {
 			t.Parallel()
-			db := pgtest.New(t)
+			db := database(t)
 			db.Exec(t, "CREATE TABLE t (id bigint PRIMARY KEY, n int NOT NULL DEFAULT 0); INSERT INTO t (id) SELECT generate_series(1, 10)")
 			r := start(t, db, nil)
 			db.Exec(t, "SELECT bbm.enqueue('"+work+"', 't', name => 'm', batch_size => 1, pause => '50 ms')")
@@ -112,7 +112,7 @@ func TestPauseBetweenBatches(t *testing.T) {
 // that it was on hand proves nothing.
 func TestRowThatKillsItsWorkersFailsTheMigration(t *testing.T) {
 	t.Parallel()
-	db := pgtest.New(t)
+	db := database(t)
 	db.Exec(t, `CREATE TABLE t (id bigint PRIMARY KEY, n int NOT NULL DEFAULT 0); INSERT INTO t (id) SELECT generate_series(1, 40);
 		CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); PERFORM pg_sleep(1); RETURN NEW; END $$;
 		CREATE TRIGGER die BEFORE UPDATE ON t FOR EACH ROW WHEN (OLD.id = 7) EXECUTE FUNCTION die()`)

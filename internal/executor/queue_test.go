@@ -15,7 +15,7 @@ import (
 // none keeps another from its turn.
 func TestBrokenMigrationsStarveNobody(t *testing.T) {
 	t.Parallel()
-	db := pgtest.New(t)
+	db := database(t)
 	db.Exec(t, `DO $$ BEGIN FOR i IN 1..50 LOOP
 		EXECUTE format('CREATE TABLE t%s (id int PRIMARY KEY, n int NOT NULL DEFAULT 0)', i);
 		EXECUTE format('INSERT INTO t%s SELECT generate_series(1, 20)', i);
@@ -55,7 +55,7 @@ func TestPartitionedTable(t *testing.T) {
 	for _, work := range []string{"bump", "bump_in_go"} {
 		t.Run(work, func(t *testing.T) {
 			t.Parallel()
-			db := pgtest.New(t)
+			db := database(t)
 			db.Exec(t, `CREATE TABLE t (id bigint, at date, n int NOT NULL DEFAULT 0, PRIMARY KEY (id, at)) PARTITION BY RANGE (at);
 				CREATE TABLE t1 PARTITION OF t FOR VALUES FROM ('2026-01-01') TO ('2026-07-01');
 				CREATE TABLE t2 PARTITION OF t FOR VALUES FROM ('2026-07-01') TO ('2027-01-01');
@@ -70,7 +70,7 @@ func TestPartitionedTable(t *testing.T) {
 // Priority orders who begins; what runs goes on.
 func TestLowerPriorityNumberBeginsFirst(t *testing.T) {
 	t.Parallel()
-	db := pgtest.New(t)
+	db := database(t)
 	table(t, db, 10)
 	db.Exec(t, `SELECT bbm.enqueue('bump', 't', name => 'last', priority => 5);
 		SELECT bbm.enqueue('bump', 't', name => 'second'); SELECT bbm.enqueue('bump', 't', name => 'first', priority => -5)`)
@@ -81,7 +81,7 @@ func TestLowerPriorityNumberBeginsFirst(t *testing.T) {
 
 func TestDependencyIsWaitedFor(t *testing.T) {
 	t.Parallel()
-	db := pgtest.New(t)
+	db := database(t)
 	table(t, db, 10)
 	db.Exec(t, "CREATE TABLE u (id int PRIMARY KEY, n int NOT NULL DEFAULT 0); INSERT INTO u SELECT generate_series(1, 10)")
 	start(t, db, nil)

@@ -1,15 +1,16 @@
 package executor_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/require"
 
-	"github.com/bbmd-dev/bbmd/internal/executor"
 	"github.com/bbmd-dev/bbmd/registry"
 	"github.com/bbmd-dev/bbmd/testing/pgtest"
 )
@@ -22,8 +23,9 @@ const (
 
 // asked is a migration that somebody enqueues, with what can be wrong about it.
 type asked struct {
+	name    string        // m where it is empty
 	create  string        // the table t
-	work    registry.Work // bump where it has no name
+	work    registry.Work // bump where it is empty
 	columns string        // of the INSERT, besides name, work and table
 	values  string
 	table   string // t where it is empty
@@ -36,27 +38,27 @@ func TestWhatCannotRunSaysWhy(t *testing.T) {
 	t.Parallel()
 	checked := func(check func() error) registry.Work {
 		w := bump
-		w.Name, w.Check = "w", func(context.Context, registry.Querier, registry.Migration) error { return check() }
+		w.Check = func(context.Context, registry.Querier, registry.Migration) error { return check() }
 		return w
 	}
-	for name, c := range map[string]asked{
+	cases := map[string]asked{
 		"no table":         {create: plain, table: "nowhere", want: "^1 table nowhere does not exist; create it, or correct table_name"},
 		"no schema":        {create: plain, table: "nowhere.t", want: "^1 table nowhere.t does not exist"},
-		"view":             {create: plain + "; CREATE VIEW v AS SELECT * FROM t", table: "v", want: "^1 public.v is not a table"},
-		"sequence":         {create: plain + "; CREATE SEQUENCE s", table: "s", want: "^1 public.s is not a table"},
-		"no column":        {create: plain, columns: "column_name", values: "'nope'", want: `^2 table public.t has no column "nope"`},
-		"system column":    {create: plain, columns: "column_name", values: "'ctid'", want: `^2 table public.t has no column "ctid"`},
-		"no primary key":   {create: keyless, want: "^2 table public.t has no primary key; name the columns of a unique index"},
-		"no index":         {create: keyless, columns: "column_name", values: "'id'", want: `^2 table public.t has no usable unique index on \(id\)`},
+		"view":             {create: plain + "; CREATE VIEW v AS SELECT * FROM t", table: "v", want: "^1 c_.v is not a table"},
+		"sequence":         {create: plain + "; CREATE SEQUENCE s", table: "s", want: "^1 c_.s is not a table"},
+		"no column":        {create: plain, columns: "column_name", values: "'nope'", want: `^2 table c_.t has no column "nope"`},
+		"system column":    {create: plain, columns: "column_name", values: "'ctid'", want: `^2 table c_.t has no column "ctid"`},
+		"no primary key":   {create: keyless, want: "^2 table c_.t has no primary key; name the columns of a unique index"},
+		"no index":         {create: keyless, columns: "column_name", values: "'id'", want: `^2 table c_.t has no usable unique index on \(id\)`},
 		"not unique":       {create: keyless + "CREATE INDEX ON t (id)", columns: "column_name", values: "'id'", want: `^2 .*no usable unique index on \(id\)`},
 		"partial index":    {create: keyless + "CREATE UNIQUE INDEX ON t (id) WHERE n = 0", columns: "column_name", values: "'id'", want: `^2 .*no usable unique index on \(id\)`},
 		"hash index":       {create: keyless + "CREATE INDEX ON t USING hash (id)", columns: "column_name", values: "'id'", want: `^2 .*no usable unique index on \(id\)`},
 		"other columns":    {create: composite, columns: "column_name", values: "'b,a'", want: `^2 .*no usable unique index on \(b, a\)`},
 		"part of the key":  {create: composite, columns: "column_name", values: "'a'", want: `^2 .*no usable unique index on \(a\)`},
 		"mixed directions": {create: "CREATE TABLE t (a int NOT NULL, b int NOT NULL, n int DEFAULT 0); CREATE UNIQUE INDEX ON t (a, b DESC)", columns: "column_name", values: "'a,b'", want: `^2 .*no usable unique index on \(a, b\)`},
-		"nullable key":     {create: "CREATE TABLE t (id bigint UNIQUE, n int NOT NULL DEFAULT 0); INSERT INTO t VALUES (1)", columns: "column_name", values: "'id'", want: `^2 key column "id" of public.t may be NULL`},
-		"float key":        {create: "CREATE TABLE t (id float8 PRIMARY KEY, n int NOT NULL DEFAULT 0); INSERT INTO t VALUES (1)", want: `^2 key column "id" of public.t has type double precision`},
-		"money key":        {create: "CREATE TABLE t (id money PRIMARY KEY, n int NOT NULL DEFAULT 0); INSERT INTO t VALUES (1)", want: `^2 key column "id" of public.t has type money`},
+		"nullable key":     {create: "CREATE TABLE t (id bigint UNIQUE, n int NOT NULL DEFAULT 0); INSERT INTO t VALUES (1)", columns: "column_name", values: "'id'", want: `^2 key column "id" of c_.t may be NULL`},
+		"float key":        {create: "CREATE TABLE t (id float8 PRIMARY KEY, n int NOT NULL DEFAULT 0); INSERT INTO t VALUES (1)", want: `^2 key column "id" of c_.t has type double precision`},
+		"money key":        {create: "CREATE TABLE t (id money PRIMARY KEY, n int NOT NULL DEFAULT 0); INSERT INTO t VALUES (1)", want: `^2 key column "id" of c_.t has type money`},
 		"min above max":    {create: plain, columns: "min_value, max_value", values: "'50', '40'", want: "^2 min_value 50 is above max_value 40"},
 		"malformed min":    {create: plain, columns: "min_value", values: "'5O'", want: `^2 .*min_value "5O" is not a value of the key: invalid input syntax for type bigint`},
 		"malformed max":    {create: plain, columns: "max_value", values: "''", want: `^2 .*max_value "" is not a value of the key: invalid input syntax for type bigint`},
@@ -65,65 +67,64 @@ func TestWhatCannotRunSaysWhy(t *testing.T) {
 		"composite short":  {create: composite, columns: "min_value", values: `'["5"]'`, want: `^2 min_value: `},
 		"composite type":   {create: composite, columns: "min_value", values: `'["x", "5"]'`, want: `^2 .*min_value .* is not a value of the key: invalid input syntax for type integer`},
 		"no arguments":     {create: plain, columns: "arguments", values: `'{"a": 1}'`, want: `^3 arguments of bump: `},
-		"SQL syntax":       {create: plain, work: sqlWork("UPDATE t SETT n = 1 WHERE :range"), want: "^3 42601 the statement of w is refused by the server: syntax error"},
-		"SQL column":       {create: plain, work: sqlWork("UPDATE t SET nope = 1 WHERE :range"), want: `^3 42703 the statement of w is refused by the server: column "nope"`},
-		"SQL table":        {create: plain, work: sqlWork("UPDATE other SET n = 1 WHERE :range"), want: `^3 42P01 the statement of w is refused by the server: relation "other" does not exist`},
-		"SQL type":         {create: plain, work: sqlWork("UPDATE t SET n = 'x'::text WHERE :range"), want: `^3 42804 the statement of w is refused by the server: column "n" is of type integer`},
-		"SQL COMMIT":       {create: plain, work: sqlWork("COMMIT -- :range"), want: "^3 statement of w: .*begins with COMMIT"},
-		"SQL CALL":         {create: plain, work: sqlWork("CALL p(:start, :end)"), want: "^3 statement of w: .*begins with CALL"},
-		"SQL DO":           {create: plain, work: sqlWork("DO $$ BEGIN COMMIT; END $$ -- :range"), want: "^3 statement of w: .*begins with DO"},
-		"two statements":   {create: plain, work: sqlWork("UPDATE t SET n = 1 WHERE :range; COMMIT"), want: "^3 statement of w: .*second statement"},
-		"start, end":       {create: composite, work: sqlWork("UPDATE t SET n = 1 WHERE a BETWEEN :start AND :end"), want: "^3 statement of w: "},
-		"check":            {create: plain, work: checked(func() error { return errors.New("there is no column to copy to") }), want: "^3 w cannot run: there is no column to copy to"},
+		"SQL syntax":       {create: plain, work: sqlWork("UPDATE t SETT n = 1 WHERE :range"), want: "^3 42601 the statement of w_ is refused by the server: syntax error"},
+		"SQL column":       {create: plain, work: sqlWork("UPDATE t SET nope = 1 WHERE :range"), want: `^3 42703 the statement of w_ is refused by the server: column "nope"`},
+		"SQL table":        {create: plain, work: sqlWork("UPDATE other SET n = 1 WHERE :range"), want: `^3 42P01 the statement of w_ is refused by the server: relation "other" does not exist`},
+		"SQL type":         {create: plain, work: sqlWork("UPDATE t SET n = 'x'::text WHERE :range"), want: `^3 42804 the statement of w_ is refused by the server: column "n" is of type integer`},
+		"SQL COMMIT":       {create: plain, work: sqlWork("COMMIT -- :range"), want: "^3 statement of w_: .*begins with COMMIT"},
+		"SQL CALL":         {create: plain, work: sqlWork("CALL p(:start, :end)"), want: "^3 statement of w_: .*begins with CALL"},
+		"SQL DO":           {create: plain, work: sqlWork("DO $$ BEGIN COMMIT; END $$ -- :range"), want: "^3 statement of w_: .*begins with DO"},
+		"two statements":   {create: plain, work: sqlWork("UPDATE t SET n = 1 WHERE :range; COMMIT"), want: "^3 statement of w_: .*second statement"},
+		"start, end":       {create: composite, work: sqlWork("UPDATE t SET n = 1 WHERE a BETWEEN :start AND :end"), want: "^3 statement of w_: "},
+		"check":            {create: plain, work: checked(func() error { return errors.New("there is no column to copy to") }), want: "^3 w_ cannot run: there is no column to copy to"},
 		"check panics":     {create: plain, work: checked(func() error { panic("it is all wrong") }), want: "^3 .*it is all wrong"},
-		"SQL panics": {create: plain, work: registry.Work{Name: "w", SQL: func(registry.Migration) (registry.Statement, error) {
+		"SQL panics": {create: plain, work: registry.Work{SQL: func(registry.Migration) (registry.Statement, error) {
 			panic("it is all wrong")
 		}}, want: "^3 .*it is all wrong"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			db := pgtest.New(t)
-			db.Exec(t, c.create)
-			r := start(t, db, c.works(t))
-			db.Exec(t, c.insert())
-			ends(t, db, "failed")
-
-			require.Regexp(t, c.want, failure(t, db))
-			message := pgtest.One[string](t, db, "SELECT error_message FROM bbm.progress")
-			require.Equal(t, message, pgtest.One[string](t, db, "SELECT status_reason FROM bbm.progress"))
-			require.Contains(t, r.log.String(), "migration failed")
-			require.Contains(t, r.log.String(), fmt.Sprintf("%q", message)[1:20])
-			require.Equal(t, "failed", pgtest.One[string](t, db, "SELECT to_status FROM bbm.transitions WHERE reason = $1", message))
-		})
 	}
-}
-
-func (c asked) works(t *testing.T) func(*executor.Options) {
-	t.Helper()
-	if c.work.Name == "" {
-		return nil
+	db := database(t)
+	all := []registry.Work{bump}
+	var inserts, names []string
+	for name, c := range cases {
+		// Each has a schema and perhaps a Work of its own.
+		number := fmt.Sprint(len(names))
+		c.name, c.table = name, cmp.Or(c.table, "c"+number+".t")
+		if len(c.table) == 1 {
+			c.table = "c" + number + "." + c.table
+		}
+		if c.work.Name != "" || c.work.SQL != nil {
+			c.work.Name = "w" + number
+			all = append(all, c.work)
+		}
+		db.Exec(t, "CREATE SCHEMA c"+number+"; SET search_path = c"+number+"; "+c.create)
+		names, inserts = append(names, name), append(inserts, c.insert())
 	}
-	return works(t, c.work)
+	db.Exec(t, plain) // for statements that name no schema
+	r := start(t, db, with(works(t, all...), workers(4), watch(never)))
+	db.Exec(t, strings.Join(inserts, "; "))
+	for _, name := range names {
+		db.WaitFor(t, "SELECT status = 'failed' FROM bbm.progress WHERE name = $1", name)
+		got := pgtest.One[string](t, db, "SELECT concat_ws(' ', failure_error_code, error_sqlstate, error_message) FROM "+migrationsTable+" WHERE name = $1", name)
+		require.Regexp(t, strings.NewReplacer("c_.", `c\d+\.`, "w_", `w\d+`).Replace(cases[name].want), got, name)
+		require.True(t, pgtest.One[bool](t, db, "SELECT status_reason = error_message FROM bbm.progress WHERE name = $1", name), name)
+		require.True(t, pgtest.One[bool](t, db, "SELECT EXISTS (SELECT FROM bbm.transitions t JOIN bbm.progress p USING (name) WHERE name = $1 AND to_status = 'failed' AND t.reason = p.error_message)", name), name)
+		message := pgtest.One[string](t, db, "SELECT error_message FROM bbm.progress WHERE name = $1", name)
+		r.logs(strings.Trim(fmt.Sprintf("%q", message), `"`))
+	}
 }
 
 func (c asked) insert() string {
-	work, table := "bump", "t"
-	if c.work.Name != "" {
-		work = c.work.Name
-	}
-	if c.table != "" {
-		table = c.table
-	}
 	columns, values := "", ""
 	if c.columns != "" {
 		columns, values = ", "+c.columns, ", "+c.values
 	}
-	return fmt.Sprintf("INSERT INTO %s (name, job_signature_name, table_name%s) VALUES ('m', '%s', '%s'%s)", migrationsTable, columns, work, table, values)
+	return fmt.Sprintf("INSERT INTO %s (name, job_signature_name, table_name%s) VALUES ('%s', '%s', '%s'%s)",
+		migrationsTable, columns, cmp.Or(c.name, "m"), cmp.Or(c.work.Name, "bump"), cmp.Or(c.table, "t"), values)
 }
 
 func TestWhatIsNonsenseIsRefusedByTheTable(t *testing.T) {
 	t.Parallel()
-	db := pgtest.New(t)
+	db := database(t)
 	db.Exec(t, plain)
 	conn := db.Conn(t)
 	for insert, want := range map[string]string{
@@ -167,14 +168,14 @@ func TestWhatIsNonsenseIsRefusedByTheTable(t *testing.T) {
 // An unknown Work is not a failure: another replica may have it, or the next release.
 func TestUnknownWorkWaitsForAReplicaThatHasIt(t *testing.T) {
 	t.Parallel()
-	db := pgtest.New(t)
+	db := database(t)
 	db.Exec(t, plain)
 	work := bump
 	work.Name = "later"
 	r := start(t, db, watch(never))
 	enqueue(t, db, "later", "")
 	waitsBecause(t, db, `unknown work "later"`)
-	require.Contains(t, r.log.String(), `unknown work \"later\"`)
+	r.logs(`unknown work \"later\"`)
 	require.Equal(t, "active", pgtest.One[string](t, db, "SELECT status FROM bbm.progress"))
 
 	start(t, db, with(works(t, work), watch(never)))
@@ -184,7 +185,7 @@ func TestUnknownWorkWaitsForAReplicaThatHasIt(t *testing.T) {
 
 func TestUnknownDependencyIsWaitedFor(t *testing.T) {
 	t.Parallel()
-	db := pgtest.New(t)
+	db := database(t)
 	db.Exec(t, plain+"; CREATE TABLE other (LIKE t INCLUDING ALL); INSERT INTO other SELECT * FROM t")
 	start(t, db, watch(never))
 	enqueue(t, db, "bump", "depends_on => '{first, second}'")
@@ -203,7 +204,7 @@ func TestUnknownDependencyIsWaitedFor(t *testing.T) {
 // A table that the executor may not see is one migration's trouble, and keeps no other waiting.
 func TestTableThatCannotBeLookedUpStopsNobodyElse(t *testing.T) {
 	t.Parallel()
-	db := pgtest.New(t)
+	db := database(t)
 	db.Exec(t, plain)
 	start(t, db, workers(1))
 	db.Exec(t, "SET session_replication_role = replica; "+ // no trigger looks
@@ -219,7 +220,7 @@ func TestTableThatCannotBeLookedUpStopsNobodyElse(t *testing.T) {
 // A migration that fails keeps nobody from the table, nor from a worker.
 func TestFailedMigrationsStarveNobody(t *testing.T) {
 	t.Parallel()
-	db := pgtest.New(t)
+	db := database(t)
 	db.Exec(t, plain)
 	poison(t, db)
 	bad := sqlWork("UPDATE t SET nope = 1 WHERE :range")

@@ -28,7 +28,7 @@ func TestThrottleHoldsAMigrationAndLetsItGoOn(t *testing.T) {
 	for _, work := range []string{"bump", "bump_in_go"} {
 		t.Run(work, func(t *testing.T) {
 			t.Parallel()
-			db := pgtest.New(t)
+			db := database(t)
 			table(t, db, 1000)
 			db.Exec(t, "CREATE TABLE pressure (reason text)")
 			r := start(t, db, throttledBy(func(c *throttle.Config) {
@@ -51,7 +51,7 @@ func TestThrottleHoldsAMigrationAndLetsItGoOn(t *testing.T) {
 
 func TestThrottleOfTheRowIsLive(t *testing.T) {
 	t.Parallel()
-	db := pgtest.New(t)
+	db := database(t)
 	table(t, db, 1000)
 	start(t, db, throttledBy(func(*throttle.Config) {}))
 	enqueue(t, db, "bump", `batch_size => 1, throttle => '{"duty": 0}'`)
@@ -64,7 +64,7 @@ func TestThrottleOfTheRowIsLive(t *testing.T) {
 // A migration outside of its window leaves the table to others.
 func TestClosedWindowLeavesTheTableToOthers(t *testing.T) {
 	t.Parallel()
-	db := pgtest.New(t)
+	db := database(t)
 	table(t, db, 100)
 	start(t, db, throttledBy(func(*throttle.Config) {}))
 	closed := time.Now().UTC().Add(12 * time.Hour)
@@ -78,7 +78,7 @@ func TestClosedWindowLeavesTheTableToOthers(t *testing.T) {
 
 func TestBadThrottleOfTheRowFailsTheMigration(t *testing.T) {
 	t.Parallel()
-	db := pgtest.New(t)
+	db := database(t)
 	table(t, db, 100)
 	start(t, db, throttledBy(func(*throttle.Config) {}))
 	enqueue(t, db, "bump", `throttle => '{"dutty": 0.5}'`)
@@ -89,7 +89,7 @@ func TestBadThrottleOfTheRowFailsTheMigration(t *testing.T) {
 // Somebody who waits for a lock of the batch is let through before the next one.
 func TestBatchesYieldToWhoWaitsForThem(t *testing.T) {
 	t.Parallel()
-	db := pgtest.New(t)
+	db := database(t)
 	table(t, db, 2000)
 	r := start(t, db, throttledBy(func(c *throttle.Config) { c.Blocked.Mode = throttle.On }))
 	// Each batch keeps its rows locked for a moment, so that the waiter is seen.

@@ -32,7 +32,7 @@ var forgetful = registry.Work{
 
 func TestFinishedOnlyWhenVerified(t *testing.T) {
 	t.Parallel()
-	db := pgtest.New(t)
+	db := database(t)
 	db.Exec(t, `CREATE TABLE t (id uuid PRIMARY KEY, n int NOT NULL DEFAULT 0, skip int NOT NULL DEFAULT 0);
 		INSERT INTO t (id) SELECT md5(i::text)::uuid FROM generate_series(1, 3000) i;
 		UPDATE t SET skip = 2 WHERE id IN (SELECT id FROM t ORDER BY md5(id::text) LIMIT 5)`)
@@ -46,7 +46,7 @@ func TestFinishedOnlyWhenVerified(t *testing.T) {
 // The halves of a split job are verified, and queued again, as any other.
 func TestVerifyFindsTheHalvesOfSplitJobs(t *testing.T) {
 	t.Parallel()
-	db := pgtest.New(t)
+	db := database(t)
 	db.Exec(t, `CREATE TABLE t (id int PRIMARY KEY, n int NOT NULL DEFAULT 0, skip int NOT NULL DEFAULT 0);
 		INSERT INTO t (id) SELECT generate_series(1, 300); UPDATE t SET skip = 1 WHERE id IN (101, 155, 200)`)
 	poison(t, db, 150)
@@ -60,7 +60,7 @@ func TestVerifyFindsTheHalvesOfSplitJobs(t *testing.T) {
 
 func TestStillWrongFailsTheMigration(t *testing.T) {
 	t.Parallel()
-	db := pgtest.New(t)
+	db := database(t)
 	db.Exec(t, `CREATE TABLE t (id int PRIMARY KEY, n int NOT NULL DEFAULT 0, skip int NOT NULL DEFAULT 0);
 		INSERT INTO t (id) SELECT generate_series(1, 300); UPDATE t SET skip = 100 WHERE id = 250`)
 	start(t, db, works(t, forgetful))
@@ -71,7 +71,7 @@ func TestStillWrongFailsTheMigration(t *testing.T) {
 
 func TestVerifyThatFailsIsReported(t *testing.T) {
 	t.Parallel()
-	db := pgtest.New(t)
+	db := database(t)
 	table(t, db, 300)
 	broken := bump
 	broken.Name = "broken"
@@ -87,7 +87,7 @@ func TestVerifyThatFailsIsReported(t *testing.T) {
 // A Work may be able to verify some migrations and not others.
 func TestUnverifiableFinishesAsIfThereWereNoVerify(t *testing.T) {
 	t.Parallel()
-	db := pgtest.New(t)
+	db := database(t)
 	table(t, db, 300)
 	unsure := bump
 	unsure.Name = "unsure"
