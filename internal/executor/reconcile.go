@@ -31,8 +31,9 @@ func (e *Executor) reconcile(ctx, hard context.Context, tallies *counting) (time
 	if err != nil {
 		return 0, err
 	}
-	e.report(queue, began, woken)
+	took := time.Since(began)
 	e.recall(queue, settings)
+	e.report(queue, began, woken, took)
 	if again, err := e.tidy(bounded, queue); err != nil || again {
 		return time.Millisecond, err
 	}
@@ -51,7 +52,7 @@ func (e *Executor) reconcile(ctx, hard context.Context, tallies *counting) (time
 	return d.wake, nil
 }
 
-func (e *Executor) report(queue []control.Candidate, began time.Time, woken int64) {
+func (e *Executor) report(queue []control.Candidate, began time.Time, woken int64, took time.Duration) {
 	byStatus := make(map[string]int)
 	for i := range queue {
 		byStatus[queue[i].Status]++
@@ -60,7 +61,7 @@ func (e *Executor) report(queue []control.Candidate, began time.Time, woken int6
 	if woken != 0 {
 		wake = began.Sub(time.Unix(0, woken))
 	}
-	e.opts.Observer.Reconciled(byStatus, time.Since(began), wake)
+	e.opts.Observer.Reconciled(byStatus, took, wake)
 }
 
 // recall tells workers to stop whose migration is not running any more, and

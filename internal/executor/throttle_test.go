@@ -42,7 +42,7 @@ func TestThrottleHoldsAMigrationAndLetsItGoOn(t *testing.T) {
 			require.Contains(t, r.log.String(), "migration held back")
 			require.Less(t, pgtest.One[int](t, db, "SELECT count(*) FROM t WHERE n = 1"), 1000)
 
-			db.Exec(t, "DELETE FROM pressure")
+			db.Exec(t, "DELETE FROM pressure; UPDATE "+migrationsTable+" SET pause = '0', batch_size = 100")
 			exactlyOnce(t, db)
 			require.Zero(t, pgtest.One[int](t, db, "SELECT count(*) FROM "+migrationsTable+" WHERE status_reason IS NOT NULL"))
 		})
@@ -54,7 +54,7 @@ func TestThrottleOfTheRowIsLive(t *testing.T) {
 	db := database(t)
 	table(t, db, 1000)
 	start(t, db, throttledBy(func(*throttle.Config) {}))
-	enqueue(t, db, "bump", `batch_size => 1, throttle => '{"duty": 0}'`)
+	enqueue(t, db, "bump", `batch_size => 200, throttle => '{"duty": 0}'`)
 	waitsBecause(t, db, "throttled since")
 	require.Zero(t, pgtest.One[int](t, db, "SELECT count(*) FROM t WHERE n = 1"))
 	db.Exec(t, `UPDATE `+migrationsTable+` SET throttle = '{"duty": 0.5}'`)
