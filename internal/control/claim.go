@@ -81,6 +81,12 @@ SELECT m.status, EXISTS (
 FROM bbm.batched_background_migrations m WHERE m.id = $1::int`)
 }
 
+// stillRunning says that a job's status is running, in words from which the planner
+// does not conclude that the index of the open jobs would do. That index is small
+// when a session prepares its statements and looks cheap; but it holds every job that was
+// finished since the oldest snapshot in the database, and the fence would pass over them all.
+const stillRunning = "status IS NOT DISTINCT FROM 'running'"
+
 // FenceSQL makes a job finished if it is still its owner's and its migration
 // neither cancelled nor moved to another table; otherwise it fails with 22012 (42P01 if the table is gone)
 // and takes the transaction with it. It goes before the Work's one statement, in the
@@ -92,7 +98,7 @@ func (s Store) FenceSQL(table string) string {
 WITH fenced AS (
   UPDATE bbm.batched_background_migration_jobs j
   SET status = 'finished', owner = NULL, attempts = greatest(attempts, 1), finished_at = clock_timestamp()
-  WHERE id = $1::bigint AND owner = $2::int AND status = 'running' AND EXISTS (
+  WHERE id = $1::bigint AND owner = $2::int AND `+stillRunning+` AND EXISTS (
     SELECT FROM bbm.batched_background_migrations m
     WHERE m.id = j.batched_background_migration_id AND m.status <> 'cancelled' AND to_regclass(m.table_name)::oid = m.table_oid)
     AND NOT EXISTS (SELECT FROM @table@ WHERE false)
@@ -110,7 +116,7 @@ WITH fenced AS (
   UPDATE bbm.batched_background_migration_jobs j
   SET status = 'finished', owner = NULL, attempts = greatest(attempts, 1), finished_at = clock_timestamp(),
     rows_affected = $4::bigint, duration_ms = $5::real
-  WHERE id = $1::bigint AND owner = $2::int AND status = 'running' AND current_setting('bbmd.batch', true) = $3::text AND EXISTS (
+  WHERE id = $1::bigint AND owner = $2::int AND ` + stillRunning + ` AND current_setting('bbmd.batch', true) = $3::text AND EXISTS (
     SELECT FROM bbm.batched_background_migrations m
     WHERE m.id = j.batched_background_migration_id AND m.status <> 'cancelled' AND to_regclass(m.table_name)::oid = m.table_oid)
   RETURNING 1)

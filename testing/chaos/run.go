@@ -130,9 +130,14 @@ func (r *run) enqueue() {
 	if r.Work == SQL {
 		work, arguments = "execute_sql", `{"sql": "UPDATE public.t SET n = n + 1 WHERE :range"}`
 	}
+	target := "0"
+	if r.Sized {
+		target = "10ms"
+	}
+	setAside := r.Count(func(k FaultKind) bool { return k == SetAside })
 	// One attempt, so that a row which fails fails the migration at once.
-	r.watch.exec(`SELECT bbm.enqueue($1, 'public.t', $2, name => 'm', batch_size => $3, parallelism => $4, max_attempts => 1, target_duration => '0',
-		max_quarantined => $5)`, work, arguments, r.BatchSize, r.Workers, r.Count(func(k FaultKind) bool { return k == SetAside }))
+	r.watch.exec(`SELECT bbm.enqueue($1, 'public.t', $2, name => 'm', batch_size => $3, min_batch_size => $3 / 5, max_batch_size => $3,
+		target_duration => $4, parallelism => $5, max_attempts => 1, max_quarantined => $6)`, work, arguments, r.BatchSize, target, r.Workers, setAside)
 }
 
 // underWay waits until so many more jobs are finished, and others have begun.

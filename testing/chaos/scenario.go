@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 )
 
@@ -119,7 +120,8 @@ type Scenario struct {
 	Seed      uint64
 	Rows      int
 	BatchSize int
-	PerDaemon int // workers that one daemon may have
+	Sized     bool // by time, between a fifth of BatchSize and all of it
+	PerDaemon int  // workers that one daemon may have
 	Faults    []Fault
 }
 
@@ -133,6 +135,7 @@ func Generate(cell Cell, form Form, seed uint64) Scenario {
 	if cell.Replicas > 1 && cell.Workers > 1 && random.IntN(2) == 0 {
 		s.PerDaemon = cell.Workers / cell.Replicas // both work all the time
 	}
+	s.Sized = random.IntN(3) == 0
 	for _, m := range mixture(cell, form) {
 		for range m.times {
 			f := Fault{Kind: m.kind, After: 3 + random.IntN(30), Pick: random.Uint64()}
@@ -215,6 +218,10 @@ func (s Scenario) String() string {
 			counts = append(counts, fmt.Sprintf("%dx %s", s.Count(func(k FaultKind) bool { return k == f.Kind }), f.Kind))
 		}
 	}
-	return fmt.Sprintf("%s, seed %d: %d rows in batches of %d, %d workers per daemon; %s",
-		s.Name(), s.Seed, s.Rows, s.BatchSize, s.PerDaemon, strings.Join(counts, ", "))
+	size := strconv.Itoa(s.BatchSize)
+	if s.Sized {
+		size += " at most"
+	}
+	return fmt.Sprintf("%s, seed %d: %d rows in batches of %s, %d workers per daemon; %s",
+		s.Name(), s.Seed, s.Rows, size, s.PerDaemon, strings.Join(counts, ", "))
 }
