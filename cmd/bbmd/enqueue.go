@@ -69,12 +69,18 @@ func newEnqueueCommand(a *app) *cobra.Command {
 
 // tuning adds the flags that few migrations need.
 func (f *enqueueFlags) tuning(cmd *cobra.Command) {
+	f.cutting(cmd)
+	set, r := cmd.Flags(), &f.request
+	set.DurationVar(&r.Pause, "pause", 0, "how `long` a worker rests after each batch")
+	set.Int32Var(&r.MaxQuarantined, "max-quarantined", 0, "how many `rows` may be set aside because they fail alone")
+}
+
+// cutting adds the flags that say how batches are cut.
+func (f *enqueueFlags) cutting(cmd *cobra.Command) {
 	set, r := cmd.Flags(), &f.request
 	set.Int32Var(&f.least, "min-batch-size", 0, "fewest `rows` in a batch (default 10)")
 	set.Int32Var(&f.most, "max-batch-size", 0, "most `rows` in a batch (default 100000)")
 	set.DurationVar(&f.target, "target-duration", 0, "how `long` a batch is to take; 0 keeps the batch size as it is (default as the daemon is configured)")
-	set.DurationVar(&r.Pause, "pause", 0, "how `long` a worker rests after each batch")
-	set.Int32Var(&r.MaxQuarantined, "max-quarantined", 0, "how many `rows` may be set aside because they fail alone")
 	set.StringVar(&r.Strategy, "strategy", "", "keyset, or null: batches are rows whose --column is still NULL (default keyset)")
 }
 

@@ -62,6 +62,7 @@ func newRoot(a *app) *cobra.Command {
 		newCancelCommand(a),
 		newRetryCommand(a),
 		newFinalizeCommand(a),
+		newDryRunCommand(a),
 		newProbeCommand(a),
 		newVersionCommand(a),
 		newConfigCommand(a),

@@ -48,13 +48,13 @@ func (t target) canEstimate(ctx context.Context, db control.DB, first, last stri
 	return !stale, nil
 }
 
-// between estimates the rows with keys behind lower, nil for the first key on,
-// up to upper, as the planner does: without reading them. It asks for
-// the rows up to each end, which holds also for keys of several columns.
+// between estimates the rows with keys behind lower up to upper, as the
+// planner does: without reading them. It asks for the rows up to each end, which holds also
+// for keys of several columns.
 func (t target) between(ctx context.Context, db control.DB, lower *string, upper string) (int64, error) {
 	rows, err := t.upTo(ctx, db, upper)
-	if err != nil || lower == nil {
-		return rows, err
+	if err != nil {
+		return 0, err
 	}
 	before, err := t.upTo(ctx, db, *lower)
 	return max(rows-before, 0), err
@@ -84,33 +84,52 @@ type passed struct {
 	after *string // the last key of these; nil: none was cut
 }
 
+// enoughShare is the share of a migration from which on its own keys tell how
+// many there are, better than the planner: a table grows while it is updated.
+const enoughShare = 0.05
+
 // remaining estimates the rows that no batch was cut for yet, [unknownRows] if
 // nobody can know: from the planner's statistics, or where there are none, for
 // integers, from how dense the keys have been so far.
 func (t target) remaining(ctx context.Context, db control.DB, first, last string, p passed) (int64, error) {
+	if p.after != nil && *p.after == last {
+		return 0, nil
+	}
 	known, err := t.canEstimate(ctx, db, first, last)
 	switch {
 	case err != nil:
 		return 0, err
-	case p.after != nil && *p.after == last:
-		return 0, nil
-	case known && p.after == nil:
-		// The rows below the first key, which are none unless it was given.
-		below, err := t.between(ctx, db, nil, first)
-		if err != nil {
-			return 0, err
-		}
-		rows, err := t.between(ctx, db, nil, last)
-		return max(rows-below+1, 1), err
 	case known:
-		return t.between(ctx, db, p.after, last)
+		return t.planned(ctx, db, first, last, p)
 	case p.after == nil || p.keys <= 0 || !t.discrete():
 		return unknownRows, nil
 	}
-	var rows float64
-	err = db.QueryRow(ctx, "SELECT $1::bigint * ($4::text::float8 - $3::text::float8) / ($3::text::float8 - $2::text::float8 + 1)", p.keys, first, *p.after, last).Scan(&rows)
+	var share float64
+	err = db.QueryRow(ctx, "SELECT ($2::text::float8 - $1::text::float8 + 1) / ($3::text::float8 - $1::text::float8 + 1)", first, *p.after, last).Scan(&share)
 	if err != nil {
 		return 0, fmt.Errorf("estimate the rows of %s: %w", t.table, err)
 	}
-	return int64(min(max(rows, 0), math.MaxInt64/2)), nil
+	return extrapolated(p.keys, share), nil
+}
+
+// extrapolated is what is left where keys are that share of all.
+func extrapolated(keys int64, share float64) int64 {
+	rest := float64(keys) * (1 - share) / max(share, math.SmallestNonzeroFloat32)
+	return int64(min(max(rest, 0), math.MaxInt64/4))
+}
+
+// planned is remaining for a table that the planner has statistics of.
+func (t target) planned(ctx context.Context, db control.DB, first, last string, p passed) (int64, error) {
+	all, err := t.between(ctx, db, &first, last)
+	if err != nil || p.after == nil {
+		return all + 1, err // the first is not behind itself
+	}
+	rest, err := t.between(ctx, db, p.after, last)
+	if err != nil {
+		return 0, err
+	}
+	if share := 1 - float64(rest)/float64(max(all, 1)); share > enoughShare && p.keys > 0 {
+		return extrapolated(p.keys, share), nil
+	}
+	return rest, nil
 }

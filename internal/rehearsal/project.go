@@ -3,6 +3,7 @@ package rehearsal
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -93,10 +94,10 @@ func (s *stage) bloat(ctx context.Context, p *Projected, times float64) error {
 	p.SizeBefore = table + indexes
 	rows = max(rows, float64(p.Keys), 1)
 	for _, w := range s.report.Writes {
-		p.DeadRows += int64(times * float64(w.Updated+w.Deleted))
+		p.DeadRows += int64(math.Round(times * float64(w.Updated+w.Deleted)))
 	}
 	for _, b := range s.report.Batches {
-		p.WALBytes += int64(times * float64(b.WALBytes))
+		p.WALBytes += int64(math.Round(times * float64(b.WALBytes)))
 	}
 	main := s.main()
 	p.TableBytes = int64(times * float64(main.Updated+main.Inserted) * float64(table) / rows)
