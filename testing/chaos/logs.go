@@ -47,7 +47,7 @@ func (r *run) compareLog(daemon *replica) {
 			r.onMigration(daemon, said)
 		case said.Level == "ERROR":
 			r.tb.Errorf("%s logged an error that no fault explains: %s", daemon.name, line)
-		case strings.Contains(line, "23505") || strings.Contains(line, "duplicate key"):
+		case strings.Contains(line, "SQLSTATE 23505") || strings.Contains(line, "duplicate key"):
 			r.tb.Errorf("%s met another on the same place of the chain: %s", daemon.name, line)
 		}
 	}
