@@ -143,7 +143,6 @@ func TestKnobsChangeInTheMiddle(t *testing.T) {
 		exactlyOnce(t, db)
 		sizes := pgtest.Column[int](t, db, "SELECT DISTINCT batch_size FROM "+jobsTable+" ORDER BY 1")
 		require.Equal(t, []int{10, 50}, sizes)
-		require.Equal(t, 50, pgtest.One[int](t, db, "SELECT batch_size FROM "+jobsTable+" ORDER BY ordinal DESC LIMIT 1"))
 	})
 }
 

@@ -192,7 +192,9 @@ func TestEveryKeyIsSpread(t *testing.T) {
 					ends[b.End] = true
 				}
 				require.Len(t, ends, 5, "batches lie apart")
-				require.Equal(t, !analyzed, r.Forecast.Guess)
+				if analyzed { // before that, autovacuum may have been quicker than we to switch it off
+					require.False(t, r.Forecast.Guess)
+				}
 				require.InEpsilon(t, 20_000, r.Forecast.Keys, 0.1)
 			}
 		})
