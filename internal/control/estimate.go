@@ -5,6 +5,7 @@ import (
 	"fmt"
 )
 
+//nolint:gosec // keys passed, no password
 const passedSQL = `
 SELECT m.keys_done + (SELECT coalesce(sum(keys), 0)::bigint FROM bbm.counters WHERE batched_background_migration_id = m.id)
   + (SELECT coalesce(sum(batch_size), 0)::bigint FROM bbm.batched_background_migration_jobs WHERE batched_background_migration_id = m.id AND status <> 'finished'),

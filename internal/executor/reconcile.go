@@ -141,7 +141,7 @@ func (e *Executor) begin(ctx context.Context, a assignment, settings Settings, t
 	e.workers[r] = struct{}{}
 	tallies.add(r.worker)
 	go func() {
-		r.err = r.worker.run(ctx)
+		r.err = r.run(ctx)
 		r.progress = tallies.remove(context.WithoutCancel(ctx), r.worker)
 		if r.stopping() {
 			e.handOver(context.WithoutCancel(ctx), r.worker)
@@ -173,7 +173,7 @@ func (e *Executor) release(queue []control.Candidate) {
 		if override := value(queue[i].Knobs.Throttle); override != kept.override {
 			kept.override = override
 			if err := kept.activity.Override(json.RawMessage(override)); err != nil {
-				e.log.Warn("throttle of the migration stays as it was", "migration", queue[i].Name, "error", err) //nolint:sloglint // no context: it changes nothing that runs
+				e.log.Warn("throttle of the migration stays as it was", "migration", queue[i].Name, "error", err)
 			}
 		}
 	}

@@ -200,7 +200,7 @@ func (w *worker) start(ctx context.Context) (bool, error) {
 	}
 	var pgErr *pgconn.PgError
 	if errors.As(err, &pgErr) && pgErr.Code == uniqueViolation {
-		return false, &waiting{reason: fmt.Sprintf("waits for another migration that is running on %s", w.target.table)}
+		return false, &waiting{reason: "waits for another migration that is running on " + w.target.table}
 	}
 	if ok {
 		w.log.InfoContext(ctx, "migration running", "table", w.target.table, "min_value", value(c.MinValue), "max_value", value(c.MaxValue), "batch_size", c.Knobs.BatchSize)
