@@ -15,7 +15,7 @@ import (
 // is set to write it, the text leads back to the same place.
 func TestH2d_EveryKeySurvivesEverySetting(t *testing.T) {
 	t.Parallel()
-	for name, c := range map[string]struct{ typ, value string }{
+	keys := map[string]struct{ typ, value string }{
 		"smallint":    {"smallint", "i - 500"},
 		"numeric":     {"numeric", "i / 7.0"},
 		"scaled":      {"numeric(10, 3)", "i / 7.0"},
@@ -36,27 +36,32 @@ func TestH2d_EveryKeySurvivesEverySetting(t *testing.T) {
 		"domain":      {"positive", "i"},
 		"boolean":     {"boolean", "i % 2 = 0"},
 		"no case":     {"text COLLATE no_case", "CASE WHEN i % 2 = 0 THEN 'K' ELSE 'k' END || i"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			both(t, func(t *testing.T, db *pgtest.Database, work string) {
-				t.Helper()
-				db.Exec(t, "CREATE TYPE weight AS ENUM ('light', 'average', 'heavy'); CREATE DOMAIN positive AS bigint CHECK (VALUE > 0)")
-				db.Exec(t, "CREATE COLLATION no_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false)")
-				db.Exec(t, fmt.Sprintf("CREATE TABLE t (id %s PRIMARY KEY, n int NOT NULL DEFAULT 0); INSERT INTO t SELECT DISTINCT ON (1) %s FROM generate_series(1, 1000) i", c.typ, c.value))
-				for setting, value := range map[string]string{
-					"DateStyle": "SQL, DMY", "IntervalStyle": "sql_standard", "TimeZone": "Europe/London", "bytea_output": "escape",
-					"extra_float_digits": "-15", "lc_monetary": "C", "search_path": "public",
-				} {
-					db.Exec(t, fmt.Sprintf("ALTER DATABASE %s SET %s = %s", db.Name, setting, "'"+value+"'"))
-				}
-				start(t, db, nil)
-				enqueue(t, db, work, "batch_size => 70")
-
-				exactlyOnce(t, db)
-			})
-		})
 	}
+	db := database(t)
+	db.Exec(t, "CREATE TYPE weight AS ENUM ('light', 'average', 'heavy'); CREATE DOMAIN positive AS bigint CHECK (VALUE > 0)")
+	db.Exec(t, "CREATE COLLATION no_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false)")
+	for name, c := range keys {
+		for _, work := range []string{"bump", "bump_in_go"} {
+			db.Exec(t, fmt.Sprintf(`CREATE TABLE "%[1]s %[2]s" (id %[3]s PRIMARY KEY, n int NOT NULL DEFAULT 0); INSERT INTO "%[1]s %[2]s" SELECT DISTINCT ON (1) %[4]s FROM generate_series(1, 1000) i;
+				SELECT bbm.enqueue('%[2]s', '"%[1]s %[2]s"', name => '%[1]s %[2]s', batch_size => 70, target_duration => '0')`, name, work, c.typ, c.value))
+		}
+	}
+	for setting, value := range map[string]string{
+		"DateStyle": "SQL, DMY", "IntervalStyle": "sql_standard", "TimeZone": "Europe/London", "bytea_output": "escape",
+		"extra_float_digits": "-15", "lc_monetary": "C", "search_path": "public",
+	} {
+		db.Exec(t, fmt.Sprintf("ALTER DATABASE %s SET %s = %s", db.Name, setting, "'"+value+"'"))
+	}
+	start(t, db, workers(4))
+	for name := range keys {
+		for _, work := range []string{"bump", "bump_in_go"} {
+			name := name + " " + work
+			db.WaitFor(t, "SELECT status IN ('finished', 'failed') FROM bbm.progress WHERE name = $1", name)
+			require.Equal(t, "finished", pgtest.One[string](t, db, "SELECT concat_ws(' ', status, error_message) FROM bbm.progress WHERE name = $1", name), name)
+			require.Zero(t, pgtest.One[int](t, db, fmt.Sprintf(`SELECT count(*) FROM "%s" WHERE n <> 1`, name)), name)
+		}
+	}
+	tiles(t, db)
 }
 
 // Names need quoting, and may hold what the control schema's own SQL is full of.

@@ -197,9 +197,7 @@ func (c *chain) claim(ctx context.Context) (jobs []int64, err error) {
 		group.Queue("lock", c.migration, claimEpoch)
 		group.Queue("claim", c.migration, claimEpoch, claimSize, claimBatches).Query(func(rows pgx.Rows) error {
 			var err error
-			jobs, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (id int64, err error) {
-				return id, row.Scan(&id, nil, nil, nil)
-			})
+			jobs, err = pgx.CollectRows(rows, firstColumn)
 			return err
 		})
 		group.Queue("state", c.migration)
@@ -216,6 +214,19 @@ func (c *chain) claim(ctx context.Context) (jobs []int64, err error) {
 		return nil, fmt.Errorf("claim: %d jobs, not %d", len(jobs), claimBatches)
 	}
 	return jobs, nil
+}
+
+// firstColumn reads a bigint, whatever else the row has.
+func firstColumn(row pgx.CollectableRow) (int64, error) {
+	values, err := row.Values()
+	if err != nil {
+		return 0, err
+	}
+	id, ok := values[0].(int64)
+	if !ok {
+		return 0, fmt.Errorf("a %T is not a job's id", values[0])
+	}
+	return id, nil
 }
 
 func (c *chain) finish(ctx context.Context, jobs []int64) error {

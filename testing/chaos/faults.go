@@ -38,7 +38,7 @@ func (r *run) inject(f Fault) {
 		HalfOpenLong:     r.halfOpenLong,
 	}[f.Kind]
 	suffered := inflict(f)
-	r.overcome(f.Kind, suffered)
+	r.overcome(string(f.Kind), suffered)
 	if suffered.crashed {
 		r.crashes = append(r.crashes, suffered.at)
 		r.consistent()
@@ -47,12 +47,12 @@ func (r *run) inject(f Fault) {
 }
 
 // overcome waits until work goes on, by somebody who lives, and nothing is left to the dead.
-func (r *run) overcome(kind FaultKind, i injury) {
+func (r *run) overcome(fault string, i injury) {
 	r.tb.Helper()
 	var progressed *time.Time
 	var orphans bool
 	var free time.Time // when the dead were seen to own nothing
-	r.watch.until("work goes on after "+string(kind), patience, func() (bool, error) {
+	r.watch.until("work goes on after "+fault, patience, func() (bool, error) {
 		err := r.watch.try([]any{&progressed, &orphans}, `SELECT
 			(SELECT min(at) FROM invariants.job_events WHERE at > $1 AND new_status = 'finished' AND old_status = 'running' AND old_owner <> ALL (coalesce($2::int[], '{}'))),
 			EXISTS (SELECT FROM bbm.batched_background_migration_jobs WHERE status = 'running' AND owner = ANY ($2))`, i.at, i.dead)
@@ -61,7 +61,7 @@ func (r *run) overcome(kind FaultKind, i injury) {
 		}
 		return progressed != nil && !orphans, err
 	})
-	r.figures.overcame(kind, progressed.Sub(i.at))
+	r.figures.overcame(fault, progressed.Sub(i.at))
 	if len(i.dead) > 0 {
 		r.figures.orphaned(free.Sub(i.at))
 	}
@@ -177,6 +177,7 @@ func (r *run) restartServer() {
 func (r *run) stopDaemon(f Fault) injury {
 	r.tb.Helper()
 	v := r.victim(f)
+	r.watch.until(v.name+" listens", patience, v.listens)
 	i := injury{dead: r.watch.owners(v.application()), at: time.Now()}
 	v.stop()
 	var kept, taken int

@@ -38,7 +38,7 @@ func (r *run) freezeLong(f Fault) injury {
 func (r *run) thaw(v *replica, i injury) injury {
 	r.tb.Helper()
 	if len(r.replicas) > 1 {
-		r.overcome(Freeze, i)
+		r.overcome("loss of a daemon that is frozen", i)
 	}
 	v.signal(syscall.SIGCONT)
 	i.at = time.Now()

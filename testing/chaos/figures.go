@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -13,8 +14,8 @@ type Figures struct {
 	scenario Scenario
 	began    time.Time
 	elapsed  time.Duration
-	progress map[FaultKind][]time.Duration // until a living owner finished a job
-	orphans  []time.Duration               // until nothing was left to the dead
+	progress map[string][]time.Duration // until a living owner finished a job
+	orphans  []time.Duration            // until nothing was left to the dead
 
 	jobs       int // in all
 	takenOver  int // jobs that were taken over from dead owners
@@ -26,11 +27,11 @@ type Figures struct {
 }
 
 func newFigures(s Scenario) *Figures {
-	return &Figures{scenario: s, began: time.Now(), progress: map[FaultKind][]time.Duration{}}
+	return &Figures{scenario: s, began: time.Now(), progress: map[string][]time.Duration{}}
 }
 
-func (f *Figures) overcame(kind FaultKind, after time.Duration) {
-	f.progress[kind] = append(f.progress[kind], after)
+func (f *Figures) overcame(fault string, after time.Duration) {
+	f.progress[fault] = append(f.progress[fault], after)
 }
 
 func (f *Figures) orphaned(after time.Duration) { f.orphans = append(f.orphans, after) }
@@ -49,8 +50,8 @@ func (f *Figures) end(w *watch) {
 // Kills returns how many daemons and server processes were killed while work was under way.
 func (f *Figures) Kills() int {
 	n := 0
-	for kind, all := range f.progress {
-		if kind.IsKill() {
+	for fault, all := range f.progress {
+		if FaultKind(fault).IsKill() {
 			n += len(all)
 		}
 	}
@@ -58,7 +59,7 @@ func (f *Figures) Kills() int {
 }
 
 // Restarts returns how often the server was restarted at once while work was under way.
-func (f *Figures) Restarts() int { return len(f.progress[RestartServer]) }
+func (f *Figures) Restarts() int { return len(f.progress[string(RestartServer)]) }
 
 // String describes what has happened, a line for each kind of fault.
 func (f *Figures) String() string {
@@ -68,13 +69,8 @@ func (f *Figures) String() string {
 	if f.unrecorded > 0 {
 		fmt.Fprintf(&b, ", %d records of failures lost with the server", f.unrecorded)
 	}
-	kinds := make([]FaultKind, 0, len(f.progress))
-	for kind := range f.progress {
-		kinds = append(kinds, kind)
-	}
-	slices.Sort(kinds)
-	for _, kind := range kinds {
-		fmt.Fprintf(&b, "\n  %-52s %3dx, work goes on after %s", kind, len(f.progress[kind]), spread(f.progress[kind]))
+	for _, fault := range slices.Sorted(maps.Keys(f.progress)) {
+		fmt.Fprintf(&b, "\n  %-52s %3dx, work goes on after %s", fault, len(f.progress[fault]), spread(f.progress[fault]))
 	}
 	if len(f.orphans) > 0 {
 		fmt.Fprintf(&b, "\n  %-52s %3dx, after %s", "nothing is left to the dead", len(f.orphans), spread(f.orphans))
@@ -95,7 +91,7 @@ func rounded(d time.Duration) time.Duration { return d.Round(time.Millisecond) }
 type Totals struct {
 	mu       sync.Mutex
 	runs     int
-	kinds    map[FaultKind]int
+	faults   map[string]int
 	jobs     int
 	taken    int
 	crashes  int
@@ -107,15 +103,15 @@ type Totals struct {
 func (t *Totals) Add(f *Figures) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.kinds == nil {
-		t.kinds = map[FaultKind]int{}
+	if t.faults == nil {
+		t.faults = map[string]int{}
 	}
 	t.runs++
 	t.jobs, t.taken, t.crashes = t.jobs+f.jobs, t.taken+f.takenOver, t.crashes+f.crashes
 	t.orphans = append(t.orphans, f.orphans...)
-	for kind, all := range f.progress {
-		t.kinds[kind] += len(all)
-		if kind.IsKill() {
+	for fault, all := range f.progress {
+		t.faults[fault] += len(all)
+		if FaultKind(fault).IsKill() {
 			t.progress = append(t.progress, all...)
 		}
 	}
@@ -128,12 +124,11 @@ func (t *Totals) String() string {
 	if t.runs == 0 {
 		return "no run has ended"
 	}
-	kinds := make([]string, 0, len(t.kinds))
-	for kind, n := range t.kinds {
-		kinds = append(kinds, fmt.Sprintf("%dx %s", n, kind))
+	faults := make([]string, 0, len(t.faults))
+	for _, fault := range slices.Sorted(maps.Keys(t.faults)) {
+		faults = append(faults, fmt.Sprintf("%dx %s", t.faults[fault], fault))
 	}
-	slices.Sort(kinds)
-	text := fmt.Sprintf("%d runs, %d jobs, %d of them taken over from the dead, %d as crashes; %s", t.runs, t.jobs, t.taken, t.crashes, strings.Join(kinds, ", "))
+	text := fmt.Sprintf("%d runs, %d jobs, %d of them taken over from the dead, %d as crashes; %s", t.runs, t.jobs, t.taken, t.crashes, strings.Join(faults, ", "))
 	if len(t.progress) > 0 {
 		text += "; work goes on after a kill in " + spread(t.progress)
 	}

@@ -1,7 +1,9 @@
 package chaos
 
 import (
+	"bytes"
 	"context"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -34,6 +36,7 @@ type replica struct {
 // life is one process of a replica.
 type life struct {
 	cmd   *exec.Cmd
+	log   int64         // where its log begins
 	ended chan struct{} // closed when it has ended and was waited for
 	err   error         // how, once it has ended
 }
@@ -80,6 +83,10 @@ func (r *replica) start() {
 		r.tb.Fatal(err)
 	}
 	defer log.Close() //nolint:errcheck // the process has it open itself
+	lives, err := log.Seek(0, io.SeekEnd)
+	if err != nil {
+		r.tb.Fatal(err)
+	}
 	// It ends by the signals of the test, not with a context.
 	cmd := exec.CommandContext(context.WithoutCancel(r.tb.Context()), r.program.Args[0], r.program.Args[1:]...) //nolint:gosec // the test's own program
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = r.dir, r.env, log, log
@@ -87,7 +94,7 @@ func (r *replica) start() {
 	if err := cmd.Start(); err != nil {
 		r.tb.Fatal(err)
 	}
-	l := &life{cmd: cmd, ended: make(chan struct{})}
+	l := &life{cmd: cmd, log: lives, ended: make(chan struct{})}
 	go func() {
 		defer close(l.ended)
 		l.err = cmd.Wait()
@@ -113,8 +120,15 @@ func (r *replica) kill() {
 	r.life = nil
 }
 
-// stop ends the process as SIGTERM does, and waits for that. It has to end by itself, in
-// time, and well.
+// listens reports whether the process has come so far as to listen for events: before
+// it has, a signal may find nobody who catches it.
+func (r *replica) listens() (bool, error) {
+	content, err := os.ReadFile(r.logPath)
+	return err == nil && bytes.Contains(content[r.life.log:], []byte(`"listening for events"`)), err
+}
+
+// stop ends the process, which listens, as SIGTERM does, and waits for that. It
+// has to end by itself, in time, and well.
 func (r *replica) stop() {
 	r.tb.Helper()
 	r.signal(syscall.SIGTERM)

@@ -136,7 +136,7 @@ func (r *run) enqueue() {
 	}
 	setAside := r.Count(func(k FaultKind) bool { return k == SetAside })
 	// One attempt, so that a row which fails fails the migration at once.
-	r.watch.exec(`SELECT bbm.enqueue($1, 'public.t', $2, name => 'm', batch_size => $3, min_batch_size => $3 / 5, max_batch_size => $3,
+	r.watch.exec(`SELECT bbm.enqueue($1, 'public.t', $2, name => 'm', batch_size => $3, min_batch_size => $3 / 2, max_batch_size => $3,
 		target_duration => $4, parallelism => $5, max_attempts => 1, max_quarantined => $6)`, work, arguments, r.BatchSize, target, r.Workers, setAside)
 }
 
@@ -173,6 +173,7 @@ func (r *run) finish() {
 	}
 	r.alive()
 	for _, daemon := range r.replicas {
+		r.watch.until(daemon.name+" listens", patience, daemon.listens)
 		daemon.stop()
 	}
 }

@@ -120,13 +120,13 @@ type Scenario struct {
 	Seed      uint64
 	Rows      int
 	BatchSize int
-	Sized     bool // by time, between a fifth of BatchSize and all of it
+	Sized     bool // by time, between half of BatchSize and all of it
 	PerDaemon int  // workers that one daemon may have
 	Faults    []Fault
 }
 
 // jobsPerFault leaves time for daemons to start again before the table is through.
-const jobsPerFault = 50
+const jobsPerFault = 40
 
 // Generate makes the scenario of a cell. It depends on the arguments alone.
 func Generate(cell Cell, form Form, seed uint64) Scenario {
