@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -87,7 +88,7 @@ func TestWhatCannotRunSaysWhy(t *testing.T) {
 	var inserts, names []string
 	for name, c := range cases {
 		// Each has a schema and perhaps a Work of its own.
-		number := fmt.Sprint(len(names))
+		number := strconv.Itoa(len(names))
 		c.name, c.table = name, cmp.Or(c.table, "c"+number+".t")
 		if len(c.table) == 1 {
 			c.table = "c" + number + "." + c.table
