@@ -31,6 +31,7 @@ type Lookups struct {
 	FirstEnd string // the last key of a first batch: w.first inclusive
 	NextEnd  string // the last key of a batch after w.hi, exclusive
 	Start    string // the first key of the batch (w.lo, w.hi]; "NULL" where nobody asks
+	Rest     string // how many keys the last batch has: (w.lo, w.hi], w.first inclusive where w.lo is NULL; empty: it is not counted
 }
 
 // ClaimLockSQL is the statement that goes before every claim, in the claim's own
@@ -44,9 +45,12 @@ func (s Store) ClaimLockSQL() string {
 
 // ClaimSQL is the block claim: it cuts the next batches of the chain in one
 // keyset walk and returns them as rows of (id, after_value, min_value,
-// max_value). Parameters: migration, epoch, batch size, number of batches.
+// max_value, batch_size). Parameters: migration, epoch, batch size, number of batches.
 // A conflict on the ordinal must abort it: never add ON CONFLICT.
 func (s Store) ClaimSQL(l Lookups) string {
+	if l.Rest == "" {
+		l.Rest = "$3::int"
+	}
 	text := s.sql(`
 WITH RECURSIVE mig AS (
   SELECT id, min_value, max_value FROM bbm.batched_background_migrations
@@ -63,10 +67,11 @@ WITH RECURSIVE mig AS (
 )
 INSERT INTO bbm.batched_background_migration_jobs
   (batched_background_migration_id, ordinal, after_value, min_value, max_value, batch_size, owner)
-SELECT $1::int, tail.ordinal + w.k, w.lo, CASE WHEN w.lo IS NULL THEN w.first ELSE @start@ END, w.hi, $3::int, $2::int
+SELECT $1::int, tail.ordinal + w.k, w.lo, CASE WHEN w.lo IS NULL THEN w.first ELSE @start@ END, w.hi,
+  CASE WHEN w.hi = w.stop THEN greatest((@rest@), 1)::int ELSE $3::int END, $2::int
 FROM walk w, tail WHERE w.k > 0 ORDER BY w.k
-RETURNING id, after_value, min_value, max_value`)
-	return strings.NewReplacer("@first_end@", l.FirstEnd, "@next_end@", l.NextEnd, "@start@", l.Start).Replace(text)
+RETURNING id, after_value, min_value, max_value, batch_size`)
+	return strings.NewReplacer("@first_end@", l.FirstEnd, "@next_end@", l.NextEnd, "@start@", l.Start, "@rest@", l.Rest).Replace(text)
 }
 
 // StateSQL is what a worker asks with every claim, in the same transaction:

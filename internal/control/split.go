@@ -18,17 +18,17 @@ type Middle struct {
 
 const splitSQL = `
 WITH old AS (
-  SELECT id, batched_background_migration_id AS m, after_value, min_value, greatest(1, batch_size / 2) AS size, error_message, error_sqlstate
+  SELECT id, batched_background_migration_id AS m, after_value, min_value, error_message, error_sqlstate
   FROM bbm.batched_background_migration_jobs WHERE id = $1 AND owner = $2 AND status = 'running' FOR UPDATE
 ), upper AS (
   UPDATE bbm.batched_background_migration_jobs j
   SET after_value = $3, min_value = $4, status = 'pending', owner = NULL, attempts = $5, crashes = 0, transients = 0, careful = false,
-    batch_size = old.size, error_message = $6, error_sqlstate = nullif($7, ''), next_attempt_at = clock_timestamp()
+    batch_size = greatest($8::bigint - $8 / 2, 1)::int, error_message = $6, error_sqlstate = nullif($7, ''), next_attempt_at = clock_timestamp()
   FROM old WHERE j.id = old.id
 )
 INSERT INTO bbm.batched_background_migration_jobs
   (batched_background_migration_id, ordinal, after_value, min_value, max_value, batch_size, status, attempts, error_message, error_sqlstate)
-SELECT m, NULL, after_value, min_value, $3, size, 'pending', $5, $6, nullif($7, '') FROM old
+SELECT m, NULL, after_value, min_value, $3, greatest($8 / 2, 1)::int, 'pending', $5, $6, nullif($7, '') FROM old
 RETURNING id`
 
 // Split cuts an owner's running job in two at its middle. The row keeps the upper half, with its
@@ -36,7 +36,7 @@ RETURNING id`
 // new row without an ordinal. Each half counts attempts failures already. It returns the new row's id, 0
 // when the job is not the owner's any more.
 func (s Store) Split(ctx context.Context, db DB, job int64, epoch int32, m Middle, attempts int32, f Failure) (lower int64, err error) {
-	err = db.QueryRow(ctx, s.sql(splitSQL), job, epoch, m.Mid, m.Next, attempts, f.Message, f.SQLState).Scan(&lower)
+	err = db.QueryRow(ctx, s.sql(splitSQL), job, epoch, m.Mid, m.Next, attempts, f.Message, f.SQLState, m.Rows).Scan(&lower)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return 0, nil
 	}

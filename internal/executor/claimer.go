@@ -85,15 +85,15 @@ func (c *claimer) send(p *pgconn.Pipeline, size int32) {
 
 func text(n int64) []byte { return strconv.AppendInt(nil, n, 10) }
 
-// receive reads the answer to a claim of batches of size keys.
-func (c *claimer) receive(p *pgconn.Pipeline, size int32) (block, error) {
+// receive reads the answer to a claim.
+func (c *claimer) receive(p *pgconn.Pipeline) (block, error) {
 	var b block
 	err := readGroup(p, func(i int, row [][]byte) {
 		switch i {
 		case 0:
 			b.lostLock = string(row[0]) != "t"
 		case 1:
-			b.jobs = append(b.jobs, jobFromRow(row, size))
+			b.jobs = append(b.jobs, jobFromRow(row))
 		case 2:
 			b.status, b.due = string(row[0]), string(row[1]) == "t"
 			c.adopt(knobsFromRow(row[2:]))
@@ -140,9 +140,10 @@ func knobsFromRow(row [][]byte) control.Knobs {
 	return k
 }
 
-func jobFromRow(row [][]byte, size int32) control.Job {
+func jobFromRow(row [][]byte) control.Job {
 	id, _ := strconv.ParseInt(string(row[0]), 10, 64) // a bigint that the server has just written
-	return control.Job{ID: id, After: optional(row[1]), First: optional(row[2]), End: string(row[3]), BatchSize: size}
+	size, _ := strconv.ParseInt(string(row[4]), 10, 32)
+	return control.Job{ID: id, After: optional(row[1]), First: optional(row[2]), End: string(row[3]), BatchSize: int32(size)}
 }
 
 func optional(value []byte) *string {

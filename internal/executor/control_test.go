@@ -141,8 +141,10 @@ func TestKnobsChangeInTheMiddle(t *testing.T) {
 		g.open()
 
 		exactlyOnce(t, db)
-		sizes := pgtest.Column[int](t, db, "SELECT DISTINCT batch_size FROM "+jobsTable+" ORDER BY 1")
+		sizes := pgtest.Column[int](t, db, "SELECT DISTINCT batch_size FROM "+jobsTable+" WHERE max_value <> '3000' ORDER BY 1")
 		require.Equal(t, []int{10, 50}, sizes)
+		require.Equal(t, 50, pgtest.One[int](t, db, "SELECT batch_size FROM "+jobsTable+" ORDER BY ordinal DESC OFFSET 1 LIMIT 1"))
+		require.Equal(t, 3000, pgtest.One[int](t, db, "SELECT sum(batch_size) FROM "+jobsTable), "the last batch counts what it has")
 	})
 }
 

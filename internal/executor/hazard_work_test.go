@@ -207,7 +207,7 @@ func TestWorkMisusesItsTransaction(t *testing.T) {
 			return err
 		}, "closed its rows or results"},
 		"fails with rows open": {func(ctx context.Context, tx pgx.Tx, _ registry.Batch) error {
-			_, err := tx.Query(ctx, "SELECT generate_series(1, 100000)") //nolint:sqlclosecheck // that is the mistake
+			_, err := tx.Query(ctx, "SELECT generate_series(1, 100000)") //nolint:sqlclosecheck // this is what it does wrong
 			return errors.Join(errors.New("it did not work out"), err)
 		}, "it did not work out"},
 		"leaves results open": {func(ctx context.Context, tx pgx.Tx, _ registry.Batch) error {

@@ -83,13 +83,12 @@ func (l *lookAhead) close(ctx context.Context) {
 // claimNow sends one claim and waits for its answer.
 func claimNow(ctx context.Context, conn *pgx.Conn, claims *claimer) (block, error) {
 	p := conn.PgConn().StartPipeline(ctx)
-	size := claims.sizer.current()
-	claims.send(p, size)
+	claims.send(p, claims.sizer.current())
 	if err := p.Flush(); err != nil {
 		_ = p.Close()
 		return block{}, fmt.Errorf("%w: %w", errConnection, err)
 	}
-	b, err := claims.receive(p, size)
+	b, err := claims.receive(p)
 	if closeErr := p.Close(); err == nil && closeErr != nil {
 		err = fmt.Errorf("%w: %w", errConnection, closeErr)
 	}

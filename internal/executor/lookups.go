@@ -80,7 +80,14 @@ func (t target) lookups(wantStart bool) control.Lookups {
 		return fmt.Sprintf("SELECT %s FROM (SELECT %s FROM %s x WHERE %s %s %s AND %s <= %s ORDER BY %s OFFSET $3::int - 1 LIMIT 1) x",
 			t.rendered(), t.orderBy(), t.table, t.columns(), comparison, t.value(from), t.columns(), t.value("w.stop"), t.orderBy())
 	}
-	l := control.Lookups{FirstEnd: end(">=", "w.first"), NextEnd: end(">", "w.hi"), Start: "NULL"}
+	rest := func(comparison, from string) string {
+		return fmt.Sprintf("SELECT count(*) FROM %s x WHERE %s %s %s AND %s <= %s",
+			t.table, t.columns(), comparison, t.value(from), t.columns(), t.value("w.hi"))
+	}
+	l := control.Lookups{
+		FirstEnd: end(">=", "w.first"), NextEnd: end(">", "w.hi"), Start: "NULL",
+		Rest: "CASE WHEN w.lo IS NULL THEN (" + rest(">=", "w.first") + ") ELSE (" + rest(">", "w.lo") + ") END",
+	}
 	if !wantStart || len(t.key) > 1 {
 		return l
 	}

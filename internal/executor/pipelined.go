@@ -41,7 +41,6 @@ type pipelined struct {
 // flight is a group that was sent and not answered. A nil job is a claim.
 type flight struct {
 	job  *control.Job
-	size int32 // of the batches that a claim cuts
 	sent time.Time
 }
 
@@ -186,9 +185,8 @@ func (r *pipelined) topUp() (sent bool, err error) {
 	if r.claiming {
 		return false, nil
 	}
-	size := s.claims.sizer.current()
-	s.claims.send(r.p, size)
-	r.flight = append(r.flight, flight{size: size, sent: time.Now()})
+	s.claims.send(r.p, s.claims.sizer.current())
+	r.flight = append(r.flight, flight{sent: time.Now()})
 	r.claiming = true
 	return true, nil
 }
@@ -267,7 +265,7 @@ func kind(err error) string {
 
 func (r *pipelined) readClaim(f flight) error {
 	r.claiming = false
-	b, err := r.source.claims.receive(r.p, f.size)
+	b, err := r.source.claims.receive(r.p)
 	if err != nil {
 		if errors.Is(err, errConnection) || !transient(err) {
 			return &claimError{err}

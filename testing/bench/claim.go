@@ -25,7 +25,7 @@ func bigintLookups() control.Lookups {
 	end := func(comparison, from string) string {
 		return fmt.Sprintf("SELECT x.id::text FROM (SELECT x.id FROM public.bench_rows x WHERE x.id %s %s::bigint AND x.id <= w.stop::bigint ORDER BY x.id OFFSET $3::int - 1 LIMIT 1) x", comparison, from)
 	}
-	return control.Lookups{FirstEnd: end(">=", "w.first"), NextEnd: end(">", "w.hi"), Start: "NULL"}
+	return control.Lookups{FirstEnd: end(">=", "w.first"), NextEnd: end(">", "w.hi"), Start: "NULL", Rest: "$3::int"}
 }
 
 // chain is a running migration, in a database of its own, that has so many finished jobs.
