@@ -92,13 +92,23 @@ FROM bbm.batched_background_migrations m WHERE m.id = $1::int`)
 // finished since the oldest snapshot in the database, and the fence would pass over them all.
 const stillRunning = "status IS NOT DISTINCT FROM 'running'"
 
+// stillThere is the condition that the key's index is the one that batches were
+// cut along: when it was dropped, or built anew because the key's type or collation
+// changed, their ends mean something else. With index 0 it always holds.
+func stillThere(index uint32) string {
+	if index == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" AND pg_catalog.pg_table_is_visible(%d) IS NOT NULL", index)
+}
+
 // FenceSQL makes a job finished if it is still its owner's and its migration
-// neither cancelled nor moved to another table; otherwise it fails with 22012 (42P01 if the table is gone)
+// neither cancelled nor moved to another table, and its key's index still there; otherwise it fails with 22012 (42P01 if the table is gone)
 // and takes the transaction with it. It goes before the Work's one statement, in the
 // same implicit transaction. It names the table, though it reads nothing there, so as to lock it before it compares
 // its oid: else a table that is being renamed would be another one when the Work's turn comes.
-// table is qualified and quoted. Parameters: job, epoch.
-func (s Store) FenceSQL(table string) string {
+// table is qualified and quoted, index the oid of the key's index. Parameters: job, epoch.
+func (s Store) FenceSQL(table string, index uint32) string {
 	return strings.ReplaceAll(s.sql(`
 WITH fenced AS (
   UPDATE bbm.batched_background_migration_jobs j
@@ -106,7 +116,7 @@ WITH fenced AS (
   WHERE id = $1::bigint AND owner = $2::int AND `+stillRunning+` AND EXISTS (
     SELECT FROM bbm.batched_background_migrations m
     WHERE m.id = j.batched_background_migration_id AND m.status <> 'cancelled' AND to_regclass(m.table_name)::oid = m.table_oid)
-    AND NOT EXISTS (SELECT FROM @table@ WHERE false)
+    AND NOT EXISTS (SELECT FROM @table@ WHERE false)`+stillThere(index)+`
   RETURNING 1)
 SELECT 1 / count(*) FROM fenced`), "@table@", table)
 }
@@ -114,8 +124,8 @@ SELECT 1 / count(*) FROM fenced`), "@table@", table)
 // TokenFenceSQL is the fence of a batch in an explicit transaction: it goes
 // after the work, records what it did, and also demands the token that was set
 // when the transaction began, so that a Work which ended the transaction itself
-// is caught. Parameters: job, epoch, token, rows, milliseconds.
-func (s Store) TokenFenceSQL() string {
+// is caught. index is the oid of the key's index, 0 without a key. Parameters: job, epoch, token, rows, milliseconds.
+func (s Store) TokenFenceSQL(index uint32) string {
 	return s.sql(`
 WITH fenced AS (
   UPDATE bbm.batched_background_migration_jobs j
@@ -123,7 +133,7 @@ WITH fenced AS (
     rows_affected = $4::bigint, duration_ms = $5::real
   WHERE id = $1::bigint AND owner = $2::int AND ` + stillRunning + ` AND current_setting('bbmd.batch', true) = $3::text AND EXISTS (
     SELECT FROM bbm.batched_background_migrations m
-    WHERE m.id = j.batched_background_migration_id AND m.status <> 'cancelled' AND to_regclass(m.table_name)::oid = m.table_oid)
+    WHERE m.id = j.batched_background_migration_id AND m.status <> 'cancelled' AND to_regclass(m.table_name)::oid = m.table_oid)` + stillThere(index) + `
   RETURNING 1)
 SELECT 1 / count(*) FROM fenced`)
 }
@@ -206,13 +216,13 @@ func (s Store) SetBack(ctx context.Context, db DB, job int64, epoch int32, f Fai
 	return attempts, transients, nil
 }
 
-// Owns reports whether a job is still running under the owner's epoch and its migration
-// neither cancelled nor moved to another table.
-func (s Store) Owns(ctx context.Context, conn *pgx.Conn, job int64, epoch int32) (bool, error) {
+// Owns reports whether a job is still running under the owner's epoch, its migration
+// neither cancelled nor moved to another table, and its key's index still there.
+func (s Store) Owns(ctx context.Context, conn *pgx.Conn, job int64, epoch int32, index uint32) (bool, error) {
 	var owns bool
 	err := conn.QueryRow(ctx, s.sql(`SELECT EXISTS (
 		SELECT FROM bbm.batched_background_migration_jobs j JOIN bbm.batched_background_migrations m ON m.id = j.batched_background_migration_id
-		WHERE j.id = $1 AND j.owner = $2 AND j.status = 'running' AND m.status <> 'cancelled' AND to_regclass(m.table_name)::oid = m.table_oid)`),
+		WHERE j.id = $1 AND j.owner = $2 AND j.status = 'running' AND m.status <> 'cancelled' AND to_regclass(m.table_name)::oid = m.table_oid`+stillThere(index)+")"),
 		job, epoch).Scan(&owns)
 	if err != nil {
 		return false, fmt.Errorf("look up job %d: %w", job, err)

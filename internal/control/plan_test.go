@@ -23,12 +23,12 @@ func TestBatchesDoNotReadTheIndexOfOpenJobs(t *testing.T) {
 	conn := db.Conn(t)
 	_, err := conn.Exec(t.Context(), "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_bitmapscan = off")
 	require.NoError(t, err)
-	store := control.Store{}
+	store, index := control.Store{}, pgtest.One[uint32](t, db, "SELECT 't_pkey'::regclass::oid")
 	for name, statement := range map[string]struct {
 		sql, arguments string
 	}{
-		"fence":       {store.FenceSQL("public.t"), "(1, 1)"},
-		"token_fence": {store.TokenFenceSQL(), "(1, 1, 'x', 1, 1)"},
+		"fence":       {store.FenceSQL("public.t", index), "(1, 1)"},
+		"token_fence": {store.TokenFenceSQL(index), "(1, 1, 'x', 1, 1)"},
 		"state":       {store.StateSQL(), "(1)"},
 	} {
 		_, err := conn.Exec(t.Context(), "PREPARE "+name+" AS "+statement.sql)

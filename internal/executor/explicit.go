@@ -69,7 +69,7 @@ func (r *explicit) prepare(ctx context.Context) error {
 		{stmtBegin, "BEGIN"},
 		{stmtResetRole, "RESET ROLE"},
 		{stmtOpen, "SELECT set_config('bbmd.batch', $1, true), set_config('search_path', $2, false)"},
-		{stmtTokenFence, r.opts.Store.TokenFenceSQL()},
+		{stmtTokenFence, r.opts.Store.TokenFenceSQL(r.target.index)},
 		{stmtCommit, "COMMIT"},
 		{stmtChain, "COMMIT AND CHAIN"},
 	})
@@ -250,7 +250,7 @@ func (r *explicit) commit(ctx context.Context, j *control.Job, rows int64, took 
 		switch {
 		case r.renew:
 			p.SendQueryParams("RESET ROLE", nil, nil, nil, nil)
-			p.SendQueryParams(r.opts.Store.TokenFenceSQL(), fence, nil, nil, nil)
+			p.SendQueryParams(r.opts.Store.TokenFenceSQL(r.target.index), fence, nil, nil, nil)
 			p.SendQueryParams("COMMIT", nil, nil, nil, nil)
 		case next == nil:
 			p.SendQueryPrepared(stmtResetRole, nil, nil, nil)
@@ -287,7 +287,7 @@ func (r *explicit) whyRefused(ctx context.Context, j *control.Job) error {
 	if err := r.rollback(ctx); err != nil {
 		return err
 	}
-	ours, err := r.opts.Store.Owns(ctx, r.session.conn, j.ID, r.session.epoch)
+	ours, err := r.opts.Store.Owns(ctx, r.session.conn, j.ID, r.session.epoch, r.target.index)
 	if err != nil {
 		return err
 	}

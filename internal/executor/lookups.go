@@ -15,6 +15,7 @@ type target struct {
 	table     string // schema-qualified and quoted
 	oid       uint32
 	key       registry.Key
+	index     uint32 // the key's
 	collation string // collation versions of the key's columns
 	tuples    int64  // the planner's estimate
 	null      string // with the strategy "null", which has no key: the column, quoted

@@ -72,7 +72,7 @@ func (w *worker) prepareWork(ctx context.Context, statement registry.Statement, 
 		('plan_cache_mode', 'force_generic_plan'), ('enable_seqscan', 'off'), ('enable_bitmapscan', 'off')) v(name, value)`, control.Once); err != nil {
 		return plan{}, err
 	}
-	err := prepareAll(ctx, conn, []named{{stmtFirst, first}, {stmtNext, next}, {stmtFence, w.opts.Store.FenceSQL(w.target.table)}})
+	err := prepareAll(ctx, conn, []named{{stmtFirst, first}, {stmtNext, next}, {stmtFence, w.opts.Store.FenceSQL(w.target.table, w.target.index)}})
 	if err != nil {
 		return plan{}, statementError(w.work.Name, err)
 	}

@@ -56,6 +56,8 @@ func TestWhatCannotRunSaysWhy(t *testing.T) {
 		"hash index":       {create: keyless + "CREATE INDEX ON t USING hash (id)", columns: "column_name", values: "'id'", want: `^2 .*no usable unique index on \(id\)`},
 		"other columns":    {create: composite, columns: "column_name", values: "'b,a'", want: `^2 .*no usable unique index on \(b, a\)`},
 		"part of the key":  {create: composite, columns: "column_name", values: "'a'", want: `^2 .*no usable unique index on \(a\)`},
+		"other collation":  {create: `CREATE TABLE t (id text COLLATE "C" NOT NULL, n int DEFAULT 0); CREATE UNIQUE INDEX ON t (id COLLATE "POSIX")`, columns: "column_name", values: "'id'", want: `^2 .*no usable unique index on \(id\)`},
+		"other operators":  {create: `CREATE TABLE t (id text NOT NULL, n int DEFAULT 0); CREATE UNIQUE INDEX ON t (id text_pattern_ops)`, columns: "column_name", values: "'id'", want: `^2 .*no usable unique index on \(id\)`},
 		"mixed directions": {create: "CREATE TABLE t (a int NOT NULL, b int NOT NULL, n int DEFAULT 0); CREATE UNIQUE INDEX ON t (a, b DESC)", columns: "column_name", values: "'a,b'", want: `^2 .*no usable unique index on \(a, b\)`},
 		"nullable key":     {create: "CREATE TABLE t (id bigint UNIQUE, n int NOT NULL DEFAULT 0); INSERT INTO t VALUES (1)", columns: "column_name", values: "'id'", want: `^2 key column "id" of c_.t may be NULL`},
 		"float key":        {create: "CREATE TABLE t (id float8 PRIMARY KEY, n int NOT NULL DEFAULT 0); INSERT INTO t VALUES (1)", want: `^2 key column "id" of c_.t has type double precision`},

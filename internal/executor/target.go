@@ -112,15 +112,17 @@ func (t *target) inspectKey(ctx context.Context, db control.DB, columns []string
 }
 
 const indexSQL = `
-SELECT EXISTS (
-  SELECT FROM pg_catalog.pg_index i
-  JOIN pg_catalog.pg_class ic ON ic.oid = i.indexrelid
-  JOIN pg_catalog.pg_am am ON am.oid = ic.relam AND am.amname = 'btree'
-  WHERE i.indrelid = $1 AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL AND i.indnkeyatts = cardinality($2::text[])
-    AND ARRAY(SELECT a.attname::text FROM unnest(i.indkey::int2[]) WITH ORDINALITY k(attnum, place)
-      JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum WHERE k.place <= i.indnkeyatts ORDER BY k.place) = $2::text[]
-    AND (SELECT count(DISTINCT o & 1) FROM unnest(i.indoption::int2[]) o) = 1
-    AND NOT EXISTS (SELECT FROM unnest(i.indclass::oid[]) k(opc) JOIN pg_catalog.pg_opclass oc ON oc.oid = k.opc WHERE NOT oc.opcdefault))`
+SELECT i.indexrelid FROM pg_catalog.pg_index i
+JOIN pg_catalog.pg_class ic ON ic.oid = i.indexrelid
+JOIN pg_catalog.pg_am am ON am.oid = ic.relam AND am.amname = 'btree'
+WHERE i.indrelid = $1 AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL AND i.indnkeyatts = cardinality($2::text[])
+  AND ARRAY(SELECT a.attname::text FROM unnest(i.indkey::int2[]) WITH ORDINALITY k(attnum, place)
+    JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum WHERE k.place <= i.indnkeyatts ORDER BY k.place) = $2::text[]
+  AND (SELECT count(DISTINCT o & 1) FROM unnest(i.indoption::int2[]) o) = 1
+  AND NOT EXISTS (SELECT FROM unnest(i.indclass::oid[]) k(opc) JOIN pg_catalog.pg_opclass oc ON oc.oid = k.opc WHERE NOT oc.opcdefault)
+  AND NOT EXISTS (SELECT FROM unnest(i.indkey::int2[], i.indcollation::oid[]) k(attnum, coll)
+    JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum WHERE a.attcollation <> k.coll)
+ORDER BY NOT i.indisprimary, i.indexrelid LIMIT 1`
 
 // demandIndex refuses a key without an index that finds and orders its rows: the end of
 // every batch would cost a scan of the table.
@@ -129,14 +131,14 @@ func (t *target) demandIndex(ctx context.Context, db control.DB) error {
 	for i, c := range t.key {
 		names[i] = c.Name
 	}
-	var usable bool
-	if err := db.QueryRow(ctx, indexSQL, t.oid, names).Scan(&usable); err != nil {
-		return fmt.Errorf("look up the indexes of %s: %w", t.table, err)
-	}
-	if !usable {
+	err := db.QueryRow(ctx, indexSQL, t.oid, names).Scan(&t.index)
+	if errors.Is(err, pgx.ErrNoRows) {
 		list := strings.Join(names, ", ")
-		return refuse(control.CodeKey, "table %s has no usable unique index on (%s): it must be a valid btree on exactly these columns, in one direction, not partial; CREATE UNIQUE INDEX CONCURRENTLY ON %s (%s), or name another key in column_name",
+		return refuse(control.CodeKey, "table %s has no usable unique index on (%s): it must be a valid btree on exactly these columns, in one direction and their own collation, not partial; CREATE UNIQUE INDEX CONCURRENTLY ON %s (%s), or name another key in column_name",
 			t.table, list, t.table, list)
+	}
+	if err != nil {
+		return fmt.Errorf("look up the indexes of %s: %w", t.table, err)
 	}
 	return nil
 }

@@ -109,8 +109,15 @@ func (c *chain) prepareSession(ctx context.Context) (err error) {
 	if c.conn, err = c.connect(ctx, "bench claims"); err != nil {
 		return err
 	}
+	var index uint32
+	if err := c.conn.QueryRow(ctx, "SELECT 'public.bench_rows_pkey'::regclass::oid").Scan(&index); err != nil {
+		return fmt.Errorf("look up the key's index: %w", err)
+	}
 	store := control.Store{}
-	for name, sql := range map[string]string{"lock": store.ClaimLockSQL(), "claim": store.ClaimSQL(bigintLookups()), "state": store.StateSQL(), "fence": store.FenceSQL("public.bench_rows")} {
+	statements := map[string]string{
+		"lock": store.ClaimLockSQL(), "claim": store.ClaimSQL(bigintLookups()), "state": store.StateSQL(), "fence": store.FenceSQL("public.bench_rows", index),
+	}
+	for name, sql := range statements {
 		if _, err := c.conn.Prepare(ctx, name, sql); err != nil {
 			return fmt.Errorf("prepare %s: %w", name, err)
 		}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -68,6 +69,10 @@ func (r *rest) start(ctx context.Context, o Options) error {
 
 // startProgram runs `bbmd run` with nothing but the database's address.
 func (r *rest) startProgram(ctx context.Context, program string) error {
+	program, err := filepath.Abs(program) // it runs in a directory of its own
+	if err != nil {
+		return fmt.Errorf("run the program to watch: %w", err)
+	}
 	dir, err := os.MkdirTemp("", "bbmd-bench-")
 	if err != nil {
 		return fmt.Errorf("run %s: %w", program, err)

@@ -31,6 +31,7 @@ func (r *run) inject(f Fault) {
 		Pause:            r.pause,
 		Fail:             r.fail,
 		SetAside:         r.setAside,
+		KillSingle:       r.killSingle,
 		DeleteRow:        r.deleteRow,
 		Cut:              r.cut,
 		Stall:            r.stall,

@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"fmt"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -91,6 +92,35 @@ func (r *run) setAside(f Fault) injury {
 	at := time.Now()
 	r.mark(f)
 	return injury{at: at}
+}
+
+// killSingle marks a row as odd, and ends the daemon, or the session, that tries
+// a single row alone: the odd one, or its neighbour, which is not to blame.
+func (r *run) killSingle(f Fault) injury {
+	r.tb.Helper()
+	r.mark(f)
+	var owner int32
+	var pid int
+	var application string
+	r.watch.until("a single row is tried alone", patience, func() (bool, error) {
+		err := r.watch.try([]any{&owner, &pid, &application}, `SELECT j.owner, a.pid, a.application_name FROM bbm.batched_background_migration_jobs j
+			JOIN pg_locks l ON l.objid::int = j.owner AND l.classid = 7701 AND `+mine+` JOIN pg_stat_activity a ON a.pid = l.pid AND a.state <> 'idle'
+			WHERE j.status = 'running' AND j.careful AND j.batch_size = 1 LIMIT 1`)
+		return err == nil, err
+	})
+	i := injury{dead: []int32{owner}, at: time.Now()}
+	if f.Pick/2%2 == 0 {
+		r.watch.exec("SELECT pg_terminate_backend($1)", pid)
+		return i
+	}
+	for _, v := range r.replicas {
+		if strings.HasPrefix(application, "bbmd/"+v.name+"/") {
+			i = injury{dead: r.watch.owners(v.application()), at: time.Now()}
+			v.kill()
+			v.start()
+		}
+	}
+	return i
 }
 
 // fail marks a row as odd, waits until the migration fails of it, mends it and retries.

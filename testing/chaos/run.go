@@ -58,7 +58,8 @@ func Run(tb testing.TB, s Scenario, programs Programs) *Figures {
 // prepareSQL makes table t, where a batch takes some time, and a row that is
 // marked as odd fails its batch. So that the table lasts for all faults, however
 // long daemons take to start here, a batch takes the longer the more jobs there are beyond
-// those that chaos.pace allows.
+// those that chaos.pace allows. While a single row is tried alone all is slow, so that
+// this can be seen.
 const prepareSQL = `
 CREATE TABLE t (id %[1]s PRIMARY KEY, n int NOT NULL DEFAULT 0, odd boolean NOT NULL DEFAULT false);
 CREATE SCHEMA chaos;
@@ -66,11 +67,16 @@ CREATE TABLE chaos.pace (seconds float8 NOT NULL, allowed bigint NOT NULL);
 INSERT INTO chaos.pace VALUES (%[4]f, 0);
 CREATE FUNCTION chaos.take_time() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-  PERFORM pg_sleep(least(seconds * (0.5 + random()) * (1 + greatest(0, chaos.claimed() - allowed) / 2), 1)) FROM chaos.pace WHERE seconds > 0;
+  PERFORM pg_sleep(CASE WHEN chaos.single() THEN 0.1 ELSE least(seconds * (0.5 + random()) * (1 + greatest(0, chaos.claimed() - allowed) / 2), 1) END)
+  FROM chaos.pace WHERE seconds > 0;
   RETURN NULL;
 END $$;
 CREATE FUNCTION chaos.claimed() RETURNS bigint LANGUAGE sql AS $$
   SELECT coalesce(max(ordinal), 0) FROM bbm.batched_background_migration_jobs WHERE batched_background_migration_id = 1
+$$;
+CREATE FUNCTION chaos.single() RETURNS boolean LANGUAGE sql AS $$
+  SELECT EXISTS (SELECT FROM bbm.batched_background_migration_jobs
+    WHERE batched_background_migration_id = 1 AND status = 'running' AND careful AND batch_size = 1)
 $$;
 CREATE FUNCTION chaos.refuse() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -134,7 +140,7 @@ func (r *run) enqueue() {
 	if r.Sized {
 		target = "10ms"
 	}
-	setAside := r.Count(func(k FaultKind) bool { return k == SetAside })
+	setAside := r.Count(func(k FaultKind) bool { return k == SetAside || k == KillSingle })
 	// One attempt, so that a row which fails fails the migration at once.
 	r.watch.exec(`SELECT bbm.enqueue($1, 'public.t', $2, name => 'm', batch_size => $3, min_batch_size => $3 / 2, max_batch_size => $3,
 		target_duration => $4, parallelism => $5, max_attempts => 1, max_quarantined => $6)`, work, arguments, r.BatchSize, target, r.Workers, setAside)

@@ -84,6 +84,7 @@ const (
 	KillDaemon       FaultKind = "kill -9 of a daemon"
 	KillBackend      FaultKind = "kill -9 of a server process"
 	TerminateBackend FaultKind = "pg_terminate_backend"
+	KillSingle       FaultKind = "kill -9 while a single row is tried"
 	RestartServer    FaultKind = "immediate restart of the server"
 	StopDaemon       FaultKind = "SIGTERM of a daemon"
 	Freeze           FaultKind = "SIGSTOP of a daemon"
@@ -100,7 +101,7 @@ const (
 
 // IsKill reports whether the fault kills a daemon or one of its server processes.
 func (k FaultKind) IsKill() bool {
-	return k == KillDaemon || k == KillBackend || k == TerminateBackend
+	return k == KillDaemon || k == KillBackend || k == TerminateBackend || k == KillSingle
 }
 
 // Fault is one thing that goes wrong.
@@ -169,7 +170,7 @@ func mixture(cell Cell, form Form) []times {
 		return shortMixture(cell)
 	}
 	all := []times{{KillDaemon, 28}, {TerminateBackend, 16}, {KillBackend, 6}, {RestartServer, 5}, {StopDaemon, 4}, {Pause, 4}, {Freeze, 2}, {DeleteRow, 4}}
-	all = append(all, failing(cell, 2))
+	all = append(all, failing(cell, 2)...)
 	if cell.Network {
 		all = append(all, times{Cut, 12}, times{Stall, 6}, times{HalfOpen, 6}, times{HalfOpenLong, 1}, times{FreezeLong, 1})
 	}
@@ -185,16 +186,16 @@ func shortMixture(cell Cell) []times {
 	if (cell.Key == UUID) == (cell.Workers > 1) {
 		return append(kills, times{RestartServer, 1}, times{Pause, 1}, times{StopDaemon, 1})
 	}
-	return append(kills, failing(cell, 1), times{Freeze, 1})
+	return append(append(kills, failing(cell, 1)...), times{Freeze, 1})
 }
 
 // failing are rows that fail their batches: in one half of the cells the
 // migration fails of each, in the other it goes on without them.
-func failing(cell Cell, n int) times {
+func failing(cell Cell, n int) []times {
 	if cell.Key == UUID {
-		return times{SetAside, 3 * n} // which take no time by themselves
+		return []times{{SetAside, n}, {KillSingle, 2 * n}}
 	}
-	return times{Fail, n}
+	return []times{{Fail, n}}
 }
 
 // Count returns how many faults of the scenario are of a kind that is wanted.

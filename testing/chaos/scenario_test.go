@@ -80,7 +80,7 @@ func TestShortFormHasEveryFaultThatIsShort(t *testing.T) {
 		return kinds
 	}
 	short, long := count(chaos.Short), count(chaos.Long)
-	require.Len(t, long, 15)
+	require.Len(t, long, 16)
 	delete(long, chaos.FreezeLong)
 	delete(long, chaos.HalfOpenLong)
 	for kind := range long {

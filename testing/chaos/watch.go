@@ -112,12 +112,12 @@ func (w *watch) until(what string, within time.Duration, done func() (bool, erro
 	}
 }
 
-// unreachable reports whether an error comes from a server that is not there, rather
-// than from one that answers.
+// unreachable reports whether an error comes from a server that is not there, or
+// has no row yet, rather than from one that refuses.
 func unreachable(err error) bool {
 	var answer *pgconn.PgError
 	if !errors.As(err, &answer) {
-		return !errors.Is(err, pgx.ErrNoRows)
+		return true
 	}
 	return answer.Severity == "FATAL" || answer.Severity == "PANIC"
 }
