@@ -181,7 +181,7 @@ func TestH2b_TailIsSplit(t *testing.T) {
 
 		require.Equal(t, []int{tail - 9, tail}, pgtest.Column[int](t, db, "SELECT id FROM t WHERE n <> 1 ORDER BY id"))
 		require.Equal(t, []int{tail - 9, tail}, pgtest.Column[int](t, db, "SELECT key::int FROM bbm.quarantine ORDER BY 1"))
-		tilesWithSplits(t, db)
+		tiles(t, db)
 	})
 }
 

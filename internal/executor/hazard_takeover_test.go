@@ -64,7 +64,7 @@ func TestH4b_OnlyPoisonIsSetAside(t *testing.T) {
 
 		require.Equal(t, []int{7, 1200, 1201, 1999}, pgtest.Column[int](t, db, "SELECT id FROM t WHERE n <> 1 ORDER BY id"))
 		require.Equal(t, []int{7, 1200, 1201, 1999}, pgtest.Column[int](t, db, "SELECT key::int FROM bbm.quarantine ORDER BY 1"))
-		tilesWithSplits(t, db)
+		tiles(t, db)
 	})
 }
 
