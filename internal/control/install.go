@@ -33,6 +33,7 @@ const (
 	lockOwner   = 7701 // (7701, epoch): a worker's sessions, shared
 	lockClaim   = 7702 // (7702, migration): claimers of one migration queue up
 	lockSlot    = 7703 // (7703, migration*64 + slot): places for workers
+	lockSchema  = 7704 // (7704, 0): whoever brings the database's schema up
 )
 
 // ErrNewer is wrapped by the errors of [Install] and [Check] when the database

@@ -31,6 +31,7 @@ CREATE TABLE bbm.batched_background_migrations (
   error_message      text,
   error_sqlstate     text,
   total_tuple_count  bigint,
+  landmarks          text[],
   rows_done          bigint NOT NULL DEFAULT 0,
   keys_done          bigint NOT NULL DEFAULT 0,
   batches_done       bigint NOT NULL DEFAULT 0,
@@ -85,7 +86,8 @@ COMMENT ON COLUMN bbm.batched_background_migrations.status_reason IS 'Why nothin
 COMMENT ON COLUMN bbm.batched_background_migrations.failure_error_code IS '0 unknown, 1 table, 2 key column, 3 work or arguments, 4 a job used up its attempts.';
 COMMENT ON COLUMN bbm.batched_background_migrations.verify IS 'Its Work can tell whether a range is as it should be: finished only when all are.';
 COMMENT ON COLUMN bbm.batched_background_migrations.verified_ordinal IS 'How far along the chain of jobs the ranges are verified.';
-COMMENT ON COLUMN bbm.batched_background_migrations.total_tuple_count IS 'Rows in the table when the migration started, estimated by the planner.';
+COMMENT ON COLUMN bbm.batched_background_migrations.total_tuple_count IS 'Rows in its range, estimated when it starts and again while it runs; NULL: nobody can know.';
+COMMENT ON COLUMN bbm.batched_background_migrations.landmarks IS 'Keys of a sample of the rows, in their order, each as many rows behind the one before; NULL: the statistics of the table are good enough.';
 COMMENT ON COLUMN bbm.batched_background_migrations.rows_done IS 'Rows changed, as of the last fold of the counters; the view bbm.progress has the live figure.';
 
 -- One table has one running migration at a time. A migration that waits is
@@ -153,9 +155,17 @@ CREATE TABLE bbm.counters (
   p90_ms                          real,
   batch_size_reason               text,
   throttled                       text,
+  percent                         real,
+  window_start                    timestamptz NOT NULL DEFAULT clock_timestamp(),
+  window_keys                     bigint NOT NULL DEFAULT 0,
+  earlier_start                   timestamptz,
+  earlier_keys                    bigint NOT NULL DEFAULT 0,
   updated_at                      timestamptz NOT NULL DEFAULT clock_timestamp(),
   PRIMARY KEY (batched_background_migration_id, owner)
 ) WITH (fillfactor = 50);
+
+COMMENT ON COLUMN bbm.counters.percent IS 'How far the migration was when the owner counted last; it never falls, whatever becomes of the estimate.';
+COMMENT ON COLUMN bbm.counters.window_keys IS 'Keys since window_start, before it those since earlier_start: the speed of the last 15 to 30 seconds.';
 
 -- Rows that no retry could process, set aside so that the rest goes on.
 CREATE TABLE bbm.quarantine (
@@ -361,23 +371,36 @@ CREATE TRIGGER guard_chain BEFORE UPDATE OF batched_background_migration_id, ord
 CREATE TRIGGER guard_chain_delete BEFORE DELETE ON bbm.batched_background_migration_jobs
   FOR EACH ROW EXECUTE FUNCTION bbm.guard_job_chain();
 
+-- What is counted is read from the counters, one row per worker, and from the index of the
+-- open jobs: it costs the same whatever a migration has behind it.
 CREATE VIEW bbm.progress AS
 SELECT m.id, m.name, m.job_signature_name, m.table_name, m.status, m.status_reason,
   c.rows_done, c.keys_done, c.batches_done, m.total_tuple_count,
   CASE WHEN m.status = 'finished' THEN 100.0
-       WHEN coalesce(m.total_tuple_count, 0) <= 0 THEN 0.0
-       ELSE round(least(100.0 * c.keys_done / m.total_tuple_count, 99.9), 1) END AS percent,
-  f.failed_jobs, q.quarantined, c.batch_size, c.p90_ms, c.batch_size_reason, c.throttled, m.error_message, m.error_sqlstate, m.created_at, m.started_at, m.finished_at,
+       ELSE round(least(coalesce(c.percent::numeric, 100.0 * c.keys_done / nullif(greatest(m.total_tuple_count, 0), 0), 0.0), 99.9), 1) END AS percent,
+  r.keys_per_second,
+  CASE WHEN m.status_reason IS NULL AND m.total_tuple_count > c.keys_done
+    THEN make_interval(secs => (m.total_tuple_count - c.keys_done) / nullif(r.keys_per_second, 0)) END AS time_left,
+  f.failed_jobs, q.quarantined, c.batch_size, c.p90_ms, c.batch_size_reason,
+  CASE WHEN m.status = 'running' THEN c.throttled END AS throttled, m.error_message, m.error_sqlstate, m.created_at, m.started_at, m.finished_at,
   coalesce(m.finished_at, clock_timestamp()) - m.started_at AS elapsed,
-  greatest(m.updated_at, c.updated_at) AS updated_at
+  s.since AS status_since, greatest(m.updated_at, c.updated_at) AS updated_at
 FROM bbm.batched_background_migrations m
 CROSS JOIN LATERAL (
   SELECT m.rows_done + coalesce(sum(rows), 0)::bigint AS rows_done, m.keys_done + coalesce(sum(keys), 0)::bigint AS keys_done,
-    m.batches_done + coalesce(sum(batches), 0)::bigint AS batches_done, max(updated_at) AS updated_at,
+    m.batches_done + coalesce(sum(batches), 0)::bigint AS batches_done, max(percent) AS percent, max(updated_at) AS updated_at,
     (array_agg(batch_size ORDER BY updated_at DESC))[1] AS batch_size, (array_agg(p90_ms ORDER BY updated_at DESC))[1] AS p90_ms,
     (array_agg(batch_size_reason ORDER BY updated_at DESC))[1] AS batch_size_reason,
     (array_agg(throttled ORDER BY updated_at DESC))[1] AS throttled
   FROM bbm.counters WHERE batched_background_migration_id = m.id) c
+CROSS JOIN LATERAL (SELECT (
+  SELECT at FROM bbm.transitions WHERE batched_background_migration_id = m.id ORDER BY id DESC LIMIT 1) AS since) s
+-- Of those who have counted since it became running, and not so long ago that they may be gone.
+CROSS JOIN LATERAL (
+  SELECT sum((earlier_keys + window_keys) / nullif(extract(epoch FROM greatest(updated_at, clock_timestamp() - interval '3 seconds') - start)::float8, 0)) AS keys_per_second
+  FROM bbm.counters CROSS JOIN LATERAL (SELECT coalesce(earlier_start, window_start) AS start) w
+  WHERE batched_background_migration_id = m.id AND m.status = 'running' AND start >= s.since AND updated_at >= start + interval '0.5 seconds'
+    AND updated_at > clock_timestamp() - interval '5 seconds' - coalesce(3 * p90_ms, 25000) * interval '1 millisecond') r
 CROSS JOIN LATERAL (
   SELECT count(*) AS failed_jobs FROM bbm.batched_background_migration_jobs
   WHERE batched_background_migration_id = m.id AND status = 'failed') f
@@ -501,3 +524,103 @@ BEGIN
   RETURN retried;
 END
 $$;
+
+-- How the database itself was brought up: one row per run of bbmd that changed
+-- its schema, or tried to. A run writes them on a connection of its own, so that they stay when
+-- its changes roll back.
+CREATE TABLE bbm.runs (
+  id              bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  action          text NOT NULL CHECK (action IN ('create', 'migrate', 'baseline', 'recreate', 'stamp')),
+  outcome         text NOT NULL DEFAULT 'running' CHECK (outcome IN ('running', 'finished', 'failed', 'interrupted')),
+  state_before    text NOT NULL,
+  tool            text,
+  from_versions   text[] NOT NULL DEFAULT '{}',
+  to_versions     text[] NOT NULL DEFAULT '{}',
+  reason          text,
+  plan            jsonb NOT NULL,
+  log             text NOT NULL DEFAULT '',
+  invalid_indexes oid[] NOT NULL DEFAULT '{}',
+  error_message   text,
+  error_sqlstate  text,
+  error_file      text,
+  error_line      int,
+  error_hint      text,
+  host            text NOT NULL,
+  backend_pid     int NOT NULL,
+  bbmd_version    text,
+  who             text NOT NULL DEFAULT session_user,
+  started_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
+  finished_at     timestamptz,
+  CONSTRAINT runs_that_are_over_have_an_end CHECK ((outcome = 'running') = (finished_at IS NULL))
+);
+COMMENT ON TABLE bbm.runs IS 'One row per run that changed this database''s schema, or tried to: from before its first change to its end.';
+COMMENT ON COLUMN bbm.runs.outcome IS 'interrupted: the process or its session ended without saying so; the next run found that out.';
+COMMENT ON COLUMN bbm.runs.to_versions IS 'The versions it was to lead to; once it is finished, those that it led to.';
+COMMENT ON COLUMN bbm.runs.reason IS 'Why it was started, where somebody said so.';
+COMMENT ON COLUMN bbm.runs.log IS 'What it and the programs it ran had to say: the end of it, where that is long.';
+COMMENT ON COLUMN bbm.runs.invalid_indexes IS 'Indexes that were invalid before it began, and so are none that it left behind.';
+COMMENT ON COLUMN bbm.runs.backend_pid IS 'The session that held the advisory lock (7704, 0) during the run.';
+
+CREATE TABLE bbm.run_steps (
+  run_id        bigint NOT NULL REFERENCES bbm.runs ON DELETE CASCADE,
+  ordinal       int NOT NULL,
+  does          text NOT NULL,
+  version       text,
+  name          text,
+  file          text,
+  transactional boolean NOT NULL DEFAULT true,
+  attempts      int NOT NULL DEFAULT 1,
+  started_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
+  finished_at   timestamptz,
+  PRIMARY KEY (run_id, ordinal)
+);
+COMMENT ON TABLE bbm.run_steps IS 'What a run did, in order. A step without finished_at is one that failed, was interrupted, or runs.';
+COMMENT ON COLUMN bbm.run_steps.attempts IS 'How often it was started: again when it did not get a lock in time.';
+
+-- No migration tool that we run remembers what its files were.
+CREATE TABLE bbm.applied (
+  tool        text NOT NULL,
+  version     text NOT NULL,
+  file        text NOT NULL,
+  checksum    text NOT NULL,
+  run_id      bigint,
+  recorded_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  PRIMARY KEY (tool, version)
+);
+COMMENT ON TABLE bbm.applied IS 'Checksums of schema migrations that are applied. A file that was edited afterwards is refused; delete its row to accept it as it is.';
+COMMENT ON COLUMN bbm.applied.checksum IS 'sha256 of the file, in hex.';
+COMMENT ON COLUMN bbm.applied.run_id IS 'The run that applied it; NULL: it was applied by others, and this is what the file was when bbmd first saw it.';
+
+CREATE TABLE bbm.settings (
+  name   text PRIMARY KEY,
+  value  jsonb NOT NULL,
+  note   text,
+  who    text NOT NULL DEFAULT session_user,
+  set_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+COMMENT ON TABLE bbm.settings IS 'What is said about this database in the database itself, so that it holds for every replica and every configuration.';
+
+CREATE TABLE bbm.force_recreate_tokens (
+  token       text PRIMARY KEY,
+  run_id      bigint,
+  host        text NOT NULL,
+  consumed_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+COMMENT ON TABLE bbm.force_recreate_tokens IS 'Values of force_recreate that were acted upon: the same one does nothing again.';
+
+-- A run that begins or ends is news for whoever waits for the schema.
+CREATE TRIGGER notify_run AFTER INSERT ON bbm.runs
+  FOR EACH STATEMENT EXECUTE FUNCTION bbm.notify_change('bbm_status');
+CREATE TRIGGER notify_run_end AFTER UPDATE ON bbm.runs
+  FOR EACH ROW WHEN (OLD.outcome IS DISTINCT FROM NEW.outcome) EXECUTE FUNCTION bbm.notify_change('bbm_status');
+
+CREATE FUNCTION bbm.mark_production(note text DEFAULT NULL) RETURNS void LANGUAGE sql AS $$
+  INSERT INTO bbm.settings AS s (name, value, note) VALUES ('production', 'true', mark_production.note)
+  ON CONFLICT (name) DO UPDATE SET value = 'true', note = coalesce(excluded.note, s.note), who = session_user, set_at = clock_timestamp()
+$$;
+COMMENT ON FUNCTION bbm.mark_production(text) IS 'Marks this database as production: bbmd never drops and recreates it, whatever its configuration says.';
+
+CREATE FUNCTION bbm.unmark_production() RETURNS void LANGUAGE sql AS $$
+  DELETE FROM bbm.settings WHERE name = 'production'
+$$;
+COMMENT ON FUNCTION bbm.unmark_production() IS 'Takes the mark of bbm.mark_production() away: in development mode the database may be recreated again.';

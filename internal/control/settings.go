@@ -1,0 +1,128 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Mark is that somebody marked the database as production.
+type Mark struct {
+	Note string    `json:"note"` // may be empty
+	Who  string    `json:"who"`
+	At   time.Time `json:"at"`
+}
+
+// Production returns the mark of a production database, or nil.
+func (s Store) Production(ctx context.Context, db DB) (*Mark, error) {
+	var m Mark
+	err := db.QueryRow(ctx, s.sql("SELECT coalesce(note, ''), who, set_at FROM bbm.settings WHERE name = 'production' AND value = 'true'")).Scan(&m.Note, &m.Who, &m.At)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return nil, nil //nolint:nilnil // there is no mark, and that is no error
+	case err != nil:
+		return nil, fmt.Errorf("read the production mark: %w", err)
+	default:
+		return &m, nil
+	}
+}
+
+// MarkProduction marks the database as production: it is never recreated.
+func (s Store) MarkProduction(ctx context.Context, db DB, note string) error {
+	if _, err := db.Exec(ctx, s.sql("SELECT bbm.mark_production(nullif($1, ''))"), note); err != nil {
+		return fmt.Errorf("mark as production: %w", err)
+	}
+	return nil
+}
+
+// UnmarkProduction takes the mark away.
+func (s Store) UnmarkProduction(ctx context.Context, db DB) error {
+	if _, err := db.Exec(ctx, s.sql("SELECT bbm.unmark_production()")); err != nil {
+		return fmt.Errorf("unmark as production: %w", err)
+	}
+	return nil
+}
+
+// TokenConsumed reports whether a value of force_recreate was acted upon before.
+func (s Store) TokenConsumed(ctx context.Context, db DB, token string) (bool, error) {
+	var consumed bool
+	err := db.QueryRow(ctx, s.sql("SELECT EXISTS (SELECT FROM bbm.force_recreate_tokens WHERE token = $1)"), token).Scan(&consumed)
+	if err != nil {
+		return false, fmt.Errorf("look up a token of force_recreate: %w", err)
+	}
+	return consumed, nil
+}
+
+// ConsumeToken remembers that a value of force_recreate is acted upon. It
+// reports false when it was before.
+func (s Store) ConsumeToken(ctx context.Context, db DB, token string, run int64, host string) (bool, error) {
+	tag, err := db.Exec(ctx, s.sql("INSERT INTO bbm.force_recreate_tokens (token, run_id, host) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING"), token, run, host)
+	if err != nil {
+		return false, fmt.Errorf("consume a token of force_recreate: %w", err)
+	}
+	return tag.RowsAffected() == 1, nil
+}
+
+// ReleaseToken forgets that a value of force_recreate was acted upon, for
+// values such as "true" that count anew each time they appear.
+func (s Store) ReleaseToken(ctx context.Context, db DB, token string) error {
+	if _, err := db.Exec(ctx, s.sql("DELETE FROM bbm.force_recreate_tokens WHERE token = $1"), token); err != nil {
+		return fmt.Errorf("release a token of force_recreate: %w", err)
+	}
+	return nil
+}
+
+// AppliedFile is what the file of an applied schema migration was.
+type AppliedFile struct {
+	Version    string
+	File       string
+	Checksum   string    // sha256, hex
+	RecordedAt time.Time // set by the database
+}
+
+// Applied returns what is recorded of a tool's applied files, by version.
+func (s Store) Applied(ctx context.Context, db DB, tool string) (map[string]AppliedFile, error) {
+	rows, err := db.Query(ctx, s.sql("SELECT version, file, checksum, recorded_at FROM bbm.applied WHERE tool = $1"), tool)
+	if err != nil {
+		return nil, fmt.Errorf("read checksums: %w", err)
+	}
+	files, err := pgx.CollectRows(rows, pgx.RowToStructByPos[AppliedFile])
+	if err != nil {
+		return nil, fmt.Errorf("read checksums: %w", err)
+	}
+	applied := make(map[string]AppliedFile, len(files))
+	for _, f := range files {
+		applied[f.Version] = f
+	}
+	return applied, nil
+}
+
+// RecordApplied records what the files of applied schema migrations are. run is the
+// run that applied them, or 0: others did. What is recorded already stays.
+func (s Store) RecordApplied(ctx context.Context, db DB, tool string, run int64, files []AppliedFile) error {
+	if len(files) == 0 {
+		return nil
+	}
+	var versions, names, sums []string
+	for _, f := range files {
+		versions, names, sums = append(versions, f.Version), append(names, f.File), append(sums, f.Checksum)
+	}
+	_, err := db.Exec(ctx, s.sql(`INSERT INTO bbm.applied (tool, version, file, checksum, run_id)
+		SELECT $1, f.version, f.file, f.checksum, nullif($2, 0) FROM unnest($3::text[], $4::text[], $5::text[]) f (version, file, checksum)
+		ON CONFLICT DO NOTHING`), tool, run, versions, names, sums)
+	if err != nil {
+		return fmt.Errorf("record checksums: %w", err)
+	}
+	return nil
+}
+
+// ForgetApplied forgets the checksums of a tool's files.
+func (s Store) ForgetApplied(ctx context.Context, db DB, tool string) error {
+	if _, err := db.Exec(ctx, s.sql("DELETE FROM bbm.applied WHERE tool = $1"), tool); err != nil {
+		return fmt.Errorf("forget checksums: %w", err)
+	}
+	return nil
+}
