@@ -78,7 +78,7 @@ func newRoot(a *app) *cobra.Command {
 // isGlobal reports whether a configuration flag concerns every command, and not
 // only those that are or show the daemon.
 func isGlobal(flag string) bool {
-	return slices.Contains([]string{"config", "control-schema", "log-level", "log-format"}, flag)
+	return slices.Contains([]string{"config", "profile", "control-schema", "log-level", "log-format"}, flag)
 }
 
 // keepsSignals is the annotation of a command that handles signals itself.

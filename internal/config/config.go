@@ -19,13 +19,43 @@ type Config struct {
 	// Defaults to none.
 	Databases map[string]Database `koanf:"databases"`
 
+	// Discover is a directory of services: <discover>/<name>/migrations
+	// becomes schema.migrations of the database <name> where its url is known
+	// (<NAME>_DATABASE_URL), and <discover>/<name>/schema.sql, where it
+	// exists, its schema.models. What is configured by hand stands. A relative
+	// path in the configuration file starts at that file's directory.
+	// Defaults to empty.
+	Discover string `koanf:"discover"`
+
+	// Profiles are names for some of the databases: a mapping of lists in the
+	// file, JSON in the environment. Defaults to empty.
+	Profiles Profiles `koanf:"profiles"`
+
+	// Profile is the one of Profiles that this process is about: [Load] leaves
+	// all other databases out. Empty means all. Defaults to empty.
+	Profile string `koanf:"profile" flag:"profile"`
+
 	// ControlSchema is the schema, in every database, that holds bbmd's own
 	// tables. It is created where it is missing. Renaming it later starts
 	// with an empty one. Defaults to bbm.
 	ControlSchema string `koanf:"control_schema" flag:"control-schema"`
 
+	// SchemaMigrations says how schema migrations run.
+	SchemaMigrations SchemaMigrations `koanf:"schema_migrations"`
+
 	// BackgroundMigrations says whether and how background migrations run.
 	BackgroundMigrations BackgroundMigrations `koanf:"background_migrations"`
+
+	// DevelopmentMode says that the data of these databases may be lost. It
+	// allows nothing by itself; ForceRecreate and `bbmd reset` need it.
+	// Defaults to false.
+	DevelopmentMode bool `koanf:"development_mode" live:"true"`
+
+	// ForceRecreate is a token: while it is one that a database has not seen,
+	// that database's schema is dropped with all its data and created anew,
+	// once. True is a token that is new again after it was false. Empty and
+	// false mean no. It needs DevelopmentMode. Defaults to empty.
+	ForceRecreate Token `koanf:"force_recreate" live:"true"`
 
 	// HTTP is the server of probes and metrics.
 	HTTP HTTP `koanf:"http"`
@@ -59,6 +89,9 @@ type Database struct {
 	// listens for events, where the first goes through a transaction pooler,
 	// which would drop them. Empty means the first. Defaults to empty.
 	ListenURL URL `koanf:"listen_url"`
+
+	// Schema says what brings the database's schema up.
+	Schema Schema `koanf:"schema"`
 }
 
 // BackgroundMigrations says whether and how background migrations run.
@@ -150,6 +183,12 @@ func Default() Config {
 	return Config{
 		Databases:     map[string]Database{},
 		ControlSchema: "bbm",
+		SchemaMigrations: SchemaMigrations{
+			Parallel:     4,
+			LockTimeout:  3 * time.Second,
+			LockPatience: 5 * time.Minute,
+			DrainTimeout: 2 * time.Minute,
+		},
 		BackgroundMigrations: BackgroundMigrations{
 			Enabled:           true,
 			Workers:           2,

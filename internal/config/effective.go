@@ -32,7 +32,8 @@ func (c Config) Settings() []Setting {
 }
 
 // WriteYAML writes c to w as YAML that could be a configuration file, secrets
-// masked, each value followed by a comment that says where it came from.
+// masked, each value followed by a comment that says where it came from. Of the
+// schemas of databases it has what differs from the default.
 func (c Config) WriteYAML(w io.Writer) error {
 	root := &yamlv3.Node{Kind: yamlv3.MappingNode, HeadComment: "# bbmd configuration, no file"}
 	if file := c.File(); file != "" {
@@ -43,8 +44,12 @@ func (c Config) WriteYAML(w io.Writer) error {
 	}
 	for _, f := range fields(&c) {
 		parent, name := cutLast(f.path)
+		origin := c.Origin(f.path)
+		if strings.HasSuffix(parent, ".schema") && origin.Kind == OriginDefault && f.isDefault() {
+			continue
+		}
 		value := f.yaml()
-		value.LineComment = "# " + c.Origin(f.path).String()
+		value.LineComment = "# " + origin.String()
 		section := sectionNode(root, parent)
 		section.Content = append(section.Content, scalar(name), value)
 	}

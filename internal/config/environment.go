@@ -11,9 +11,12 @@ import (
 
 // The environment variables of other names that have a meaning.
 const (
-	enabledVariable = "BBM_ENABLED"   // background_migrations.enabled
-	debugVariable   = "DEBUG_LOGGING" // true: log.level debug
-	testPrefix      = "BBMD_TEST_"    // the project's tests; not ours to read
+	enabledVariable     = "BBM_ENABLED"                  // background_migrations.enabled
+	debugVariable       = "DEBUG_LOGGING"                // true: log.level debug
+	developmentVariable = "DEVELOPMENT_MODE"             // development_mode
+	recreateVariable    = "DB_FORCE_RECREATE"            // force_recreate, unless false
+	skipVariable        = "SKIP_MIGRATION_VERSION_CHECK" // schema_migrations.skip_version_check
+	testPrefix          = "BBMD_TEST_"                   // the project's tests; not ours to read
 )
 
 // serviceLink matches what Kubernetes puts into every pod for a Service that
@@ -124,29 +127,49 @@ func collapsed(names []string) []string {
 	return out
 }
 
-// readLegacy adds BBM_ENABLED and DEBUG_LOGGING.
+// readLegacy adds the variables of other names.
 func (l *loader) readLegacy(into layer, given map[string]givenVariable) {
-	if value, _ := l.sources.lookup(enabledVariable); value != "" {
-		l.readSwitch(into, value, given)
-	}
+	l.readSwitch(into, enabledVariable, "background_migrations.enabled", given)
+	l.readSwitch(into, developmentVariable, "development_mode", given)
+	l.readSwitch(into, skipVariable, "schema_migrations.skip_version_check", given)
+	l.readDebug(into)
+	l.readRecreate(into)
+}
+
+// readDebug adds DEBUG_LOGGING, which says nothing when it is false.
+func (l *loader) readDebug(into layer) {
 	value, _ := l.sources.lookup(debugVariable)
 	if value == "" {
 		return
 	}
-	origin := Origin{Kind: OriginEnvironment, Detail: debugVariable}
 	debug, err := parseBool(value, quote(value))
 	if err != nil {
 		l.problem(debugVariable, Origin{Kind: OriginEnvironment}, err)
 	} else if debug == true {
-		l.set(into, []string{"log", "level"}, "debug", "", origin)
+		l.set(into, []string{"log", "level"}, "debug", "", Origin{Kind: OriginEnvironment, Detail: debugVariable})
 	}
 }
 
-// readSwitch adds BBM_ENABLED. A switch that contradicts its own key is
-// refused: whoever set it relies on it.
-func (l *loader) readSwitch(into layer, value string, given map[string]givenVariable) {
-	const key = "background_migrations.enabled"
-	l.set(into, strings.Split(key, "."), value, quote(value), Origin{Kind: OriginEnvironment, Detail: enabledVariable})
+// readRecreate adds DB_FORCE_RECREATE. When it is false, as manifests have it on
+// all days but one, it leaves the token of the file alone.
+func (l *loader) readRecreate(into layer) {
+	value, _ := l.sources.lookup(recreateVariable)
+	if value == "1" {
+		value = string(TokenTrue)
+	}
+	if token, err := parseToken(value); err == nil && token != "" {
+		l.set(into, []string{"force_recreate"}, value, quote(value), Origin{Kind: OriginEnvironment, Detail: recreateVariable})
+	}
+}
+
+// readSwitch adds a variable that is another name of a key. One that contradicts
+// the key's own variable is refused: whoever set it relies on it.
+func (l *loader) readSwitch(into layer, variable, key string, given map[string]givenVariable) {
+	value, _ := l.sources.lookup(variable)
+	if value == "" {
+		return
+	}
+	l.set(into, strings.Split(key, "."), value, quote(value), Origin{Kind: OriginEnvironment, Detail: variable})
 	specific, both := given[key]
 	if !both {
 		return
@@ -156,7 +179,7 @@ func (l *loader) readSwitch(into layer, value string, given map[string]givenVari
 	if err1 == nil && err2 == nil && first != second {
 		l.problems = append(l.problems, &KeyError{
 			Key: key, Source: string(OriginEnvironment),
-			Reason: enabledVariable + " and " + specific.name + " contradict each other", Hint: "keep one of them",
+			Reason: variable + " and " + specific.name + " contradict each other", Hint: "keep one of them",
 		})
 	}
 }

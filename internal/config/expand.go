@@ -53,3 +53,35 @@ func resolve(inner string, lookup func(string) (string, bool)) (string, error) {
 		return value, nil
 	}
 }
+
+// expandAll expands every text in a value of the file: itself, or what a list or a
+// mapping holds. changed reports whether any was.
+func expandAll(raw any, lookup func(string) (string, bool)) (expanded any, changed bool, err error) {
+	switch value := raw.(type) {
+	case string:
+		text, err := expand(value, lookup)
+		return text, text != value, err
+	case []any:
+		list := make([]any, len(value))
+		for i, element := range value {
+			now, differs, err := expandAll(element, lookup)
+			if err != nil {
+				return nil, false, err
+			}
+			list[i], changed = now, changed || differs
+		}
+		return list, changed, nil
+	case map[string]any:
+		object := make(map[string]any, len(value))
+		for key, element := range value {
+			now, differs, err := expandAll(element, lookup)
+			if err != nil {
+				return nil, false, err
+			}
+			object[key], changed = now, changed || differs
+		}
+		return object, changed, nil
+	default:
+		return raw, false, nil
+	}
+}

@@ -1,6 +1,9 @@
 package config
 
-import "context"
+import (
+	"context"
+	"reflect"
+)
 
 // Parse loads content as if it were the file at path.
 func Parse(path string, content []byte, sources Sources) (Config, error) {
@@ -21,3 +24,6 @@ func (w *Watcher) Settled(ctx context.Context) { w.settled(ctx) }
 
 // Close closes what Look opened.
 func (w *Watcher) Close() { w.follow.close() }
+
+// Text is text.
+func Text(v reflect.Value) string { return text(v) }

@@ -136,20 +136,17 @@ const shownExpanded = "what the variable holds"
 
 func (l *loader) collectKey(into layer, path []string, raw any, origin Origin) {
 	shown := shownValue(raw)
-	if text, ok := raw.(string); ok {
-		expanded, err := expand(text, l.sources.lookup)
-		if err != nil {
-			l.problem(strings.Join(path, "."), origin, err)
-			return
-		}
-		if expanded != text {
-			shown = shownExpanded
-			l.loaded.expanded[strings.Join(path, ".")] = true
-		}
-		raw = expanded
+	expanded, changed, err := expandAll(raw, l.sources.lookup)
+	if err != nil {
+		l.problem(strings.Join(path, "."), origin, err)
+		return
 	}
-	if raw != nil {
-		l.set(into, path, raw, shown, origin)
+	if changed {
+		shown = shownExpanded
+		l.loaded.expanded[strings.Join(path, ".")] = true
+	}
+	if expanded != nil {
+		l.set(into, path, expanded, shown, origin)
 	}
 }
 
@@ -174,11 +171,34 @@ func (l *loader) collectSection(into layer, path []string, raw any, origin Origi
 	}
 }
 
-// resolvePaths makes relative url_file paths start at the file's directory.
+// resolvePaths makes relative paths start at the file's directory.
 func (l *loader) resolvePaths(values layer, dir string) {
-	for path, value := range values {
-		if name, ok := value.(string); ok && strings.HasSuffix(path, ".url_file") && name != "" && !filepath.IsAbs(name) && !looksLikeConn(name) {
-			values[path] = filepath.Join(dir, name)
+	resolve := func(name string) string {
+		if name == "" || filepath.IsAbs(name) || looksLikeConn(name) {
+			return name
 		}
+		return filepath.Join(dir, name)
+	}
+	for path, value := range values {
+		switch value := value.(type) {
+		case string:
+			if isPathKey(path) {
+				values[path] = resolve(value)
+			}
+		case Models:
+			if value.Path() != "" {
+				values[path] = Models(resolve(value.Path()))
+			}
+		}
+	}
+}
+
+// isPathKey reports whether the value of a key is the path of a file or a directory.
+func isPathKey(path string) bool {
+	switch generic(strings.Split(path, ".")) {
+	case "discover", "databases.<name>.url_file", "databases.<name>.schema.migrations", "databases.<name>.schema.directory":
+		return true
+	default:
+		return false
 	}
 }

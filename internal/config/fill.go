@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"reflect"
 	"slices"
 	"strings"
 )
@@ -11,7 +12,7 @@ import (
 func (l *loader) fillDatabases() {
 	names := l.databases()
 	single, _ := l.sources.lookup(databaseVariable)
-	if len(names) == 0 && (single != "" || l.hasLibpq()) {
+	if len(names) == 0 && l.merged.String("profile") == "" && (single != "" || l.hasLibpq()) {
 		names = []string{DefaultDatabase}
 		l.put(layer{"databases." + DefaultDatabase: map[string]any{}})
 	}
@@ -24,6 +25,22 @@ func (l *loader) fillDatabases() {
 	}
 	l.put(values)
 	l.checkLibpq(libpq)
+	l.fillSchemas(names)
+}
+
+// fillSchemas gives databases the defaults of what nobody has set.
+func (l *loader) fillSchemas(names []string) {
+	defaults := DefaultSchema()
+	values := layer{}
+	for _, name := range names {
+		prefix := "databases." + name + ".schema"
+		for _, f := range walk(prefix, prefix, reflect.ValueOf(&defaults).Elem(), nil) {
+			if !l.merged.Exists(f.path) && !f.value.IsZero() {
+				values[f.path] = f.value.Interface()
+			}
+		}
+	}
+	l.put(values)
 }
 
 // checkLibpq looks at the databases that have nothing but the libpq variables.

@@ -18,6 +18,7 @@ const (
 func RegisterFlags(fs *pflag.FlagSet) {
 	defaults := Default()
 	fs.StringP(configFlag, "c", "", "configuration `file` (default ./bbmd.yaml, then /etc/bbmd/bbmd.yaml)")
+	fs.String("profile", defaults.Profile, "`name` of the profile whose databases this is about (default all)")
 	fs.String("control-schema", defaults.ControlSchema, "`schema` that holds bbmd's own tables")
 	fs.Bool("background-migrations", defaults.BackgroundMigrations.Enabled, "run background migrations")
 	fs.Int("workers", defaults.BackgroundMigrations.Workers, "batches that run at a time per database")

@@ -27,6 +27,11 @@ func FuzzLoad(f *testing.F) {
 		{"[databases.a]\nurl = '", "'\n[databases.a]\n"},
 		{"shutdown_grace: ", ""},
 		{"background_migrations: {workers: '", "'}"},
+		{"databases: {a: {url: host=h, schema: {migrations: '", "'}}}"},
+		{"databases: {a: {url: host=h, schema: {command: [a, '", "'], models: {command: [b]}}}}"},
+		{"databases: {a: {url: host=h}}\nprofiles: {'", "': [a]}"},
+		{"databases: {a: {url: host=h}}\ndiscover: '", "'"},
+		{"databases: {a: {url: host=h}}\ndevelopment_mode: true\nforce_recreate: '", "'"},
 	} {
 		for format := range uint8(3) {
 			f.Add(format, []byte(seed.before), []byte(seed.after))

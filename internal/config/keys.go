@@ -28,8 +28,7 @@ type Key struct {
 
 // Keys returns everything that can be set, in the order of [Config].
 func Keys() []Key {
-	sample := Default()
-	sample.Databases = map[string]Database{anyDatabase: {}}
+	sample := sampleConfig()
 	var keys []Key
 	for _, f := range fields(&sample) {
 		keys = append(keys, f.key)
@@ -37,11 +36,28 @@ func Keys() []Key {
 	return keys
 }
 
+// sampleConfig is the configuration that has every key.
+func sampleConfig() Config {
+	sample := Default()
+	sample.Databases = map[string]Database{anyDatabase: {Schema: DefaultSchema()}}
+	return sample
+}
+
 // field is one key of one configuration, with its value there.
 type field struct {
 	path  string // as Key.Name, with the database's own name
 	key   Key
 	value reflect.Value
+}
+
+// isDefault reports whether the value is the default one.
+func (f field) isDefault() bool {
+	for _, key := range Keys() {
+		if key.Name == f.key.Name {
+			return text(f.value) == key.Default
+		}
+	}
+	return false
 }
 
 // fields lists every key of cfg, databases by name.
@@ -102,8 +118,7 @@ type schema struct {
 
 func newSchema() schema {
 	s := schema{leaves: map[string]reflect.Type{}, sections: map[string]bool{"databases": true}}
-	sample := Default()
-	sample.Databases = map[string]Database{anyDatabase: {}}
+	sample := sampleConfig()
 	for _, f := range fields(&sample) {
 		s.leaves[f.key.Name] = f.value.Type()
 		for at, r := range f.key.Name {

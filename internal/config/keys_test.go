@@ -5,10 +5,12 @@ import (
 	"go/parser"
 	"go/token"
 	"os"
+	"path/filepath"
 	"reflect"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/pflag"
@@ -54,11 +56,18 @@ func TestDocumentedExamplesLoad(t *testing.T) {
 	require.NoError(t, err)
 	examples := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllSubmatch(page, -1)
 	require.NotEmpty(t, examples)
-	secret := t.TempDir() + "/url"
+	dir := t.TempDir()
+	secret := dir + "/url"
 	writeFile(t, secret, "host=h")
+	for _, path := range []string{"billing/migrations", "services/auth/migrations", "services/billing/migrations"} {
+		require.NoError(t, os.MkdirAll(filepath.Join(dir, path), 0o700))
+	}
 	for _, example := range examples {
 		content := strings.ReplaceAll(string(example[1]), "/run/secrets/billing-url", secret)
-		_, err := config.Load(given{file: content, environ: []string{"AUTH_DATABASE_URL=host=a", "DB_PASSWORD=x", "DATABASE_URL=host=b"}}.sources(t))
+		writeFile(t, dir+"/bbmd.yaml", content)
+		_, err := config.Load(config.Sources{File: dir + "/bbmd.yaml", Environ: []string{
+			"AUTH_DATABASE_URL=host=a", "BILLING_DATABASE_URL=host=c", "DB_PASSWORD=x", "DATABASE_URL=host=b",
+		}})
 		require.NoError(t, err, content)
 	}
 }
@@ -66,33 +75,60 @@ func TestDocumentedExamplesLoad(t *testing.T) {
 // TestFieldDocs holds every field's comment against its default.
 func TestFieldDocs(t *testing.T) {
 	t.Parallel()
-	file, err := parser.ParseFile(token.NewFileSet(), "config.go", nil, parser.ParseComments)
-	require.NoError(t, err)
-	defaults := map[string]string{}
-	for _, key := range config.Keys() {
-		name := key.Name[strings.LastIndexByte(key.Name, '.')+1:]
-		require.NotContains(t, defaults, name, "a name in two sections: this test has to look closer")
-		defaults[name] = key.Default
-		if key.Default == "" {
-			defaults[name] = "empty"
-		}
+	sample := config.Default()
+	sections := map[string]map[string]string{ // struct, name, default
+		"Config": values(sample), "Database": values(config.Database{}), "Schema": values(config.DefaultSchema()),
+		"SchemaMigrations": values(sample.SchemaMigrations), "BackgroundMigrations": values(sample.BackgroundMigrations),
+		"HTTP": values(sample.HTTP), "Log": values(sample.Log),
 	}
 	checked := 0
-	ast.Inspect(file, func(node ast.Node) bool {
-		field, ok := node.(*ast.Field)
-		if !ok || field.Tag == nil {
-			return true
+	for _, name := range []string{"config.go", "schema.go"} {
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
+		require.NoError(t, err)
+		ast.Inspect(file, func(node ast.Node) bool {
+			spec, ok := node.(*ast.TypeSpec)
+			if !ok {
+				return true
+			}
+			if section, ok := spec.Type.(*ast.StructType); ok {
+				checked += checkFieldDocs(t, section, sections[spec.Name.Name])
+			}
+			return false
+		})
+	}
+	require.Len(t, config.Keys(), checked)
+}
+
+// values returns the values of a section's keys.
+func values(section any) map[string]string {
+	found := map[string]string{}
+	for i, value := 0, reflect.ValueOf(section); i < value.NumField(); i++ {
+		name, tagged := value.Type().Field(i).Tag.Lookup("koanf")
+		if kind := value.Field(i).Kind(); tagged && kind != reflect.Struct && kind != reflect.Map {
+			found[name] = config.Text(value.Field(i))
+		}
+	}
+	return found
+}
+
+func checkFieldDocs(t *testing.T, section *ast.StructType, defaults map[string]string) (checked int) {
+	t.Helper()
+	for _, field := range section.Fields.List {
+		if field.Tag == nil {
+			continue
 		}
 		name := reflect.StructTag(strings.Trim(field.Tag.Value, "`")).Get("koanf")
 		doc := strings.Join(strings.Fields(field.Doc.Text()), " ")
 		require.True(t, strings.HasPrefix(doc, field.Names[0].Name+" "), name)
 		if want, isKey := defaults[name]; isKey {
+			if want == "" {
+				want = "empty"
+			}
 			require.True(t, strings.HasSuffix(doc, "Defaults to "+want+"."), "%s: %s", name, doc)
 			checked++
 		}
-		return true
-	})
-	require.Len(t, defaults, checked)
+	}
+	return checked
 }
 
 func TestEveryFlagOfAKeyExists(t *testing.T) {
@@ -115,10 +151,30 @@ func TestEveryFlagOfAKeyExists(t *testing.T) {
 
 func TestEnvironmentSetsEveryKey(t *testing.T) {
 	t.Parallel()
+	dir := t.TempDir()
+	writeFile(t, dir+"/url", "host=h")
+	writeFile(t, dir+"/schema.sql", "")
+	require.NoError(t, os.MkdirAll(dir+"/services/default/migrations", 0o700))
+	const schema = "databases.<name>.schema."
 	values := map[string]string{
-		"databases.<name>.url": "host=a", "databases.<name>.listen_url": "host=b", "control_schema": "c",
+		"databases.<name>.url": "host=a", "databases.<name>.listen_url": "host=b", "databases.<name>.url_file": dir + "/url",
+		schema + "on_start": "verify", schema + "models": dir + "/schema.sql", schema + "migrations": dir,
+		schema + "history": "command", schema + "command": `["make","migrate"]`, schema + "directory": dir, schema + "url_variable": "PGURL",
+		schema + "baseline_version": "7", schema + "bootstrap": "migrations", schema + "out_of_order": "allow", schema + "create": "true",
+		schema + "arguments": `["-x","a=b"]`, schema + "version_table": "a.b", schema + "edited_files": "allow",
+		"discover": dir + "/services", "profiles": `{"small":["default"]}`, "profile": "small",
+		"control_schema": "c", "development_mode": "true", "force_recreate": "t", "schema_migrations.skip_version_check": "true",
 		"background_migrations.enabled": "false", "background_migrations.synchronous_commit": "on",
 		"http.listen": ":1", "background_migrations.statement_timeout": "7s", "background_migrations.throttle": `{"duty":1}`, "log.level": "error", "log.format": "json",
+	}
+	also := map[string][]string{ // what a key needs beside it
+		schema + "arguments":        {"BBMD_DATABASES__DEFAULT__SCHEMA__MIGRATIONS=" + dir},
+		schema + "bootstrap":        {"BBMD_DATABASES__DEFAULT__SCHEMA__MIGRATIONS=" + dir},
+		schema + "on_start":         {"BBMD_DATABASES__DEFAULT__SCHEMA__MIGRATIONS=" + dir},
+		schema + "baseline_version": {"BBMD_DATABASES__DEFAULT__SCHEMA__MIGRATIONS=" + dir},
+		schema + "history":          {"BBMD_DATABASES__DEFAULT__SCHEMA__COMMAND=make migrate"},
+		"profile":                   {`BBMD_PROFILES={"small":["default"]}`, "BBMD_DATABASES__DEFAULT__LISTEN_URL=host=a"},
+		"force_recreate":            {"DEVELOPMENT_MODE=true"},
 	}
 	for _, key := range config.Keys() {
 		name := strings.Replace(key.Name, "<name>", "default", 1)
@@ -126,14 +182,15 @@ func TestEnvironmentSetsEveryKey(t *testing.T) {
 		if !ok {
 			value = "7"
 		}
-		if strings.HasSuffix(key.Default, "s") && !ok {
-			value = "700ms"
+		if _, err := time.ParseDuration(key.Default); err == nil && key.Default != "0" && !ok {
+			value = "7s"
+			if name == "background_migrations.lock_timeout" || name == "background_migrations.target_duration" {
+				value = "700ms"
+			}
 		}
-		environ := []string{strings.Replace(key.Env, "<NAME>", "DEFAULT", 1) + "=" + value, "DATABASE_URL=host=h"}
-		if strings.HasSuffix(name, "url_file") {
-			value = t.TempDir() + "/url"
-			writeFile(t, value, "host=h")
-			environ = []string{"BBMD_DATABASES__DEFAULT__URL_FILE=" + value}
+		environ := append([]string{strings.Replace(key.Env, "<NAME>", "DEFAULT", 1) + "=" + value}, also[key.Name]...)
+		if !strings.HasSuffix(name, "url_file") {
+			environ = append(environ, "DATABASE_URL=host=h")
 		}
 		cfg, err := config.Load(given{environ: environ}.sources(t))
 		require.NoError(t, err, environ)

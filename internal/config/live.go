@@ -1,6 +1,9 @@
 package config
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // Changes is the difference of two configurations.
 type Changes struct {
@@ -14,7 +17,7 @@ type Changes struct {
 }
 
 // Live compares the configuration in force with a new one. Keys are listed in
-// the order of [Config]; a database that came or went is listed by its keys.
+// the order of [Config]; a database that came or went is one of them.
 func Live(old, new Config) Changes {
 	changes := Changes{Applied: old}
 	after := map[string]field{}
@@ -31,14 +34,24 @@ func Live(old, new Config) Changes {
 			before.value.Set(now.value)
 			changes.Live = append(changes.Live, before.path)
 		default:
-			changes.Restart = append(changes.Restart, before.path)
+			changes.Restart = append(changes.Restart, differing(before.path, kept))
 		}
 	}
 	for _, f := range fields(&new) {
 		if _, added := after[f.path]; added {
-			changes.Restart = append(changes.Restart, f.path)
+			changes.Restart = append(changes.Restart, differing(f.path, false))
 		}
 	}
 	slices.Sort(changes.Restart)
+	changes.Restart = slices.Compact(changes.Restart)
 	return changes
+}
+
+// differing names what differs: a key, or the database that is only in one of the
+// configurations.
+func differing(path string, inBoth bool) string {
+	if parts := strings.Split(path, "."); !inBoth && parts[0] == "databases" {
+		return strings.Join(parts[:2], ".")
+	}
+	return path
 }

@@ -26,21 +26,22 @@ func TestLive(t *testing.T) {
 					TakeoverInterval: time.Minute, StatementTimeout: time.Minute, LockTimeout: time.Minute,
 				}
 				c.ShutdownGrace = time.Minute
+				c.DevelopmentMode, c.ForceRecreate = true, "again"
 			},
 			live: []string{
 				"background_migrations.enabled", "background_migrations.workers", "background_migrations.synchronous_commit",
 				"background_migrations.max_attempts", "background_migrations.target_duration", "background_migrations.takeover_interval",
-				"background_migrations.statement_timeout", "background_migrations.lock_timeout", "log.level", "shutdown_grace",
+				"background_migrations.statement_timeout", "background_migrations.lock_timeout", "development_mode", "force_recreate",
+				"log.level", "shutdown_grace",
 			},
 		},
 		"what is not": {
 			change: func(c *config.Config) {
 				c.ControlSchema, c.HTTP.Listen, c.Log.Format = "other", ":1", config.LogJSON
-				c.Databases = map[string]config.Database{"a": {URL: "host=new"}, "c": {URL: "host=c"}}
+				c.Databases = map[string]config.Database{"a": {URL: "host=new", Schema: config.Schema{Migrations: "m"}}, "c": {URL: "host=c"}}
 			},
 			restart: []string{
-				"control_schema", "databases.a.url", "databases.b.listen_url", "databases.b.url", "databases.b.url_file",
-				"databases.c.listen_url", "databases.c.url", "databases.c.url_file", "http.listen", "log.format",
+				"control_schema", "databases.a.schema.migrations", "databases.a.url", "databases.b", "databases.c", "http.listen", "log.format",
 			},
 		},
 		"both": {

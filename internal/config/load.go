@@ -27,6 +27,8 @@ func load(sources Sources, readFile func(*loader)) (Config, error) {
 	readFile(l)
 	l.readEnvironment()
 	l.readFlags()
+	l.discover()
+	l.choose()
 	l.fillDatabases()
 	cfg := l.decode()
 	v := validator{config: cfg, databasesUnknown: l.fileUnread || l.hasProblem("databases")}
@@ -78,9 +80,9 @@ type layer map[string]any
 
 // put merges a layer over the ones before it.
 func (l *loader) put(values layer) {
-	for path := range values {
+	for _, path := range slices.Collect(maps.Keys(values)) {
 		// An empty section stands only for itself, or it would replace its keys.
-		if parent, _ := cutLast(path); parent != "" {
+		for parent, _ := cutLast(path); parent != ""; parent, _ = cutLast(parent) {
 			delete(values, parent)
 		}
 	}

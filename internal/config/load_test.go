@@ -56,6 +56,10 @@ func TestLoadMergesLayers(t *testing.T) {
 		cfg := config.Default()
 		cfg.Databases["default"] = config.Database{URL: someURL}
 		change(&cfg)
+		for name, db := range cfg.Databases {
+			db.Schema = config.DefaultSchema()
+			cfg.Databases[name] = db
+		}
 		return cfg
 	}
 	tests := map[string]struct {
@@ -216,7 +220,44 @@ func TestLoadListsEverythingWrong(t *testing.T) {
 		"malformed JSON":             {given{name: "x.json", file: "{\n\"log\": }"}, []string{"it is not valid JSON: line 2: unexpected character or end"}},
 		"malformed TOML":             {given{name: "x.toml", file: "a = 1\nb"}, []string{"it is not valid TOML: line 2: expected = after a key, but the document ends there"}},
 		"TOML with a key twice":      {given{name: "x.toml", file: "a = 1\na = 2"}, []string{"it is not valid TOML: a key or a table is there twice"}},
-		"an unknown format":          {given{name: "bbmd.ini", file: "x"}, []string{"its extension does not say what it is; name it .yaml, .yml, .toml or .json"}},
+		"words of a schema": {
+			given{environ: []string{"DATABASE_URL=host=h"}, file: "databases: {default: {schema: {on_start: now, history: rails, bootstrap: x, out_of_order: maybe, url_variable: a-b, baseline_version: 'a b', create: 7}}}"},
+			[]string{
+				`databases.default.schema.on_start (file`, `"now" is none of its values; use migrate, verify, off`,
+				`"rails" is none of its values; use auto, goose, alembic, command`,
+				`"x" is none of its values; use models, migrations`,
+				`"maybe" is none of its values; use refuse, allow`,
+				"it is not the name of a variable; use letters, digits and '_', such as DATABASE_URL",
+				"it is not a version; write it as the tool does",
+				`"7" is neither true nor false`,
+			},
+		},
+		"paths of a schema": {
+			given{environ: []string{"DATABASE_URL=host=h"}, file: "databases: {default: {schema: {migrations: gone, models: away.sql, directory: bbmd.yaml}}}"},
+			[]string{
+				"databases.default.schema.migrations (file", "gone: there is no such file; correct the path; in the file it starts at the file's directory",
+				"away.sql: there is no such file", "bbmd.yaml is not a directory; name the directory",
+			},
+		},
+		"a secret as a path":    {given{environ: []string{"DATABASE_URL=host=h"}, file: "databases: {default: {schema: {migrations: 'postgres://a:hunter2@h/d'}}}"}, []string{"it holds a connection string, where a path belongs"}},
+		"a history of nothing":  {given{environ: []string{"DATABASE_URL=host=h"}, file: "databases: {default: {schema: {history: goose}}}"}, []string{"there are no migrations to goose; set migrations to their directory"}},
+		"a command of nothing":  {given{environ: []string{"DATABASE_URL=host=h"}, file: "databases: {default: {schema: {history: command}}}"}, []string{"databases.default.schema.history", "it is command, and there is none; set command, or another history"}},
+		"goose with a command":  {given{environ: []string{"DATABASE_URL=host=h"}, file: "databases: {default: {schema: {history: goose, command: make}}}"}, []string{"goose needs none, and would not run it"}},
+		"models and a command":  {given{environ: []string{"DATABASE_URL=host=h"}, file: "databases: {default: {schema: {models: bbmd.yaml, history: command, command: make}}}"}, []string{"nobody knows how to stamp a history of command"}},
+		"arguments of nothing":  {given{environ: []string{"DATABASE_URL=host=h"}, file: "databases: {default: {schema: {arguments: [-x, a], command: make, version_table: t}}}"}, []string{"they are Alembic's alone; put them into command", "it is not a table with its schema; write it as public.alembic_version"}},
+		"no migrations":         {given{environ: []string{"DATABASE_URL=host=h"}, file: "databases: {default: {schema: {models: bbmd.yaml, bootstrap: migrations}}}"}, []string{"it is migrations, and there are none"}},
+		"other models":          {given{environ: []string{"DATABASE_URL=host=h"}, file: "databases: {default: {schema: {models: {file: x}}}}"}, []string{"it holds other keys than command; write a path, or {command: [python, -m, app.models]}"}},
+		"nothing to verify":     {given{environ: []string{"DATABASE_URL=host=h"}, file: "databases: {default: {schema: {on_start: verify}}}"}, []string{"there is nothing to verify; set models, migrations or command"}},
+		"a baseline of nothing": {given{environ: []string{"DATABASE_URL=host=h"}, file: "databases: {default: {schema: {baseline_version: 3, command: make}}}"}, []string{"there is no history that it belongs to"}},
+		"recreate in earnest":   {given{environ: []string{"DATABASE_URL=host=h", "DB_FORCE_RECREATE=true"}}, []string{"force_recreate (env DB_FORCE_RECREATE): it drops databases, and development_mode is off; remove it, or set development_mode"}},
+		"a token of anything":   {given{environ: []string{"DATABASE_URL=host=h"}, file: "development_mode: true\nforce_recreate: 'a b'"}, []string{"it is not a token; use up to 100 letters"}},
+		"schema timeouts":       {given{environ: []string{"DATABASE_URL=host=h"}, file: "schema_migrations: {statement_timeout: 1s, lock_timeout: 2s, parallel: 0}"}, []string{"2s is not less than statement_timeout (1s)", "0 is out of range; use 1 to 64"}},
+		"development, or not":   {given{environ: []string{"DATABASE_URL=host=h", "DEVELOPMENT_MODE=true", "BBMD_DEVELOPMENT_MODE=false"}}, []string{"DEVELOPMENT_MODE and BBMD_DEVELOPMENT_MODE contradict each other"}},
+		"discover nowhere":      {given{environ: []string{"DATABASE_URL=host=h"}, file: "discover: gone"}, []string{"discover (file", "there is no such file; correct the path, or remove the key"}},
+		"discover nothing":      {given{environ: []string{"DATABASE_URL=host=h"}, file: "discover: ."}, []string{"there is no <name>/migrations in it"}},
+		"discover a secret":     {given{environ: []string{"DATABASE_URL=host=h"}, file: "discover: 'postgres://a:hunter2@h/d'"}, []string{"it holds a connection string, where a path belongs"}},
+		"profiles that are not": {given{environ: []string{"DATABASE_URL=host=h", `BBMD_PROFILES={"a": 1}`}}, []string{"profiles (env BBMD_PROFILES): something stands where a list belongs; write lists of databases"}},
+		"an unknown format":     {given{name: "bbmd.ini", file: "x"}, []string{"its extension does not say what it is; name it .yaml, .yml, .toml or .json"}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -50,18 +50,20 @@ const maxFileSize = 1 << 20
 type Origin struct {
 	// Kind is one of the Origin constants.
 	Kind OriginKind
-	// Detail is the file's path, the variable's name, or the flag with its
-	// dashes; empty for a default.
+	// Detail is the file's path, the directory that was discovered, the
+	// variable's name, or the flag with its dashes; empty for a default.
 	Detail string
 }
 
 // OriginKind is a layer of the configuration.
 type OriginKind string
 
-// The layers, each over the one before it.
+// The layers, each over the one before it; what is discovered takes no other's
+// place.
 const (
 	OriginDefault     OriginKind = "default"
 	OriginFile        OriginKind = "file"
+	OriginDiscovered  OriginKind = "discovered"
 	OriginEnvironment OriginKind = "env"
 	OriginFlag        OriginKind = "flag"
 )
@@ -80,6 +82,8 @@ type loaded struct {
 	sum      sum
 	origins  map[string]Origin // by path
 	expanded map[string]bool   // paths whose value came out of ${…}
+	others   []string          // databases that are configured, and not in the profile
+	unnamed  []string          // directories that were discovered, without a url
 }
 
 // sum identifies a file's content.

@@ -27,8 +27,11 @@ type validator struct {
 
 func (v *validator) problems() []error {
 	v.databases()
+	v.profiles()
 	v.controlSchema()
+	v.schemaMigrations()
 	v.backgroundMigrations()
+	v.forceRecreate()
 	v.listen()
 	v.log()
 	inRange(v, "shutdown_grace", v.config.ShutdownGrace, 0, 24*time.Hour)
@@ -61,8 +64,7 @@ func inRange[T cmp.Ordered](v *validator, key string, value, least, most T) {
 
 func (v *validator) databases() {
 	if len(v.config.Databases) == 0 && !v.databasesUnknown {
-		v.report("databases", refuse("no database is configured",
-			"set DATABASE_URL in the environment, or write databases: {default: {url: …}}"))
+		v.noDatabases()
 	}
 	seen := map[string]string{}
 	for _, name := range v.config.Names() {
@@ -71,7 +73,17 @@ func (v *validator) databases() {
 			continue
 		}
 		v.database(name)
+		v.schema("databases."+name+".schema", v.config.Databases[name].Schema)
 		v.duplicate(seen, name)
+	}
+}
+
+func (v *validator) noDatabases() {
+	if v.config.Profile == "" {
+		v.report("databases", refuse("no database is configured",
+			"set DATABASE_URL in the environment, or write databases: {default: {url: …}}"))
+	} else if databases, ok := v.config.Profiles.Databases(v.config.Profile); ok && len(databases) == 0 {
+		v.report("profile", refuse("no database is in "+v.quote("profile", v.config.Profile), "add one to it in profiles"))
 	}
 }
 

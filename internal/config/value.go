@@ -29,6 +29,14 @@ func parse(t reflect.Type, raw any, shown string) (any, error) {
 		return parseLevel(raw, shown)
 	case reflect.TypeFor[Object]():
 		return parseObject(raw, shown)
+	case reflect.TypeFor[Command]():
+		return parseCommand(raw, shown)
+	case reflect.TypeFor[Models]():
+		return parseModels(raw, shown)
+	case reflect.TypeFor[Profiles]():
+		return parseProfiles(raw, shown)
+	case reflect.TypeFor[Token]():
+		return parseToken(raw)
 	}
 	switch t.Kind() {
 	case reflect.Bool:
