@@ -23,12 +23,34 @@ func (s Store) Passed(ctx context.Context, db DB, migration int32) (keys int64, 
 }
 
 // SetTotal writes how many rows a running migration has in all, as estimated
-// now. A difference that nobody would see is not written.
+// now; negative: nobody can know. A difference that nobody would see is not written.
 func (s Store) SetTotal(ctx context.Context, db DB, migration int32, rows int64) error {
-	_, err := db.Exec(ctx, s.sql(`UPDATE bbm.batched_background_migrations SET total_tuple_count = $2::bigint
-		WHERE id = $1 AND status = 'running' AND (total_tuple_count IS NULL OR abs(total_tuple_count - $2::bigint) > $2::bigint / 1000)`), migration, rows)
+	_, err := db.Exec(ctx, s.sql(`UPDATE bbm.batched_background_migrations SET total_tuple_count = CASE WHEN $2::bigint >= 0 THEN $2::bigint END
+		WHERE id = $1 AND status = 'running' AND (total_tuple_count IS NULL) IS DISTINCT FROM ($2::bigint < 0)
+		OR id = $1 AND status = 'running' AND abs(total_tuple_count - $2::bigint) > $2::bigint / 1000`), migration, rows)
 	if err != nil {
 		return fmt.Errorf("record the rows of migration %d: %w", migration, err)
 	}
 	return nil
+}
+
+// Total returns how many rows a migration has in all, as estimated last; negative: nobody knows.
+func (s Store) Total(ctx context.Context, db DB, migration int32) (rows int64, err error) {
+	err = db.QueryRow(ctx, s.sql("SELECT coalesce(total_tuple_count, -1) FROM bbm.batched_background_migrations WHERE id = $1"), migration).Scan(&rows)
+	if err != nil {
+		return 0, fmt.Errorf("look up the rows of migration %d: %w", migration, err)
+	}
+	return rows, nil
+}
+
+// Landmarks returns how many keys of a sample of its rows were recorded when a migration
+// started, and how many of them meet reached, an SQL condition on l, one of them, and on $2, which
+// is key. No landmarks: there is no sample.
+func (s Store) Landmarks(ctx context.Context, db DB, migration int32, reached, key string) (all, met int64, err error) {
+	err = db.QueryRow(ctx, s.sql(`SELECT coalesce(cardinality(landmarks), 0), (SELECT count(*) FROM unnest(landmarks) l WHERE `+reached+`)
+		FROM bbm.batched_background_migrations WHERE id = $1`), migration, key).Scan(&all, &met)
+	if err != nil {
+		return 0, 0, fmt.Errorf("look up the landmarks of migration %d: %w", migration, err)
+	}
+	return all, met, nil
 }

@@ -24,17 +24,22 @@ type Progress struct {
 	Table    string  `json:"table_name"`
 	Status   string  `json:"status"`
 	Reason   *string `json:"status_reason"` // why nothing moves; nil: it moves, or is over, or nobody has looked yet
-	Percent  float64 `json:"percent"`       // 0 to 100
+	Percent  float64 `json:"percent"`       // 0 to 100; it never falls, and is 100 only for a migration that has finished
 	Keys     int64   `json:"keys_done"`     // rows passed
 	Rows     int64   `json:"rows_done"`     // rows changed
 	Batches  int64   `json:"batches_done"`
-	Total    *int64  `json:"total_tuple_count"` // the planner's estimate at the start; nil before it
+	Total    *int64  `json:"total_tuple_count"` // an estimate, made again while it runs; nil before the start, and where nobody can know
 	Error    *string `json:"error_message"`     // why the migration failed
 	SQLState *string `json:"error_sqlstate"`
 
-	// KeysPerSecond is the speed of the last half minute, of the last thousand
-	// jobs at most, and since it was last resumed. Nil where the migration is not running, or nothing was finished
-	// in that time.
+	// Pace says what the speed and the time left mean, and how it stands where there are none.
+	Pace Pace `json:"pace"`
+	// Since is when the migration came to its status, and SecondsSince how long ago that is.
+	Since        time.Time `json:"status_since"`
+	SecondsSince float64   `json:"seconds_since"`
+
+	// KeysPerSecond is the speed of the last 15 to 30 seconds, since it was last resumed at most. Nil
+	// where the migration does not move, or has not been counted twice yet.
 	KeysPerSecond *float64 `json:"keys_per_second"`
 	// SecondsLeft is how long the rest takes at that speed; nil where that cannot be said.
 	SecondsLeft *float64 `json:"seconds_left"`
@@ -46,6 +51,11 @@ type Progress struct {
 	// why. Nil before any was counted, and after the end.
 	CurrentBatchSize *int32  `json:"current_batch_size"`
 	BatchSizeReason  *string `json:"batch_size_reason"`
+	// P90Milliseconds is how long nine of ten of the latest batches took at most; nil:
+	// too few have finished since the size changed, or it does not follow their time.
+	P90Milliseconds *float64 `json:"p90_ms"`
+	// Throttled is how the throttle slows the batches of a migration that goes on all the same, and why; nil: it does not.
+	Throttled *string `json:"throttled"`
 
 	RunningJobs int64      `json:"running_jobs"` // claimed by a worker
 	PendingJobs int64      `json:"pending_jobs"` // given back, or to be tried again
@@ -78,24 +88,22 @@ const troublesEach = 3
 const progressSQL = `
 SELECT p.id, p.name, p.job_signature_name, p.table_name, p.status, p.status_reason, p.percent::float8, p.keys_done, p.rows_done, p.batches_done,
   p.total_tuple_count, p.error_message, p.error_sqlstate,
-  CASE WHEN p.status = 'running' THEN lately.keys / nullif(lately.seconds, 0) END, NULL::float8, extract(epoch FROM p.elapsed)::float8,
-  p.batch_size, p.batch_size_reason, open.running, open.pending, p.failed_jobs, p.quarantined, coalesce(open.troubles, '[]'),
+  CASE WHEN m.verify AND tail.max_value = m.max_value AND open.jobs = 0 THEN 'verifying' ELSE '' END, coalesce(p.status_since, p.created_at), extract(epoch FROM clock_timestamp() - coalesce(p.status_since, p.created_at))::float8,
+  p.keys_per_second, NULL::float8, extract(epoch FROM p.elapsed)::float8,
+  p.batch_size, p.batch_size_reason, p.p90_ms::float8, p.throttled, open.running, open.pending, p.failed_jobs, p.quarantined, coalesce(open.troubles, '[]'),
   p.created_at, p.started_at, p.finished_at, p.updated_at
 FROM bbm.progress p
 JOIN bbm.batched_background_migrations m ON m.id = p.id
 CROSS JOIN LATERAL (
-  SELECT count(*) FILTER (WHERE status = 'running') AS running, count(*) FILTER (WHERE status = 'pending') AS pending,
+  SELECT count(*) AS jobs, count(*) FILTER (WHERE status = 'running') AS running, count(*) FILTER (WHERE status = 'pending') AS pending,
     (SELECT json_agg(t ORDER BY t.rank, t.id) FROM (
       SELECT j.*, j.status <> 'failed' AS rank, ` + secondsUntilNextAttempt + ` FROM bbm.batched_background_migration_jobs j
       WHERE batched_background_migration_id = p.id AND status IN ('failed', 'pending') AND error_message IS NOT NULL
       ORDER BY rank, j.id LIMIT $3) t) AS troubles
   FROM bbm.batched_background_migration_jobs WHERE batched_background_migration_id = p.id AND status <> 'finished') open
 LEFT JOIN LATERAL (
-  SELECT sum(batch_size) * (count(*) - 1)::float8 / count(*) AS keys, extract(epoch FROM clock_timestamp() - min(finished_at))::float8 AS seconds
-  FROM (SELECT batch_size, finished_at FROM bbm.batched_background_migration_jobs
-    WHERE batched_background_migration_id = p.id AND ordinal IS NOT NULL ORDER BY ordinal DESC LIMIT 1000) last
-  WHERE finished_at > clock_timestamp() - interval '30 seconds' AND finished_at > coalesce((SELECT at FROM bbm.transitions
-    WHERE batched_background_migration_id = p.id AND to_status = 'running' ORDER BY id DESC LIMIT 1), '-infinity') HAVING count(*) > 1) lately ON p.status = 'running'
+  SELECT max_value FROM bbm.batched_background_migration_jobs
+  WHERE batched_background_migration_id = p.id AND ordinal IS NOT NULL ORDER BY ordinal DESC LIMIT 1) tail ON p.status = 'running'
 WHERE CASE WHEN $1::text[] IS NOT NULL OR $4 THEN p.name = ANY (coalesce($1, '{}')) OR $4 AND p.status IN ('active', 'running', 'paused')
   ELSE p.status NOT IN ('finished', 'cancelled') OR $2 = 0 OR p.id IN (
     SELECT id FROM bbm.batched_background_migrations WHERE status IN ('finished', 'cancelled') ORDER BY finished_at DESC, id DESC LIMIT $2) END
@@ -118,26 +126,9 @@ func (s Store) Progress(ctx context.Context, db DB, sel Selection) ([]Progress, 
 		return nil, fmt.Errorf("read progress: %w", err)
 	}
 	for i := range all {
-		all[i].estimate()
+		all[i].judge()
 	}
 	return all, nil
-}
-
-// estimate works out when the migration is done, at the speed of late or, where
-// its batches are too long for that, at the average one.
-func (p *Progress) estimate() {
-	if p.Status != StatusRunning {
-		return
-	}
-	if p.KeysPerSecond == nil && p.SecondsElapsed != nil && *p.SecondsElapsed > 0 && p.Keys > 0 {
-		average := float64(p.Keys) / *p.SecondsElapsed
-		p.KeysPerSecond = &average
-	}
-	if p.Total == nil || *p.Total <= p.Keys || p.KeysPerSecond == nil || *p.KeysPerSecond <= 0 {
-		return
-	}
-	left := float64(*p.Total-p.Keys) / *p.KeysPerSecond
-	p.SecondsLeft = &left
 }
 
 // Detail is all that there is to know of one migration.
@@ -156,7 +147,8 @@ type Detail struct {
 	DependsOn      []string        `json:"depends_on"`
 	MaxAttempts    *int32          `json:"max_attempts"` // nil: as the daemon is configured
 	MaxQuarantined int32           `json:"max_quarantined"`
-	WorkVersion    *int32          `json:"work_version"` // nil before the start
+	TargetMillis   *float64        `json:"target_duration_ms"` // how long a batch is to take; 0: the size stays as it is; nil: as the daemon is configured
+	WorkVersion    *int32          `json:"work_version"`       // nil before the start
 
 	Transitions []Transition `json:"transitions"` // the latest 50, the oldest of them first
 	Jobs        []JobState   `json:"jobs"`        // up to 20 that failed or wait, failed ones first
@@ -184,9 +176,9 @@ func (s Store) Detail(ctx context.Context, db DB, name string) (*Detail, error) 
 	}
 	d := &Detail{Progress: found[0]}
 	err = db.QueryRow(ctx, s.sql(`SELECT arguments, column_name, key_columns, key_types, min_value, max_value, batch_size, parallelism, priority,
-		depends_on, max_attempts, max_quarantined, work_version FROM bbm.batched_background_migrations WHERE id = $1`), d.ID).
+		depends_on, max_attempts, max_quarantined, extract(epoch FROM target_duration)::float8 * 1000, work_version FROM bbm.batched_background_migrations WHERE id = $1`), d.ID).
 		Scan(&d.Arguments, &d.Column, &d.KeyColumns, &d.KeyTypes, &d.Min, &d.Max, &d.BatchSize, &d.Parallelism, &d.Priority,
-			&d.DependsOn, &d.MaxAttempts, &d.MaxQuarantined, &d.WorkVersion)
+			&d.DependsOn, &d.MaxAttempts, &d.MaxQuarantined, &d.TargetMillis, &d.WorkVersion)
 	if err != nil {
 		return nil, fmt.Errorf("read migration %q: %w", name, err)
 	}

@@ -76,17 +76,21 @@ func (s Store) Verified(ctx context.Context, conn *pgx.Conn, migration int32, or
 	return nil
 }
 
-// Requeue makes a finished job pending again, because its range was found wrong. Its keys do not
-// count as done any more.
+const requeueSQL = `
+WITH queued AS (
+  UPDATE bbm.batched_background_migration_jobs
+  SET status = 'pending', attempts = 0, crashes = 0, transients = 0, verifications = verifications + 1, error_message = $2,
+    next_attempt_at = clock_timestamp(), finished_at = NULL
+  WHERE id = $1 AND status = 'finished'
+  RETURNING batched_background_migration_id AS migration, batch_size
+)
+UPDATE bbm.batched_background_migrations m SET keys_done = keys_done - queued.batch_size, batches_done = batches_done - 1
+FROM queued WHERE m.id = queued.migration`
+
+// Requeue makes a finished job pending again, because its range was found wrong. Its keys are
+// counted again when it has finished.
 func (s Store) Requeue(ctx context.Context, conn *pgx.Conn, job int64, message string) error {
-	_, err := conn.Exec(ctx, s.sql(`WITH requeued AS (
-			UPDATE bbm.batched_background_migration_jobs
-			SET status = 'pending', attempts = 0, crashes = 0, transients = 0, verifications = verifications + 1, error_message = $2,
-				next_attempt_at = clock_timestamp(), finished_at = NULL
-			WHERE id = $1 AND status = 'finished' RETURNING batched_background_migration_id, batch_size)
-		UPDATE bbm.batched_background_migrations m SET keys_done = keys_done - requeued.batch_size
-		FROM requeued WHERE m.id = requeued.batched_background_migration_id`), job, message)
-	if err != nil {
+	if _, err := conn.Exec(ctx, s.sql(requeueSQL), job, message); err != nil {
 		return fmt.Errorf("queue job %d again: %w", job, err)
 	}
 	return nil

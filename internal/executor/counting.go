@@ -2,12 +2,17 @@ package executor
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"time"
 )
 
-// countInterval is how often progress is counted while anything runs.
-const countInterval = time.Second
+const (
+	// countInterval is how often progress is counted while anything runs.
+	countInterval = time.Second
+	// reviseInterval is how often the rows of a migration are estimated anew while it runs.
+	reviseInterval = 5 * time.Second
+)
 
 // counting writes the workers' tallies to the control schema once a second,
 // on the control pool, so that no batch waits for it.
@@ -16,10 +21,11 @@ type counting struct {
 	mu      sync.Mutex
 	workers map[*worker]bool // whether it has committed a batch
 	first   chan struct{}    // a worker was added: begin to tick
+	revised map[int32]time.Time
 }
 
 func newCounting(e *Executor) *counting {
-	return &counting{e: e, workers: make(map[*worker]bool), first: make(chan struct{}, 1)}
+	return &counting{e: e, workers: make(map[*worker]bool), first: make(chan struct{}, 1), revised: make(map[int32]time.Time)}
 }
 
 func (c *counting) add(w *worker) {
@@ -70,7 +76,9 @@ func (c *counting) tick(ctx context.Context) {
 			return
 		}
 		for _, w := range all {
-			c.count(ctx, w)
+			if c.count(ctx, w) {
+				c.revise(ctx, w)
+			}
 		}
 	}
 }
@@ -85,10 +93,11 @@ func (c *counting) all() []*worker {
 	return all
 }
 
-func (c *counting) count(ctx context.Context, w *worker) {
+// count writes a worker's tally, and reports whether there was anything to count.
+func (c *counting) count(ctx context.Context, w *worker) bool {
 	t := w.tally.take()
 	if t.Batches == 0 {
-		return
+		return false
 	}
 	c.mu.Lock()
 	c.workers[w] = true
@@ -101,10 +110,25 @@ func (c *counting) count(ctx context.Context, w *worker) {
 	percent, err := o.Store.Count(ctx, o.Pool, w.candidate.ID, w.epoch.Load(), w.candidate.Name, t)
 	if err != nil {
 		w.log.DebugContext(ctx, "progress not counted", "error", err) // a hint is lost, nothing else
-		return
+		return false
 	}
 	if percent != nil {
 		o.Observer.Progressed(w.candidate.Name, *percent/100)
 	}
 	o.Observer.Throttled(w.candidate.Name, w.duty())
+	return true
+}
+
+// revise estimates the rows of a worker's migration anew, if that is due. Only
+// the goroutine that ticks calls it.
+func (c *counting) revise(ctx context.Context, w *worker) {
+	now := time.Now()
+	if now.Sub(c.revised[w.candidate.ID]) < reviseInterval {
+		return
+	}
+	maps.DeleteFunc(c.revised, func(_ int32, at time.Time) bool { return now.Sub(at) > reviseInterval })
+	c.revised[w.candidate.ID] = now
+	if err := w.revise(ctx); err != nil {
+		w.log.DebugContext(ctx, "rows not estimated", "error", err) // progress is less exact, nothing else
+	}
 }

@@ -14,25 +14,38 @@ import (
 const unknownRows = -1
 
 // statisticsSQL tells whether the planner knows how the values of a column are
-// spread, in the table or its partitions, and for how long that holds: the
-// bounds of the histogram of a plain table.
+// spread, in the table or in all of its partitions that have rows, for as many rows as there are now; and
+// the bounds of the histogram of a plain table.
 const statisticsSQL = `
-SELECT count(*) > 0, (array_agg(s.histogram_bounds::text) FILTER (WHERE c.oid = $1))[1]
+SELECT coalesce(bool_and(s.attname IS NOT NULL AND pg_catalog.pg_stat_get_mod_since_analyze(c.oid) <= $3 * c.reltuples), false),
+  (array_agg(s.histogram_bounds::text) FILTER (WHERE c.oid = $1))[1]
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-JOIN pg_catalog.pg_stats s ON s.schemaname = n.nspname AND s.tablename = c.relname AND s.attname = $2
-WHERE c.oid IN (SELECT $1::oid UNION SELECT relid FROM pg_catalog.pg_partition_tree($1::oid::regclass)) AND c.reltuples > 0`
+LEFT JOIN pg_catalog.pg_stats s ON s.schemaname = n.nspname AND s.tablename = c.relname AND s.attname = $2 AND NOT s.inherited AND c.reltuples > 0
+WHERE c.oid IN (SELECT $1::oid UNION SELECT relid FROM pg_catalog.pg_partition_tree($1::oid::regclass) WHERE isleaf)
+  AND c.relkind = 'r' AND pg_catalog.pg_relation_size(c.oid) > 0`
+
+const (
+	// changedShare is the share of a table's rows that may have been written since it was
+	// analyzed, before a migration begins.
+	changedShare = 0.1
+	// anyShare is for a migration that has begun, since it writes all rows itself.
+	anyShare = 1e9
+)
 
 // staleShare is the share of a range of integers that may lie beyond what the
 // statistics have seen. A sample misses less than that at each end.
 const staleShare = 0.05
 
 // canEstimate reports whether the planner's statistics are good for an
-// estimate of the rows between first and last. A table that was never analyzed has none, and one
-// that has grown to a multiple since has misleading ones.
-func (t target) canEstimate(ctx context.Context, db control.DB, first, last string) (bool, error) {
+// estimate of the rows between first and last. A table that was never analyzed has none, one that
+// has changed since, by more than a share of its rows, has misleading ones, and what they say of several columns is only about the first.
+func (t target) canEstimate(ctx context.Context, db control.DB, first, last string, changed float64) (bool, error) {
+	if len(t.key) > 1 {
+		return false, nil
+	}
 	var known bool
 	var bounds *string
-	if err := db.QueryRow(ctx, statisticsSQL, t.oid, t.key[0].Name).Scan(&known, &bounds); err != nil {
+	if err := db.QueryRow(ctx, statisticsSQL, t.oid, t.key[0].Name, changed).Scan(&known, &bounds); err != nil {
 		return false, fmt.Errorf("look up the statistics of %s: %w", t.table, err)
 	}
 	if !known || bounds == nil || !t.discrete() {
@@ -95,7 +108,7 @@ func (t target) remaining(ctx context.Context, db control.DB, first, last string
 	if p.after != nil && *p.after == last {
 		return 0, nil
 	}
-	known, err := t.canEstimate(ctx, db, first, last)
+	known, err := t.canEstimate(ctx, db, first, last, changedShare)
 	switch {
 	case err != nil:
 		return 0, err
@@ -104,19 +117,19 @@ func (t target) remaining(ctx context.Context, db control.DB, first, last string
 	case p.after == nil || p.keys <= 0 || !t.discrete():
 		return unknownRows, nil
 	}
-	var share float64
-	err = db.QueryRow(ctx, "SELECT ($2::text::float8 - $1::text::float8 + 1) / ($3::text::float8 - $1::text::float8 + 1)", first, *p.after, last).Scan(&share)
+	share, err := t.interpolated(ctx, db, first, last, *p.after)
 	if err != nil {
-		return 0, fmt.Errorf("estimate the rows of %s: %w", t.table, err)
+		return 0, err
 	}
 	return extrapolated(p.keys, share), nil
 }
 
 // extrapolated is what is left where keys are that share of all.
 func extrapolated(keys int64, share float64) int64 {
-	rest := float64(keys) * (1 - share) / max(share, math.SmallestNonzeroFloat32)
-	return int64(min(max(rest, 0), math.MaxInt64/4))
+	return bounded(float64(keys) * (1 - share) / max(share, math.SmallestNonzeroFloat32))
 }
+
+func bounded(rows float64) int64 { return int64(min(max(rows, 0), math.MaxInt64/4)) }
 
 // planned is remaining for a table that the planner has statistics of.
 func (t target) planned(ctx context.Context, db control.DB, first, last string, p passed) (int64, error) {

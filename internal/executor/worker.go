@@ -196,7 +196,9 @@ func (w *worker) start(ctx context.Context) (bool, error) {
 			}
 			return false, err
 		}
-		ok, err = store.Start(ctx, pool, c.ID, w.recordable())
+		t := w.recordable()
+		w.size(ctx, &t)
+		ok, err = store.Start(ctx, pool, c.ID, t)
 	}
 	var pgErr *pgconn.PgError
 	if errors.As(err, &pgErr) && pgErr.Code == uniqueViolation {

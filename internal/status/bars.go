@@ -48,7 +48,7 @@ func bar(p *control.Progress, moved time.Time) terminal.Bar {
 	if p.Status == control.StatusRunning {
 		b.Facts = append(b.Facts, terminal.Cell{Text: rate(p)}, terminal.Cell{Text: left(p)}, terminal.Cell{Text: rows(p), Style: terminal.Dim})
 	} else {
-		b.Facts = append(b.Facts, terminal.Cell{Text: p.Status, Style: style}, terminal.Cell{Text: left(p)}, terminal.Cell{Text: rows(p), Style: terminal.Dim})
+		b.Facts = append(b.Facts, terminal.Cell{Text: p.Status, Style: style}, terminal.Cell{Text: left(p) + age(p)}, terminal.Cell{Text: rows(p), Style: terminal.Dim})
 	}
 	notes(p, func(style terminal.Style, text string) {
 		if b.Note.Text == "" {

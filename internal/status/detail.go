@@ -30,7 +30,7 @@ type detailWriter struct {
 
 func (w *detailWriter) head(p *control.Progress) {
 	parts := []string{w.screen.Paint(terminal.Bold, terminal.Clean(p.Name)), w.screen.Paint(styleOf(p.Status), p.Status)}
-	for _, part := range []string{percent(p), rate(p), left(p)} {
+	for _, part := range []string{percent(p), rate(p), left(p), age(p)} {
 		if part != "" {
 			parts = append(parts, part)
 		}
@@ -38,6 +38,9 @@ func (w *detailWriter) head(p *control.Progress) {
 	w.text.WriteString(strings.Join(parts, "  ") + "\n")
 	if why := Reason(p); why != "" {
 		terminal.WriteNote(&w.text, w.screen, 2, terminal.Cell{Text: why, Style: styleOf(p.Status)})
+	}
+	if text := slowed(p); text != "" {
+		terminal.WriteNote(&w.text, w.screen, 2, terminal.Cell{Text: text, Style: terminal.Yellow})
 	}
 	if p.Quarantined > 0 {
 		terminal.WriteNote(&w.text, w.screen, 2, terminal.Cell{Text: quarantine(p), Style: terminal.Yellow})
@@ -132,6 +135,16 @@ func batchSize(d *control.Detail) string {
 	if now := d.CurrentBatchSize; now != nil && *now != d.BatchSize {
 		text += " at the start, " + terminal.Count(int64(*now)) + " now"
 	}
+	var times []string
+	if d.P90Milliseconds != nil {
+		times = append(times, "p90 "+terminal.Seconds(*d.P90Milliseconds/1000))
+	}
+	if d.TargetMillis != nil && *d.TargetMillis > 0 {
+		times = append(times, "target "+terminal.Seconds(*d.TargetMillis/1000))
+	}
+	if len(times) > 0 {
+		text += " (" + strings.Join(times, ", ") + ")"
+	}
 	if d.BatchSizeReason != nil && *d.BatchSizeReason != "" {
 		text += ": " + *d.BatchSizeReason
 	}
@@ -144,7 +157,7 @@ func passed(d *control.Detail) string {
 	}
 	text := terminal.Count(d.Keys) + " passed, " + terminal.Count(d.Rows) + " changed"
 	if d.Total != nil {
-		text += ", ~" + terminal.Count(*d.Total) + " in the table at the start"
+		text += ", of ~" + terminal.Count(*d.Total)
 	}
 	return text
 }

@@ -43,11 +43,12 @@ func everything() []control.Progress {
 		{
 			ID: 1, Name: "copy_column_users", Work: "copy_column", Table: "public.users", Status: "running", Percent: 43.2,
 			Keys: 432_000, Rows: 431_990, Batches: 432, Total: new(int64(1_000_000)), KeysPerSecond: new(151_832.0), SecondsLeft: new(3.74),
-			SecondsElapsed: new(2.8), RunningJobs: 4, CreatedAt: noon, StartedAt: new(noon.Add(time.Second)), UpdatedAt: noon.Add(4 * time.Second),
+			SecondsElapsed: new(2.8), RunningJobs: 4, Pace: control.PaceMoving, CurrentBatchSize: new(int32(1500)), P90Milliseconds: new(48.0),
+			Throttled: new("slow (50 %): 2 of 4 cores are busy"), CreatedAt: noon, StartedAt: new(noon.Add(time.Second)), UpdatedAt: noon.Add(4 * time.Second),
 		},
 		{
 			ID: 2, Name: "normalize_email", Work: "execute_sql", Table: "public.users", Status: "running", Percent: 12,
-			Keys: 12_000, Total: new(int64(100_000)), KeysPerSecond: new(0.0), PendingJobs: 2, StartedAt: new(noon), CreatedAt: noon,
+			Keys: 12_000, Total: new(int64(100_000)), Pace: control.PaceHeld, PendingJobs: 2, StartedAt: new(noon), CreatedAt: noon,
 			Reason: new("waits to try a failed batch again: division by zero"),
 			Troubles: []control.JobState{{
 				ID: 8, After: new("11000"), Max: "12000", Status: "pending", Attempts: 2, SecondsUntilNextAttempt: new(3.2),
@@ -55,15 +56,15 @@ func everything() []control.Progress {
 			}},
 		},
 		{
-			ID: 3, Name: "drop_old_events", Work: "delete_rows", Table: "public.events", Status: "active", CreatedAt: noon,
+			ID: 3, Name: "drop_old_events", Work: "delete_rows", Table: "public.events", Status: "active", CreatedAt: noon, Pace: control.PaceWaiting, SecondsSince: 90,
 			Reason: new("waits for copy_column_users (running) to finish"),
 		},
 		{
-			ID: 4, Name: "rotate_keys", Work: "execute_sql", Table: "public.secrets", Status: "paused", Percent: 50, CreatedAt: noon,
+			ID: 4, Name: "rotate_keys", Work: "execute_sql", Table: "public.secrets", Status: "paused", Percent: 50, CreatedAt: noon, Pace: control.PacePaused, SecondsSince: 8000,
 			Keys: 5, Total: new(int64(10)), StartedAt: new(noon), Reason: new("paused by alice: Black Friday"),
 		},
 		{
-			ID: 5, Name: "mend_totals", Work: "execute_sql", Table: "public.orders", Status: "failed", Percent: 99.9, CreatedAt: noon,
+			ID: 5, Name: "mend_totals", Work: "execute_sql", Table: "public.orders", Status: "failed", Percent: 99.9, CreatedAt: noon, Pace: control.PaceOver,
 			Keys: 2000, Total: new(int64(2000)), StartedAt: new(noon), FinishedAt: new(noon.Add(time.Minute)), SecondsElapsed: new(60.0),
 			Error: new("job 17 has failed 5 times: \x1b[2Jnumeric field overflow"), SQLState: new("22003"), FailedJobs: 5,
 			Troubles: []control.JobState{
@@ -74,11 +75,27 @@ func everything() []control.Progress {
 		{
 			ID: 6, Name: "backfill_slug", Work: "backfill_column", Table: "public.posts", Status: "finished", Percent: 100, CreatedAt: noon,
 			Keys: 1_234_567, Total: new(int64(1_300_000)), StartedAt: new(noon), FinishedAt: new(noon.Add(8000 * time.Second)), SecondsElapsed: new(8000.0),
-			Quarantined: 2,
+			Quarantined: 2, Pace: control.PaceOver,
 		},
 		{
 			ID: 7, Name: "mistake", Work: "delete_rows", Table: "public.users", Status: "cancelled", CreatedAt: noon,
-			Reason: new("cancelled by bob"), FinishedAt: new(noon),
+			Reason: new("cancelled by bob"), FinishedAt: new(noon), Pace: control.PaceOver,
+		},
+		{
+			ID: 8, Name: "fill_tags", Work: "backfill_column", Table: "public.tags", Status: "running", Pace: control.PaceMeasuring,
+			Total: new(int64(400)), CreatedAt: noon, StartedAt: new(noon),
+		},
+		{
+			ID: 9, Name: "link_files", Work: "execute_sql", Table: "public.files", Status: "running", Pace: control.PaceHeld, Percent: 12.5,
+			Keys: 50, Total: new(int64(400)), CreatedAt: noon, StartedAt: new(noon), Reason: new("throttled since 12:03:00Z: replica lag 48 MB"),
+		},
+		{
+			ID: 10, Name: "hash_blobs", Work: "execute_sql", Table: "public.blobs", Status: "running", Pace: control.PaceMoving,
+			Keys: 50, KeysPerSecond: new(17.0), CreatedAt: noon, StartedAt: new(noon),
+		},
+		{
+			ID: 11, Name: "copy_size", Work: "copy_column", Table: "public.disks", Status: "running", Pace: control.PaceVerifying, Percent: 99.9,
+			Keys: 400, Total: new(int64(400)), CreatedAt: noon, StartedAt: new(noon),
 		},
 	}
 }
@@ -111,7 +128,8 @@ func detail() *control.Detail {
 	d.Jobs = append(slices.Clone(d.Troubles), control.JobState{ID: 19, After: new("2000"), Max: "2100", Status: "running"},
 		control.JobState{ID: 20, After: new("2100"), Max: "2200", Status: "pending"})
 	d.RunningJobs, d.PendingJobs, d.Quarantined = 1, 7, 3
-	d.CurrentBatchSize, d.BatchSizeReason = new(int32(2400)), new("p90 of 41 ms, of a target of 50 ms")
+	d.CurrentBatchSize, d.BatchSizeReason = new(int32(2400)), new("p90 of 1600 keys was 33ms")
+	d.P90Milliseconds, d.TargetMillis = new(41.0), new(50.0)
 	return d
 }
 
@@ -144,9 +162,9 @@ func story() (at []time.Duration, seen [][]control.Progress) {
 	add(0, func() {})
 	add(300*time.Millisecond, func() { p.Keys, p.Percent = 500_000, 50 })
 	add(time.Second, func() {})
-	add(1100*time.Millisecond, func() { p.Status, p.Reason = "paused", new("paused by alice") })
+	add(1100*time.Millisecond, func() { p.Status, p.Reason, p.Pace = "paused", new("paused by alice"), control.PacePaused })
 	add(1200*time.Millisecond, func() { other.Reason = new("waits for copy_column_users (paused) to finish") })
-	add(5*time.Second, func() { p.Status, p.Reason = "running", nil })
+	add(5*time.Second, func() { p.Status, p.Reason, p.Pace = "running", nil, control.PaceMoving })
 	add(6*time.Second, func() { p.Status, p.Percent, p.Keys, p.SecondsElapsed = "finished", 100, 1_000_000, new(6.2) })
 	return at, seen
 }

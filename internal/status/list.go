@@ -29,7 +29,7 @@ func List(s terminal.Screen, all []control.Progress) error {
 			terminal.Cell{Text: percent(p)},
 			terminal.Cell{Text: rows(p)},
 			terminal.Cell{Text: rate(p)},
-			terminal.Cell{Text: left(p)},
+			terminal.Cell{Text: left(p) + age(p)},
 			terminal.Cell{Text: p.Work, Style: terminal.Dim},
 			terminal.Cell{Text: p.Table, Style: terminal.Dim},
 		)
@@ -47,6 +47,9 @@ func notes(p *control.Progress, add func(terminal.Style, string)) {
 			style = terminal.Yellow
 		}
 		add(style, why)
+	}
+	if text := slowed(p); text != "" {
+		add(terminal.Yellow, text)
 	}
 	if p.Quarantined > 0 {
 		add(terminal.Yellow, quarantine(p))

@@ -29,7 +29,7 @@ func (m *meter) measure(now time.Time, p *control.Progress) {
 	if m.samples == nil {
 		m.samples = map[int32][]sample{}
 	}
-	if p.Status != control.StatusRunning {
+	if p.Pace != control.PaceMoving && p.Pace != control.PaceMeasuring {
 		delete(m.samples, p.ID)
 		return
 	}
@@ -46,9 +46,5 @@ func (m *meter) measure(now time.Time, p *control.Progress) {
 		return
 	}
 	speed := float64(last.keys-first.keys) / last.at.Sub(first.at).Seconds()
-	p.KeysPerSecond, p.SecondsLeft = &speed, nil
-	if p.Total != nil && *p.Total > p.Keys && speed > 0 {
-		seconds := float64(*p.Total-p.Keys) / speed
-		p.SecondsLeft = &seconds
-	}
+	p.Move(&speed)
 }

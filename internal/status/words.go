@@ -108,18 +108,40 @@ func styleOfJob(j *control.JobState) terminal.Style {
 	return terminal.Yellow
 }
 
-// left describes how much time a migration takes, or has taken.
+// left describes how much time a migration takes, or has taken, or why that cannot be said.
 func left(p *control.Progress) string {
 	switch {
-	case p.Status == control.StatusRunning && p.SecondsLeft != nil && *p.SecondsLeft < 1:
-		return "<1s left"
-	case p.Status == control.StatusRunning && p.SecondsLeft != nil:
-		return terminal.Seconds(*p.SecondsLeft) + " left"
 	case p.Status == control.StatusFinished && p.SecondsElapsed != nil:
 		return "took " + terminal.Seconds(*p.SecondsElapsed)
+	case p.Pace == control.PaceVerifying:
+		return "verifying"
+	case p.Pace == control.PaceMeasuring:
+		return "no rate yet"
+	case p.Pace != control.PaceMoving:
+		return ""
+	case p.SecondsLeft == nil:
+		return "no estimate"
+	case *p.SecondsLeft < 1:
+		return "<1s left"
 	default:
+		return terminal.Seconds(*p.SecondsLeft) + " left"
+	}
+}
+
+// age describes for how long a migration has not been let run; its reason goes beside it.
+func age(p *control.Progress) string {
+	if p.Pace != control.PacePaused && p.Pace != control.PaceWaiting {
 		return ""
 	}
+	return "for " + terminal.Seconds(p.SecondsSince)
+}
+
+// slowed says how the throttle slows batches that go on.
+func slowed(p *control.Progress) string {
+	if p.Throttled == nil || p.Pace != control.PaceMoving && p.Pace != control.PaceMeasuring {
+		return ""
+	}
+	return "throttled: " + *p.Throttled
 }
 
 func rate(p *control.Progress) string {
