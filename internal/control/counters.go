@@ -38,8 +38,8 @@ const countSQL = `
 WITH counted AS (
   INSERT INTO bbm.counters AS c (batched_background_migration_id, owner, batches, keys, rows, batch_size, p90_ms, batch_size_reason, throttled, percent)
   SELECT m.id, $2::int, $3::bigint, $4::bigint, $5::bigint, $10::int, nullif($11::real, 0), $12::text, nullif($13::text, ''),
-    least(100.0 * (m.keys_done + $4::bigint + (SELECT coalesce(sum(keys), 0) FROM bbm.counters WHERE batched_background_migration_id = m.id))
-      / nullif(greatest(m.total_tuple_count, 0), 0), 99.9)
+    CASE WHEN m.total_tuple_count > 0 THEN least(99.9,
+      100.0 * (m.keys_done + $4::bigint + (SELECT coalesce(sum(keys), 0) FROM bbm.counters WHERE batched_background_migration_id = m.id)) / m.total_tuple_count) END
   FROM bbm.batched_background_migrations m WHERE id = $1::int AND status <> 'finished'
   ON CONFLICT (batched_background_migration_id, owner) DO UPDATE
   SET batches = c.batches + excluded.batches, keys = c.keys + excluded.keys, rows = c.rows + excluded.rows,

@@ -68,7 +68,7 @@ func (t target) sampleSQL() string {
 	return fmt.Sprintf(`
 SELECT coalesce(max(total), 0), array_agg(k ORDER BY n) FILTER (WHERE n %% greatest(total / $4::int, 1) = 0)
 FROM (SELECT %[1]s AS k, row_number() OVER (ORDER BY %[2]s) AS n, count(*) OVER () AS total
-  FROM %[3]s x TABLESAMPLE SYSTEM ($3::float4) WHERE %[4]s >= %[5]s AND %[4]s <= %[6]s) s`,
+  FROM %[3]s x TABLESAMPLE SYSTEM ($3::float4) REPEATABLE (0) WHERE %[4]s >= %[5]s AND %[4]s <= %[6]s) s`,
 		t.rendered(), t.orderBy(), t.table, t.columns(), t.value("$1::text"), t.value("$2::text"))
 }
 

@@ -1,0 +1,4 @@
+package control
+
+// ProgressSQL reads the progress of migrations.
+const ProgressSQL = progressSQL
