@@ -34,6 +34,7 @@ type claimer struct {
 	target    time.Duration       // where the migration does not say
 	batchTime atomic.Int64        // nanoseconds, moving average; 0: not known yet
 	follow    func(control.Knobs) // is told the knobs of the row with every claim
+	claimed   func(jobs int, took time.Duration)
 }
 
 // The names of the prepared statements of a claim.

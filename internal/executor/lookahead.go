@@ -44,10 +44,12 @@ func startLookAhead(ctx context.Context, conn *pgx.Conn, claims *claimer) *lookA
 
 func (l *lookAhead) run(ctx context.Context) error {
 	for {
+		began := time.Now()
 		b, err := claimNow(ctx, l.conn, l.claims)
 		if err != nil {
 			return &claimError{err}
 		}
+		l.claims.claimed(len(b.jobs), time.Since(began))
 		select {
 		case l.blocks <- b:
 		case <-l.quit:

@@ -273,7 +273,7 @@ func (r *pipelined) readClaim(f flight) error {
 		return nil // somebody else was claiming for longer than we wait: ask again
 	}
 	r.last = time.Now()
-	r.opts.Observer.Claimed(r.candidate.Name, len(b.jobs), time.Since(f.sent))
+	r.source.claims.claimed(len(b.jobs), time.Since(f.sent))
 	return r.source.take(b)
 }
 

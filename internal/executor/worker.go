@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync/atomic"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -147,6 +148,7 @@ func (w *worker) process(ctx context.Context) error {
 	}
 	w.pause.Store(int64(w.candidate.Knobs.Pause))
 	claims.follow = w.follow
+	claims.claimed = func(jobs int, took time.Duration) { w.opts.Observer.Claimed(w.candidate.Name, jobs, took) }
 	w.sizer.Store(claims.sizer)
 	return w.batches(ctx, plan, &source{claims: claims, open: !w.candidate.ChainComplete, due: w.candidate.DueIn != nil && *w.candidate.DueIn <= 0})
 }
