@@ -1,5 +1,11 @@
 package catalog
 
+import (
+	"cmp"
+	"maps"
+	"slices"
+)
+
 // Change says what kind of a difference it is.
 type Change string
 
@@ -46,18 +52,98 @@ type Detail struct {
 // Compare returns how have, a database, differs from want, what is declared.
 // Extensions and empty schemas that only the database has do not count: they
 // are its operator's.
-func Compare(want, have Snapshot) Difference { return Difference{} }
+func Compare(want, have Snapshot) Difference {
+	declared, actual := byIdentity(want), byIdentity(have)
+	keys := maps.Clone(declared)
+	maps.Copy(keys, actual)
+	d := Difference{Objects: []ObjectDifference{}}
+	for _, key := range slices.SortedFunc(maps.Keys(keys), identity.compare) {
+		w, wanted := declared[key]
+		h, had := actual[key]
+		o := ObjectDifference{Kind: key.kind, Schema: key.schema, Name: key.name, PartitionOf: cmp.Or(w.Properties[partitionOf], h.Properties[partitionOf])}
+		switch {
+		case !had:
+			o.Change = Missing
+		case !wanted && (key.kind == "extension" || key.kind == "schema"):
+			continue
+		case !wanted:
+			o.Change = Undeclared
+		default:
+			o.Change, o.Details = Changed, compareDefinitions(w, h)
+			if len(o.Details) == 0 {
+				continue
+			}
+		}
+		d.Objects = append(d.Objects, o)
+	}
+	return d
+}
+
+// partitionOf is the property of a partition that names its parent.
+const partitionOf = "partition of"
+
+func byIdentity(s Snapshot) map[identity]Definition {
+	objects := make(map[identity]Definition, len(s.Objects))
+	for _, o := range s.Objects {
+		objects[o.identity()] = o
+	}
+	return objects
+}
+
+func byKey(parts []Part) map[partKey]Part {
+	found := make(map[partKey]Part, len(parts))
+	for _, p := range parts {
+		found[p.key()] = p
+	}
+	return found
+}
+
+func compareDefinitions(want, have Definition) []Detail {
+	details := compareProperties(partKey{}, want.Properties, have.Properties)
+	declared, actual := byKey(want.Parts), byKey(have.Parts)
+	keys := maps.Clone(declared)
+	maps.Copy(keys, actual)
+	for _, key := range slices.SortedFunc(maps.Keys(keys), partKey.compare) {
+		w, wanted := declared[key]
+		h, had := actual[key]
+		switch {
+		case !had:
+			details = append(details, Detail{Part: key.kind, PartName: key.name, Change: Missing})
+		case !wanted:
+			details = append(details, Detail{Part: key.kind, PartName: key.name, Change: Undeclared})
+		default:
+			details = append(details, compareProperties(key, w.Properties, h.Properties)...)
+		}
+	}
+	return details
+}
+
+func compareProperties(part partKey, want, have map[string]string) []Detail {
+	keys := maps.Clone(want)
+	if keys == nil {
+		keys = map[string]string{}
+	}
+	maps.Copy(keys, have)
+	var details []Detail
+	for _, property := range slices.Sorted(maps.Keys(keys)) {
+		if want[property] != have[property] {
+			details = append(details, Detail{Part: part.kind, PartName: part.name, Change: Changed, Property: property, Declared: want[property], Actual: have[property]})
+		}
+	}
+	return details
+}
 
 // Empty reports whether there is no difference.
 func (d Difference) Empty() bool { return len(d.Objects) == 0 }
 
 // WithoutExtraPartitions returns the difference without the partitions that
 // only the database has: programs make them as time goes by, and no history declares them.
-func (d Difference) WithoutExtraPartitions() Difference { return d }
-
-// String returns the differences one per line, those in long texts followed by
-// their changed lines, indented; empty when there is none.
-func (d Difference) String() string { return "" }
-
-// String returns the differences of one object, as [Difference.String] does.
-func (o ObjectDifference) String() string { return "" }
+func (d Difference) WithoutExtraPartitions() Difference {
+	rest := Difference{Objects: []ObjectDifference{}}
+	for _, o := range d.Objects {
+		if o.PartitionOf == "" || o.Change != Undeclared {
+			rest.Objects = append(rest.Objects, o)
+		}
+	}
+	return rest
+}
