@@ -20,29 +20,29 @@ const (
 // Run is one run that changed the database's schema, or tried to: a row of
 // bbm.runs and its steps. Its names in JSON are the table's.
 type Run struct {
-	ID             int64           `json:"id"`
-	Action         string          `json:"action"`
-	Outcome        string          `json:"outcome"` // one of the Outcome constants
-	StateBefore    string          `json:"state_before"`
-	Tool           *string         `json:"tool"`
-	From           []string        `json:"from_versions"`
-	To             []string        `json:"to_versions"`
-	Reason         *string         `json:"reason"` // why it was started, where somebody said so
-	Plan           json.RawMessage `json:"plan"`
-	Log            string          `json:"log"` // its end, where it is long
-	Error          *string         `json:"error_message"`
-	SQLState       *string         `json:"error_sqlstate"`
-	File           *string         `json:"error_file"`
-	Line           *int32          `json:"error_line"`
-	Hint           *string         `json:"error_hint"`
-	Host           string          `json:"host"`
-	BackendPID     int32           `json:"backend_pid"` // the session that held the lock
-	Version        *string         `json:"bbmd_version"`
-	Who            string          `json:"who"`
-	StartedAt      time.Time       `json:"started_at"`
-	FinishedAt     *time.Time      `json:"finished_at"` // nil: it runs, or was killed and nobody has noticed yet
-	Steps          []RunStep       `json:"steps"`
-	InvalidIndexes []uint32        `json:"-"` // oids of indexes that were invalid before it
+	ID          int64           `json:"id"`
+	Action      string          `json:"action"`
+	Outcome     string          `json:"outcome"` // one of the Outcome constants
+	StateBefore string          `json:"state_before"`
+	Tool        *string         `json:"tool"`
+	From        []string        `json:"from_versions"`
+	To          []string        `json:"to_versions"`
+	Reason      *string         `json:"reason"` // why it was started, where somebody said so
+	Plan        json.RawMessage `json:"plan"`
+	Log         string          `json:"log"` // its end, where it is long
+	Error       *string         `json:"error_message"`
+	SQLState    *string         `json:"error_sqlstate"`
+	File        *string         `json:"error_file"`
+	Line        *int32          `json:"error_line"`
+	Hint        *string         `json:"error_hint"`
+	Host        string          `json:"host"`
+	BackendPID  int32           `json:"backend_pid"` // the session that held the lock
+	Version     *string         `json:"bbmd_version"`
+	Who         string          `json:"who"`
+	StartedAt   time.Time       `json:"started_at"`
+	FinishedAt  *time.Time      `json:"finished_at"` // nil: it runs, or was killed and nobody has noticed yet
+	Steps       []RunStep       `json:"steps"`
+	Indexes     []uint32        `json:"-"` // oids of the indexes that were there before it
 }
 
 // RunStep is one thing that a run did.
@@ -69,11 +69,11 @@ type RunStart struct {
 	BackendPID          uint32
 }
 
-// The indexes that are invalid now are remembered, to tell from them those that the run leaves.
+// The indexes that are there now are remembered, to tell from them those that a run leaves half done.
 const beginRunSQL = `
-INSERT INTO bbm.runs (action, state_before, tool, reason, from_versions, to_versions, plan, host, bbmd_version, backend_pid, invalid_indexes)
+INSERT INTO bbm.runs (action, state_before, tool, reason, from_versions, to_versions, plan, host, bbmd_version, backend_pid, indexes)
 VALUES ($1, $2, nullif($3, ''), nullif($4, ''), coalesce($5::text[], '{}'), coalesce($6::text[], '{}'), $7, $8, nullif($9, ''), $10,
-  ARRAY(SELECT indexrelid FROM pg_catalog.pg_index WHERE NOT indisvalid))
+  ARRAY(SELECT oid FROM pg_catalog.pg_class WHERE relkind IN ('i', 'I') AND oid >= 16384 AND relnamespace <> 'pg_toast'::regnamespace))
 RETURNING id`
 
 // BeginRun records that a run begins, and returns its number.
@@ -173,7 +173,7 @@ func (s Store) InterruptRuns(ctx context.Context, db DB) ([]int64, error) {
 const runsSQL = `
 SELECT r.id, r.action, r.outcome, r.state_before, r.tool, r.from_versions, r.to_versions, r.reason, r.plan, r.log,
   r.error_message, r.error_sqlstate, r.error_file, r.error_line, r.error_hint, r.host, r.backend_pid, r.bbmd_version, r.who,
-  r.started_at, r.finished_at, s.steps, r.invalid_indexes
+  r.started_at, r.finished_at, s.steps, r.indexes
 FROM (SELECT * FROM bbm.runs ORDER BY id DESC LIMIT $1) r
 CROSS JOIN LATERAL (SELECT coalesce(jsonb_agg(to_jsonb(s) ORDER BY s.ordinal), '[]') AS steps FROM bbm.run_steps s WHERE s.run_id = r.id) s
 ORDER BY r.id DESC`

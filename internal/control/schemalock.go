@@ -126,7 +126,7 @@ func (s Store) LiveOwners(ctx context.Context, db DB) ([]LiveOwner, error) {
 	return owners, nil
 }
 
-// LockMigrations keeps everybody from enqueuing, starting and claiming until tx ends.
+// LockMigrations keeps everybody from enqueuing and starting migrations until tx ends.
 func (s Store) LockMigrations(ctx context.Context, tx pgx.Tx) error {
 	if _, err := tx.Exec(ctx, s.sql("LOCK TABLE bbm.batched_background_migrations IN SHARE ROW EXCLUSIVE MODE")); err != nil {
 		return fmt.Errorf("lock the migrations: %w", err)

@@ -101,7 +101,7 @@ func (s Store) Applied(ctx context.Context, db DB, tool string) (map[string]Appl
 }
 
 // RecordApplied records what the files of applied schema migrations are. run is the
-// run that applied them, or 0: others did. What is recorded already stays.
+// run that applied them, or 0: others did, and what is recorded already stays.
 func (s Store) RecordApplied(ctx context.Context, db DB, tool string, run int64, files []AppliedFile) error {
 	if len(files) == 0 {
 		return nil
@@ -112,16 +112,26 @@ func (s Store) RecordApplied(ctx context.Context, db DB, tool string, run int64,
 	}
 	_, err := db.Exec(ctx, s.sql(`INSERT INTO bbm.applied (tool, version, file, checksum, run_id)
 		SELECT $1, f.version, f.file, f.checksum, nullif($2, 0) FROM unnest($3::text[], $4::text[], $5::text[]) f (version, file, checksum)
-		ON CONFLICT DO NOTHING`), tool, run, versions, names, sums)
+		ON CONFLICT (tool, version) DO UPDATE SET file = excluded.file, checksum = excluded.checksum, run_id = excluded.run_id, recorded_at = clock_timestamp()
+		WHERE excluded.run_id IS NOT NULL`), tool, run, versions, names, sums)
 	if err != nil {
 		return fmt.Errorf("record checksums: %w", err)
 	}
 	return nil
 }
 
-// ForgetApplied forgets the checksums of a tool's files.
-func (s Store) ForgetApplied(ctx context.Context, db DB, tool string) error {
-	if _, err := db.Exec(ctx, s.sql("DELETE FROM bbm.applied WHERE tool = $1"), tool); err != nil {
+// ForgetAllApplied forgets the checksums of all tools' files.
+func (s Store) ForgetAllApplied(ctx context.Context, db DB) error {
+	if _, err := db.Exec(ctx, s.sql("DELETE FROM bbm.applied")); err != nil {
+		return fmt.Errorf("forget checksums: %w", err)
+	}
+	return nil
+}
+
+// ForgetApplied forgets the checksums of a tool's files: of those versions, or of
+// all where none are given.
+func (s Store) ForgetApplied(ctx context.Context, db DB, tool string, versions ...string) error {
+	if _, err := db.Exec(ctx, s.sql("DELETE FROM bbm.applied WHERE tool = $1 AND ($2::text[] IS NULL OR version = ANY ($2))"), tool, versions); err != nil {
 		return fmt.Errorf("forget checksums: %w", err)
 	}
 	return nil

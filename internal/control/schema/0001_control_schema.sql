@@ -539,7 +539,7 @@ CREATE TABLE bbm.runs (
   reason          text,
   plan            jsonb NOT NULL,
   log             text NOT NULL DEFAULT '',
-  invalid_indexes oid[] NOT NULL DEFAULT '{}',
+  indexes         oid[] NOT NULL DEFAULT '{}',
   error_message   text,
   error_sqlstate  text,
   error_file      text,
@@ -558,7 +558,7 @@ COMMENT ON COLUMN bbm.runs.outcome IS 'interrupted: the process or its session e
 COMMENT ON COLUMN bbm.runs.to_versions IS 'The versions it was to lead to; once it is finished, those that it led to.';
 COMMENT ON COLUMN bbm.runs.reason IS 'Why it was started, where somebody said so.';
 COMMENT ON COLUMN bbm.runs.log IS 'What it and the programs it ran had to say: the end of it, where that is long.';
-COMMENT ON COLUMN bbm.runs.invalid_indexes IS 'Indexes that were invalid before it began, and so are none that it left behind.';
+COMMENT ON COLUMN bbm.runs.indexes IS 'The indexes that were there before it began, and so are none that it left behind half done.';
 COMMENT ON COLUMN bbm.runs.backend_pid IS 'The session that held the advisory lock (7704, 0) during the run.';
 
 CREATE TABLE bbm.run_steps (
