@@ -53,6 +53,20 @@ func TestSettings(t *testing.T) {
 	require.Equal(t, "bbmd/test", setting(t, conn, "application_name"))
 }
 
+func TestConnectToAnotherDatabase(t *testing.T) {
+	t.Parallel()
+	here, there := pgtest.NewEmpty(t), pgtest.NewEmpty(t)
+	d := dial.New(database(here.URL))
+	for name, want := range map[string]string{"": here.Name, there.Name: there.Name} {
+		conn, err := d.ConnectTo(t.Context(), "bbmd/test", name)
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = conn.Close(context.WithoutCancel(t.Context())) })
+		var got string
+		require.NoError(t, conn.QueryRow(t.Context(), "SELECT current_database()").Scan(&got))
+		require.Equal(t, want, got)
+	}
+}
+
 func TestTheURLFileIsReadAtEveryConnect(t *testing.T) {
 	t.Parallel()
 	first, second := pgtest.NewEmpty(t), pgtest.NewEmpty(t)

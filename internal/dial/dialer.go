@@ -37,10 +37,19 @@ func New(database config.Database) *Dialer {
 // Connect opens a session whose application_name is application. The caller
 // closes it.
 func (d *Dialer) Connect(ctx context.Context, application string) (*pgx.Conn, error) {
+	return d.ConnectTo(ctx, application, "")
+}
+
+// ConnectTo is [Dialer.Connect] to another database of the same server, or to
+// the dialer's own where database is empty.
+func (d *Dialer) ConnectTo(ctx context.Context, application, database string) (*pgx.Conn, error) {
 	for {
 		cfg, err := d.config(application)
 		if err != nil {
 			return nil, err
+		}
+		if database != "" {
+			cfg.Database = database
 		}
 		conn, err := pgx.ConnectConfig(ctx, cfg)
 		switch {

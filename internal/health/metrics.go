@@ -44,6 +44,8 @@ func NewRegistry(version string) *prometheus.Registry {
 //	bbmd_migrations{database,status}                      gauge      migrations by status
 //	bbmd_migration_progress_ratio{database,migration}     gauge      0 to 1, of the migrations that run
 //	bbmd_migration_duty_ratio{database,migration}         gauge      share of the time that the throttle allows
+//	bbmd_schema_up{database}                              gauge      1 while the schema is where the configuration wants it
+//	bbmd_schema_runs_total{database,action,outcome}       counter    runs that changed the schema, or tried to
 //	bbmd_config_last_reload_successful                    gauge      0 while a broken configuration waits
 //	bbmd_config_last_reload_success_timestamp_seconds     gauge      when a configuration was last taken
 //
@@ -63,6 +65,8 @@ type Metrics struct {
 	migrations         *prometheus.GaugeVec
 	progress           *prometheus.GaugeVec
 	duty               *prometheus.GaugeVec
+	schemaUp           *prometheus.GaugeVec
+	schemaRuns         *prometheus.CounterVec
 	reloadOK           prometheus.Gauge
 	reloadTime         prometheus.Gauge
 }
@@ -86,6 +90,8 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		migrations:         f.gauge("bbmd_migrations", "Background migrations, by status.", "status"),
 		progress:           f.gauge("bbmd_migration_progress_ratio", "Progress of a background migration that runs, 0 to 1.", "migration"),
 		duty:               f.gauge("bbmd_migration_duty_ratio", "Share of the time that the throttle leaves to a background migration: 1 for all, 0 while it is held back.", "migration"),
+		schemaUp:           f.gauge("bbmd_schema_up", "1 while the schema is where the configuration wants it, else 0."),
+		schemaRuns:         f.counter("bbmd_schema_runs_total", "Runs that changed the schema of a database, or tried to, by how they ended.", "action", "outcome"),
 		reloadOK:           f.single("bbmd_config_last_reload_successful", "1 if the last look at the configuration was successful, 0 while a broken one waits."),
 		reloadTime:         f.single("bbmd_config_last_reload_success_timestamp_seconds", "When a configuration was last taken, in Unix time."),
 	}

@@ -77,6 +77,18 @@ func (d *DatabaseMetrics) Duty(migration string, share float64) {
 	d.all.duty.WithLabelValues(d.name, migration).Set(share)
 }
 
+// SchemaUp says whether the schema is where the configuration wants it. A database
+// about whose schema nothing is configured has no such metric.
+func (d *DatabaseMetrics) SchemaUp(up bool) {
+	d.all.schemaUp.WithLabelValues(d.name).Set(number(up))
+}
+
+// SchemaRun counts a run that changed the schema, or tried to. Action and outcome are
+// words from fixed sets.
+func (d *DatabaseMetrics) SchemaRun(action, outcome string) {
+	d.all.schemaRuns.WithLabelValues(d.name, action, outcome).Inc()
+}
+
 // Forget removes the metrics of a migration that will not run again.
 func (d *DatabaseMetrics) Forget(migration string) {
 	labels := prometheus.Labels{"database": d.name, "migration": migration}

@@ -48,6 +48,8 @@ func TestMetricsGolden(t *testing.T) {
 	d.Duty("copy", 0.5)
 	d.Duty("gone", 0)
 	d.Progress("gone", 7)
+	d.SchemaUp(true)
+	d.SchemaRun("migrate", "finished")
 	d.Forget("gone")
 	metrics.ConfigReloaded(false)
 
