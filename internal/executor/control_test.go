@@ -131,7 +131,7 @@ func TestKnobsChangeInTheMiddle(t *testing.T) {
 	t.Parallel()
 	both(t, func(t *testing.T, db *pgtest.Database, work string) {
 		t.Helper()
-		table(t, db, 3000)
+		table(t, db, 8000)
 		g := closeGate(t, db, 333)
 		start(t, db, with(workers(4), watch(never)))
 		enqueue(t, db, work, "batch_size => 10")
@@ -141,10 +141,10 @@ func TestKnobsChangeInTheMiddle(t *testing.T) {
 		g.open()
 
 		exactlyOnce(t, db)
-		sizes := pgtest.Column[int](t, db, "SELECT DISTINCT batch_size FROM "+jobsTable+" WHERE max_value <> '3000' ORDER BY 1")
+		sizes := pgtest.Column[int](t, db, "SELECT DISTINCT batch_size FROM "+jobsTable+" WHERE max_value <> '8000' ORDER BY 1")
 		require.Equal(t, []int{10, 50}, sizes)
 		require.Equal(t, 50, pgtest.One[int](t, db, "SELECT batch_size FROM "+jobsTable+" ORDER BY ordinal DESC OFFSET 1 LIMIT 1"))
-		require.Equal(t, 3000, pgtest.One[int](t, db, "SELECT sum(batch_size) FROM "+jobsTable), "the last batch counts what it has")
+		require.Equal(t, 8000, pgtest.One[int](t, db, "SELECT sum(batch_size) FROM "+jobsTable), "the last batch counts what it has")
 	})
 }
 

@@ -11,8 +11,11 @@ import (
 )
 
 const (
-	inlineBlockTime = 100 * time.Millisecond
-	aheadBlockTime  = 30 * time.Millisecond
+	// A block costs a commit and some look-ups of its own, so it is long; what is claimed and not
+	// begun has to be given back, or taken over, so it is not longer.
+	blockTime = 200 * time.Millisecond
+	// Pages that were read ahead are to be there still when their batch comes.
+	scatteredBlockTime = 30 * time.Millisecond
 	// inlineFirst is the first block's size: what is in flight, and as much again, so
 	// that the second block is cut when it is known how long batches take.
 	inlineFirst = 2 * depth
@@ -22,7 +25,7 @@ const (
 
 // lookAhead claims blocks on a connection of its own, beside the batches:
 // where batches lie scattered, looking their ends up reads the very pages that
-// the work needs next.
+// the work needs next; and a Work in Go does not have to wait for it.
 type lookAhead struct {
 	conn   *pgx.Conn
 	claims *claimer
@@ -32,8 +35,11 @@ type lookAhead struct {
 	err    error         // why it ended, to be read after ended
 }
 
-func startLookAhead(ctx context.Context, conn *pgx.Conn, claims *claimer) *lookAhead {
-	claims.blockTime, claims.first = aheadBlockTime, aheadFirst // short, so that the first block overlaps already
+func startLookAhead(ctx context.Context, conn *pgx.Conn, claims *claimer, scattered bool) *lookAhead {
+	claims.first = aheadFirst // short, so that the first block overlaps already
+	if scattered {
+		claims.blockTime = scatteredBlockTime
+	}
 	l := &lookAhead{conn: conn, claims: claims, blocks: make(chan block, 1), quit: make(chan struct{}), ended: make(chan struct{})}
 	go func() {
 		defer close(l.ended)

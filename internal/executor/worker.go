@@ -143,7 +143,7 @@ func (w *worker) process(ctx context.Context) error {
 		return w.verify(ctx)
 	}
 	claims := &claimer{
-		migration: w.candidate.ID, epoch: w.session.epoch, maxValue: value(w.candidate.MaxValue), blockTime: inlineBlockTime, first: inlineFirst, most: mostBatches,
+		migration: w.candidate.ID, epoch: w.session.epoch, maxValue: value(w.candidate.MaxValue), blockTime: blockTime, first: inlineFirst, most: mostBatches,
 		sizer: newSizer(limitsOf(w.candidate.Knobs, w.settings.TargetDuration), value(w.candidate.LastBatchSize)), target: w.settings.TargetDuration,
 	}
 	w.pause.Store(int64(w.candidate.Knobs.Pause))
@@ -309,7 +309,7 @@ func (w *worker) lookAhead(ctx context.Context, claims *claimer, wantStart bool)
 		closeConn(ctx, conn)
 		return nil, err
 	}
-	return startLookAhead(ctx, conn, claims), nil
+	return startLookAhead(ctx, conn, claims, w.target.scattered()), nil
 }
 
 var _ pgx.Tx = (*handle)(nil)
