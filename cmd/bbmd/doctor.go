@@ -12,6 +12,7 @@ import (
 
 	"github.com/bbmd-dev/bbmd/internal/config"
 	"github.com/bbmd-dev/bbmd/internal/dial"
+	"github.com/bbmd-dev/bbmd/internal/terminal"
 )
 
 // finding is one line of the doctor's report.
@@ -20,6 +21,7 @@ type finding struct {
 	Check    string `json:"check"`
 	Status   string `json:"status"` // ok, warn or fail
 	Detail   string `json:"detail"`
+	Why      string `json:"why,omitempty"`  // it matters; set unless all is well
 	Hint     string `json:"hint,omitempty"` // the way out
 }
 
@@ -29,21 +31,22 @@ const (
 	statusFail = "fail"
 )
 
-// problem is what a check has found, with the way out.
+// problem is what a check has found, why that matters, and the way out.
 type problem struct {
 	status string
 	reason string
+	why    string
 	hint   string
 }
 
 func (p *problem) Error() string { return p.reason }
 
-func fail(reason, hint string) error {
-	return &problem{status: statusFail, reason: reason, hint: hint}
+func fail(reason, why, hint string) error {
+	return &problem{status: statusFail, reason: reason, why: why, hint: hint}
 }
 
-func warn(reason, hint string) error {
-	return &problem{status: statusWarn, reason: reason, hint: hint}
+func warn(reason, why, hint string) error {
+	return &problem{status: statusWarn, reason: reason, why: why, hint: hint}
 }
 
 // patient is a database that is examined.
@@ -60,6 +63,19 @@ func row(ctx context.Context, conn *pgx.Conn, sql string, args ...any) pgx.Row {
 	return conn.QueryRow(ctx, sql, append([]any{pgx.QueryExecModeExec}, args...)...)
 }
 
+// problems are several of them, each of which becomes a finding.
+type problems []error
+
+func (p problems) Error() string { return errors.Join(p...).Error() }
+
+// orNil returns nil where there are none.
+func (p problems) orNil() error {
+	if len(p) == 0 {
+		return nil
+	}
+	return p
+}
+
 // check is one question, and what an answer that is well says.
 type check struct {
 	name  string
@@ -74,25 +90,36 @@ func checks() []check {
 		{"server version", true, checkServerVersion},
 		{"primary", true, checkPrimary},
 		{"session locks", true, checkSessionLocks},
+		{"connection", false, checkConnection},
+		{"commits", false, checkCommits},
 		{"events", false, checkEvents},
 		{"control schema", false, checkControlSchema},
 		{"privileges", false, checkPrivileges},
+		{"time-outs", false, checkTimeouts},
 		{"dead peers", false, checkDeadPeers},
 		{"connections", false, checkConnections},
+		{"wal", false, checkWAL},
+		{"disk", false, checkDisk},
+		{"clock", false, checkClock},
+		{"replicas", false, checkReplicas},
+		{"tables", false, checkTables},
+		{"migrations", false, checkMigrations},
 	}
 }
 
 // checkTimeout bounds one check.
-const checkTimeout = 15 * time.Second
+const checkTimeout = 30 * time.Second
 
 func newDoctorCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Find what would stop the daemon, before it does",
-		Long: "Examines the configuration and every database in it, or the one that --database says: one line\n" +
-			"per check, ok, warn or fail, with the reason and the way out. It changes nothing. It exits 0 if\n" +
-			"nothing failed, 69 if a database cannot be reached, else 2.",
-		Args: cobra.NoArgs,
+		Long: "Examines the configuration and every database in it, or the one that --database says: the\n" +
+			"connection, the server, and the migrations that wait or run with their tables. Each check is ok,\n" +
+			"warn or fail, and says what it found, why that matters and the way out. It changes nothing. It\n" +
+			"exits 0 if nothing failed, 69 if a database cannot be reached, else 2.",
+		Example: "  bbmd doctor\n  bbmd doctor --database billing --output json",
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			asJSON, err := a.wantsJSON()
 			if err != nil {
@@ -148,29 +175,42 @@ func examine(ctx context.Context, p *patient) []finding {
 	}()
 	var findings []finding
 	for _, c := range checks() {
-		f := c.find(ctx, p)
-		findings = append(findings, f)
-		if f.Status == statusFail && c.needs {
+		found := c.find(ctx, p)
+		findings = append(findings, found...)
+		if c.needs && slices.ContainsFunc(found, func(f finding) bool { return f.Status == statusFail }) {
 			break
 		}
 	}
 	return findings
 }
 
-func (c check) find(ctx context.Context, p *patient) finding {
+func (c check) find(ctx context.Context, p *patient) []finding {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	f := finding{Database: p.name, Check: c.name, Status: statusOK}
 	detail, err := c.ask(ctx, p)
-	f.Detail = detail
 	if err == nil {
-		return f
+		return []finding{{Database: p.name, Check: c.name, Status: statusOK, Detail: detail}}
 	}
-	f.Status, f.Detail = statusFail, config.Redact(err.Error())
-	if found, ok := errors.AsType[*problem](err); ok {
-		f.Status, f.Hint = found.status, found.hint
+	var findings []finding
+	for _, err := range each(err) {
+		f := finding{
+			Database: p.name, Check: c.name, Status: statusFail, Detail: config.Redact(err.Error()),
+			Why: "it could not be looked at", Hint: "mend the error, then ask again",
+		}
+		if found, ok := errors.AsType[*problem](err); ok {
+			f.Status, f.Why, f.Hint = found.status, found.why, found.hint
+		}
+		findings = append(findings, f)
 	}
-	return f
+	return findings
+}
+
+// each returns the problems that err consists of.
+func each(err error) []error {
+	if list, ok := errors.AsType[problems](err); ok {
+		return list
+	}
+	return []error{err}
 }
 
 func (a *app) printFindings(findings []finding) error {
@@ -179,11 +219,14 @@ func (a *app) printFindings(findings []finding) error {
 		if f.Database != "" {
 			subject = f.Database + ": " + f.Check
 		}
-		line := fmt.Sprintf("%-4s  %s: %s", f.Status, subject, f.Detail)
-		if f.Hint != "" {
-			line += "; " + f.Hint
+		text := fmt.Sprintf("%-4s  %s: %s\n", f.Status, subject, terminal.Clean(f.Detail))
+		if f.Why != "" {
+			text += "      why: " + terminal.Clean(f.Why) + "\n"
 		}
-		if err := a.printf("%s\n", line); err != nil {
+		if f.Hint != "" {
+			text += "      do:  " + terminal.Clean(f.Hint) + "\n"
+		}
+		if err := a.printf("%s", text); err != nil {
 			return err
 		}
 	}

@@ -17,9 +17,9 @@ func checkControlSchema(ctx context.Context, p *patient) (string, error) {
 	case err == nil:
 		return p.config.ControlSchema + " is up to date", nil
 	case errors.Is(err, control.ErrNewer):
-		return "", fail(err.Error(), "run a newer bbmd")
+		return "", fail(err.Error(), "this bbmd would not understand what it finds there, and does not start", "run a newer bbmd")
 	case errors.Is(err, control.ErrOutdated):
-		return "", warn(err.Error(), "bbmd run, or bbmd init-control, creates or upgrades it")
+		return "", warn(err.Error(), "it holds the migrations and what they have done", "bbmd run, or bbmd init-control, creates or upgrades it")
 	default:
 		return "", err
 	}
@@ -41,7 +41,7 @@ func checkPrivileges(ctx context.Context, p *patient) (string, error) {
 		return role + " may create the control schema", nil
 	default:
 		return "", fail(fmt.Sprintf("%s may not create a schema in database %s", role, database),
-			fmt.Sprintf("GRANT CREATE ON DATABASE %s TO %s, or have somebody else run bbmd init-control",
+			"the control schema is not there yet, and bbmd has to create it", fmt.Sprintf("GRANT CREATE ON DATABASE %s TO %s, or have somebody else run bbmd init-control",
 				pgx.Identifier{database}.Sanitize(), pgx.Identifier{role}.Sanitize()))
 	}
 }
@@ -70,7 +70,7 @@ func checkUse(ctx context.Context, p *patient, role string) (string, error) {
 		return "", err
 	case len(missing) > 0:
 		return "", fail(fmt.Sprintf("in the control schema %s misses %s", role, strings.Join(missing, "; ")),
-			"grant them, or let the role that owns the schema run bbmd")
+			"bbmd reads and writes all of it", "grant them, or let the role that owns the schema run bbmd")
 	default:
 		return role + " may use the control schema", nil
 	}
@@ -101,7 +101,8 @@ func checkDeadPeers(ctx context.Context, p *patient) (string, error) {
 		}
 	}
 	if len(off) > 0 {
-		return "", warn("the server did not take "+strings.Join(off, ", "), "a crashed replica's jobs are taken over later: check the server's platform, or the pooler's settings")
+		return "", warn("the server did not take "+strings.Join(off, ", "), "where a machine or the network dies, the server notices late, and until then keeps the locks and the jobs of the replica there",
+			"check what the server's platform and the pooler let a session set")
 	}
 	return strings.Join(on, ", "), nil
 }
@@ -122,7 +123,7 @@ func checkConnections(ctx context.Context, p *patient) (string, error) {
 	needed := 5 + 2*workers
 	detail := fmt.Sprintf("%d of %d in use, %d workers need up to %d", used, most, workers, needed)
 	if free := most - used; free < needed {
-		return "", warn(detail, "raise max_connections, or lower background_migrations.workers")
+		return "", warn(detail, "a worker that cannot connect waits, and the application may be refused", "raise max_connections, or lower background_migrations.workers")
 	}
 	return detail, nil
 }

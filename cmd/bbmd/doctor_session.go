@@ -26,7 +26,7 @@ func checkReachable(ctx context.Context, p *patient) (string, error) {
 	began := time.Now()
 	conn, err := p.dialer.Connect(ctx, doctorName)
 	if err != nil {
-		return "", fail(err.Error(), connectHint(err))
+		return "", fail(err.Error(), "without the database nothing can run, and nothing can be looked at", connectHint(err))
 	}
 	p.conn = conn
 	cfg := conn.Config()
@@ -43,7 +43,7 @@ func connectHint(err error) string {
 		cannotConnectNow     = "57P03"
 	)
 	if errors.Is(err, dial.ErrStandby) {
-		return "" // it says so itself
+		return "point url at the primary, or name all hosts in it with target_session_attrs=primary"
 	}
 	pgErr, ok := errors.AsType[*pgconn.PgError](err)
 	if !ok {
@@ -61,7 +61,7 @@ func connectHint(err error) string {
 	case cannotConnectNow:
 		return "the server is starting or stopping: try again"
 	default:
-		return ""
+		return "see what the server says, and its log"
 	}
 }
 
@@ -72,7 +72,7 @@ func checkServerVersion(ctx context.Context, p *patient) (string, error) {
 		return "", err
 	}
 	if n, err := strconv.Atoi(number); err != nil || n/10000 < oldestServer {
-		return "", fail("PostgreSQL "+version, fmt.Sprintf("bbmd needs %d or newer: upgrade the server", oldestServer))
+		return "", fail("PostgreSQL "+version, "statements that bbmd sends are not known there", fmt.Sprintf("bbmd needs %d or newer: upgrade the server", oldestServer))
 	}
 	return "PostgreSQL " + version, nil
 }
@@ -84,9 +84,9 @@ func checkPrimary(ctx context.Context, p *patient) (string, error) {
 	case err != nil:
 		return "", err
 	case standby:
-		return "", fail("the server is a standby", "name the primary, or all hosts with target_session_attrs=read-write")
+		return "", fail("the server is a standby", "nothing can be written there", "name the primary, or all hosts with target_session_attrs=read-write")
 	case readOnly:
-		return "the server takes writes", warn("default_transaction_read_only is on", "bbmd's sessions switch it off; other writers may not")
+		return "the server takes writes", warn("default_transaction_read_only is on", "bbmd's own sessions switch it off, and write all the same", "switch it off, or stop bbmd, if nobody is to write")
 	default:
 		return "the server takes writes", nil
 	}
@@ -109,7 +109,7 @@ func checkSessionLocks(ctx context.Context, p *patient) (string, error) {
 		_, _ = p.conn.Exec(ctx, "SELECT pg_advisory_unlock($1, $2)", pgx.QueryExecModeExec, int32(doctorLock), pid)
 	}() // the session ends soon
 	if !locked {
-		return "", fail("an advisory lock that nobody can hold is held", "does an application use the keys (7709, *)?")
+		return "", fail("an advisory lock that nobody can hold is held", "somebody else uses the keys by which bbmd knows who lives", "does an application use the keys (7709, *)?")
 	}
 	other, err := p.dialer.Connect(ctx, doctorName)
 	if err != nil {
@@ -121,7 +121,8 @@ func checkSessionLocks(ctx context.Context, p *patient) (string, error) {
 	case err != nil:
 		return "", err
 	case !held:
-		return "", fail("session locks do not hold: the connection goes through a transaction pooler", poolerHint)
+		return "", fail("session locks do not hold: the connection goes through a transaction pooler",
+			"the locks that tell a living worker from a dead one, settings and prepared statements would go to the sessions of others", poolerHint)
 	default:
 		return "hold", nil
 	}
@@ -165,7 +166,7 @@ func checkEvents(ctx context.Context, p *patient) (string, error) {
 		return "", err
 	}
 	if err := listener.Check(ctx); err != nil {
-		return "", fail(err.Error(), "")
+		return "", fail(err.Error(), noEvents, "give a listen_url that leads to PostgreSQL directly")
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	token := fmt.Sprintf("doctor %d %d", p.conn.PgConn().PID(), time.Now().UnixNano())
@@ -184,6 +185,8 @@ func checkEvents(ctx context.Context, p *patient) (string, error) {
 	return notified(ctx, p, token, resync, arrived)
 }
 
+const noEvents = "the daemon waits for events and never polls: without them nothing begins when it is enqueued"
+
 // notifyTimeout is how long a notification may take.
 const notifyTimeout = 5 * time.Second
 
@@ -193,7 +196,7 @@ func notified(ctx context.Context, p *patient, token string, listening <-chan st
 	select {
 	case <-listening:
 	case <-ctx.Done():
-		return "", fail("the listening connection was lost", "look into the server's log, then try again")
+		return "", fail("the listening connection was lost", noEvents, "look into the server's log, then try again")
 	}
 	began := time.Now()
 	if _, err := p.conn.Exec(ctx, "SELECT pg_notify($1, $2)", pgx.QueryExecModeExec, notify.ChannelProgress, token); err != nil {
@@ -203,6 +206,6 @@ func notified(ctx context.Context, p *patient, token string, listening <-chan st
 	case <-arrived:
 		return "a notification arrived after " + time.Since(began).Round(10*time.Microsecond).String(), nil
 	case <-ctx.Done():
-		return "", fail(fmt.Sprintf("a notification did not arrive within %v", notifyTimeout), "let url and listen_url lead to the same database of the same server")
+		return "", fail(fmt.Sprintf("a notification did not arrive within %v", notifyTimeout), noEvents, "let url and listen_url lead to the same database of the same server")
 	}
 }

@@ -10,30 +10,58 @@ import (
 	"github.com/bbmd-dev/bbmd/testing/pgtest"
 )
 
-type finding struct{ Database, Check, Status, Detail, Hint string }
+type finding struct{ Database, Check, Status, Detail, Why, Hint string }
+
+// findings are what the doctor has found, by check.
+type findings map[string][]finding
+
+// one returns the only finding of a check.
+func (f findings) one(t *testing.T, check string) finding {
+	t.Helper()
+	require.Len(t, f[check], 1, "%s: %+v", check, f)
+	return f[check][0]
+}
+
+// details returns what was found by a check.
+func (f findings) details(check string) (all []string) {
+	for _, one := range f[check] {
+		all = append(all, one.Status+" "+one.Detail)
+	}
+	return all
+}
 
 // doctor returns the findings by check, and the exit code.
-func doctor(t *testing.T, link string, env ...string) (findings map[string]finding, code int) {
+func doctor(t *testing.T, link string, env ...string) (found findings, code int) {
 	t.Helper()
 	r := bbmd(t, append(env, "DATABASE_URL="+link), "doctor", "--output", "json")
-	findings = map[string]finding{}
+	found = findings{}
 	for _, f := range decode[[]finding](t, r.out) {
-		findings[f.Check] = f
+		found[f.Check] = append(found[f.Check], f)
+		require.Contains(t, []string{"ok", "warn", "fail"}, f.Status)
+		require.Equal(t, f.Status == "ok", f.Why == "" && f.Hint == "", "what is wrong says why it matters and what to do: %+v", f)
+		require.NotEmpty(t, f.Detail)
 	}
-	return findings, r.code
+	return found, r.code
 }
 
 func TestDoctorFindsNothing(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t)
-	findings, code := doctor(t, db.URL)
+	db.Exec(t, "CREATE TABLE t (id bigint PRIMARY KEY, n int)")
+	db.Exec(t, `SELECT bbm.enqueue('execute_sql', 't', '{"sql": "UPDATE t SET n = 1 WHERE :range"}')`)
+	found, code := doctor(t, db.URL)
 	require.Equal(t, 0, code)
-	require.Len(t, findings, 10)
-	for _, f := range findings {
-		require.Equal(t, "ok", f.Status, f)
-		require.NotEmpty(t, f.Detail)
-		require.Empty(t, f.Hint)
+	require.Len(t, found, 19)
+	for check := range found {
+		if check != "disk" && check != "clock" { // the machine's
+			require.Equal(t, "ok", found.one(t, check).Status, found[check])
+		}
 	}
+	require.Equal(t, "direct", found.one(t, "connection").Detail)
+	require.Equal(t, "none is listening", found.one(t, "replicas").Detail)
+	require.Equal(t, "of open migrations: 1", found.one(t, "tables").Detail)
+	require.Equal(t, "open: 1", found.one(t, "migrations").Detail)
+	require.Contains(t, found.one(t, "time-outs").Detail, "lock_timeout 5s")
 	r := bbmd(t, databaseURL(db), "doctor")
 	require.Regexp(t, `(?m)^ok    default: events: a notification arrived after `, r.out)
 	require.NotContains(t, r.out, "fail")
@@ -42,10 +70,10 @@ func TestDoctorFindsNothing(t *testing.T) {
 func TestDoctorBeforeTheFirstStart(t *testing.T) {
 	t.Parallel()
 	db := pgtest.NewEmpty(t)
-	findings, code := doctor(t, db.URL)
+	found, code := doctor(t, db.URL)
 	require.Equal(t, 0, code)
-	require.Equal(t, "warn", findings["control schema"].Status)
-	require.Equal(t, "postgres may create the control schema", findings["privileges"].Detail)
+	require.Equal(t, "warn", found.one(t, "control schema").Status)
+	require.Equal(t, "postgres may create the control schema", found.one(t, "privileges").Detail)
 	require.False(t, pgtest.One[bool](t, db, "SELECT to_regnamespace('bbm') IS NOT NULL"), "it changes nothing")
 }
 
@@ -54,12 +82,12 @@ func TestDoctorOfADatabaseThatIsDown(t *testing.T) {
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	require.NoError(t, listener.Close())
-	findings, code := doctor(t, "postgres://app:hunter2@"+listener.Addr().String()+"/db")
+	found, code := doctor(t, "postgres://app:hunter2@"+listener.Addr().String()+"/db")
 	require.Equal(t, 69, code)
-	require.Len(t, findings, 2, "nothing else can be asked")
-	require.Equal(t, "fail", findings["reachable"].Status)
-	require.NotContains(t, findings["reachable"].Detail, "hunter2")
-	require.Contains(t, findings["reachable"].Hint, "check that the server runs")
+	require.Len(t, found, 2, "nothing else can be asked")
+	require.Equal(t, "fail", found.one(t, "reachable").Status)
+	require.NotContains(t, found.one(t, "reachable").Detail, "hunter2")
+	require.Contains(t, found.one(t, "reachable").Hint, "check that the server runs")
 }
 
 func TestDoctorOfAWrongPassword(t *testing.T) {
@@ -67,40 +95,40 @@ func TestDoctorOfAWrongPassword(t *testing.T) {
 	parsed, err := url.Parse(pgtest.NewEmpty(t).URL)
 	require.NoError(t, err)
 	parsed.User = url.UserPassword("postgres", "hunter2")
-	findings, code := doctor(t, parsed.String())
+	found, code := doctor(t, parsed.String())
 	require.Equal(t, 69, code)
-	require.Contains(t, findings["reachable"].Hint, "correct the password")
-	require.NotContains(t, findings["reachable"].Detail, "hunter2")
+	require.Contains(t, found.one(t, "reachable").Hint, "correct the password")
+	require.NotContains(t, found.one(t, "reachable").Detail, "hunter2")
 }
 
 func TestDoctorOfARoleThatMayNothing(t *testing.T) {
 	t.Parallel()
 	db := pgtest.NewEmpty(t)
 	link := newRole(t, db)
-	findings, code := doctor(t, link)
+	found, code := doctor(t, link)
 	require.Equal(t, 2, code)
-	require.Equal(t, "fail", findings["privileges"].Status)
-	require.Contains(t, findings["privileges"].Hint, "GRANT CREATE ON DATABASE")
+	require.Equal(t, "fail", found.one(t, "privileges").Status)
+	require.Contains(t, found.one(t, "privileges").Hint, "GRANT CREATE ON DATABASE")
 
 	require.Equal(t, 0, bbmd(t, databaseURL(db), "init-control").code)
-	findings, code = doctor(t, link)
+	found, code = doctor(t, link)
 	require.Equal(t, 2, code)
-	require.Contains(t, findings["control schema"].Detail, "permission denied")
-	require.Contains(t, findings["privileges"].Detail, "USAGE on bbm")
-	require.Contains(t, findings["privileges"].Detail, "SELECT, INSERT, UPDATE, DELETE on batched_background_migration_jobs")
+	require.Contains(t, found.one(t, "control schema").Detail, "permission denied")
+	require.Contains(t, found.one(t, "privileges").Detail, "USAGE on bbm")
+	require.Contains(t, found.one(t, "privileges").Detail, "SELECT, INSERT, UPDATE, DELETE on batched_background_migration_jobs")
 
 	db.Exec(t, "GRANT USAGE ON SCHEMA bbm TO PUBLIC; GRANT ALL ON ALL TABLES IN SCHEMA bbm TO PUBLIC; GRANT ALL ON ALL SEQUENCES IN SCHEMA bbm TO PUBLIC")
-	findings, code = doctor(t, link)
-	require.Equal(t, 0, code, findings)
+	found, code = doctor(t, link)
+	require.Equal(t, 0, code, found)
 }
 
 func TestDoctorOfASchemaThatIsTooNew(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t)
 	db.Exec(t, "INSERT INTO bbm.versions (version, oldest_compatible) VALUES (999, 999)")
-	findings, code := doctor(t, db.URL)
+	found, code := doctor(t, db.URL)
 	require.Equal(t, 2, code)
-	require.Equal(t, finding{Database: "default", Check: "control schema", Status: "fail", Detail: findings["control schema"].Detail, Hint: "run a newer bbmd"}, findings["control schema"])
+	require.Equal(t, finding{Database: "default", Check: "control schema", Status: "fail", Detail: found.one(t, "control schema").Detail, Why: found.one(t, "control schema").Why, Hint: "run a newer bbmd"}, found.one(t, "control schema"))
 }
 
 // TestDoctorOfTwoDatabasesInOne shows that events are followed from one
@@ -108,20 +136,20 @@ func TestDoctorOfASchemaThatIsTooNew(t *testing.T) {
 func TestDoctorOfTwoDatabasesInOne(t *testing.T) {
 	t.Parallel()
 	db, other := pgtest.New(t), pgtest.New(t)
-	findings, code := doctor(t, db.URL, "BBMD_DATABASES__DEFAULT__LISTEN_URL="+other.URL)
+	found, code := doctor(t, db.URL, "BBMD_DATABASES__DEFAULT__LISTEN_URL="+other.URL)
 	require.Equal(t, 2, code)
-	require.Equal(t, "fail", findings["events"].Status)
-	require.Contains(t, findings["events"].Hint, "the same database of the same server")
+	require.Equal(t, "fail", found.one(t, "events").Status)
+	require.Contains(t, found.one(t, "events").Hint, "the same database of the same server")
 }
 
 func TestDoctorOfATransactionPooler(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t)
 	for _, inTurn := range []bool{true, false} {
-		findings, code := doctor(t, newPooler(t, db.URL, inTurn))
+		found, code := doctor(t, newPooler(t, db.URL, inTurn))
 		require.Equal(t, 2, code)
-		require.Equal(t, "fail", findings["session locks"].Status, findings)
-		require.Contains(t, findings["session locks"].Detail, "transaction pooler")
+		require.Equal(t, "fail", found.one(t, "session locks").Status, found)
+		require.Contains(t, found.one(t, "session locks").Detail, "transaction pooler")
 	}
 }
 

@@ -20,7 +20,7 @@ FROM relation r WHERE r.relkind IN ('r', 'p', 'f')`
 // what may be written through it. A materialized view's are about its storage.
 const viewsSQL = `
 SELECT r.kind, r.schema, r.name, '', '', jsonb_strip_nulls(jsonb_build_object(
-  'definition', coalesce(pg_get_viewdef(r.oid), ''),
+  'definition', coalesce(ltrim(pg_get_viewdef(r.oid)), ''),
   'options', CASE WHEN r.relkind = 'v' AND r.reloptions IS NOT NULL THEN array_to_string(ARRAY(SELECT unnest(r.reloptions) ORDER BY 1), ', ') END))
 FROM relation r WHERE r.relkind IN ('v', 'm')`
 

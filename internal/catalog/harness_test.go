@@ -67,3 +67,31 @@ func identities(objects []catalog.Object) []string {
 	}
 	return names
 }
+
+// newRole makes a role that may log in, and goes away with the test's
+// database. Its name is the server's alone.
+func newRole(t *testing.T, db *pgtest.Database) string {
+	t.Helper()
+	role := db.Name + "_role"
+	db.Exec(t, "CREATE ROLE "+role+" LOGIN PASSWORD 'secret'")
+	t.Cleanup(func() {
+		conn, err := pgx.Connect(context.WithoutCancel(t.Context()), db.URL)
+		require.NoError(t, err)
+		defer conn.Close(context.WithoutCancel(t.Context())) //nolint:errcheck // the test is over
+		_, err = conn.Exec(context.WithoutCancel(t.Context()), "REASSIGN OWNED BY "+role+" TO CURRENT_USER; DROP OWNED BY "+role+"; DROP ROLE "+role)
+		require.NoError(t, err)
+	})
+	return role
+}
+
+// as connects to the database as a role of newRole.
+func as(t *testing.T, db *pgtest.Database, role string) *pgx.Conn {
+	t.Helper()
+	config, err := pgx.ParseConfig(db.URL)
+	require.NoError(t, err)
+	config.User, config.Password = role, "secret"
+	conn, err := pgx.ConnectConfig(t.Context(), config)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = conn.Close(context.WithoutCancel(t.Context())) })
+	return conn
+}

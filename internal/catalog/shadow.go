@@ -114,13 +114,14 @@ func dropShadow(ctx context.Context, connect Connect, name string) error {
 	return nil
 }
 
-// leftoversSQL has shadows that nobody is connected to, though their process has had ten minutes
-// for it. Their names tell the time of the server at which they were made.
+// leftoversSQL has shadows that nobody is connected to (but autovacuum, which
+// has no role), though their process has had ten minutes for it. Their names tell
+// the time of the server at which they were made.
 const leftoversSQL = `
 SELECT d.datname::text FROM pg_catalog.pg_database d
 WHERE d.datname ~ '^bbmd_shadow_[0-9]{10}_[0-9a-f]{8}$' AND pg_catalog.pg_has_role(d.datdba, 'USAGE')
   AND substr(d.datname, 13, 10)::bigint < extract(epoch FROM now()) - 600
-  AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity a WHERE a.datid = d.oid)`
+  AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity a WHERE a.datid = d.oid AND a.usesysid IS NOT NULL)`
 
 // dropLeftovers drops what crashed processes have left. It is a favour: that
 // it fails, or that another process is faster, is no reason not to go on.

@@ -117,6 +117,9 @@ func readDefinitions(ctx context.Context, tx pgx.Tx, options Options) ([]definit
 			some, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (definitionRow, error) {
 				var d definitionRow
 				err := row.Scan(&d.object.kind, &d.object.schema, &d.object.name, &d.part.kind, &d.part.name, &d.properties)
+				if len(d.properties) == 0 {
+					d.properties = nil // as it comes back from JSON
+				}
 				return d, err
 			})
 			all = append(all, some...)

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/bbmd-dev/bbmd/internal/catalog"
+	"github.com/bbmd-dev/bbmd/internal/control"
 	"github.com/bbmd-dev/bbmd/internal/history"
 )
 
@@ -30,14 +31,16 @@ type Finding struct {
 	Interrupted int64 `json:"interrupted,omitempty"`
 	Plan        Plan  `json:"plan"`
 
-	record    history.Record // the version table that counts; zero: there is none
-	files     history.Files  // nil: no directory, or [Command]
-	applied   []string       // all versions that count as applied
-	pending   []history.Step
-	unadopted []history.Step // applied by the tool, and without a checksum in bbm.applied
-	control   bool           // the control schema is there
-	resumed   bool           // an interrupted run began on the empty database and gets on
-	objects   []catalog.Object
+	record     history.Record // the version table that counts, also when it is empty
+	found      bool           // there is one
+	records    []history.Record
+	files      history.Files      // nil: no directory, or [Command]
+	comparison history.Comparison // of the record with the files
+	unadopted  []history.Step     // applied, and without a checksum in bbm.applied
+	control    bool               // the control schema is there
+	resumed    bool               // what is there was made by a run that began on the empty database
+	objects    []catalog.Object
+	last       *control.Run // nil: there was none
 }
 
 // Step is a schema migration that is pending.

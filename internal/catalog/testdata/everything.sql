@@ -70,6 +70,8 @@ CREATE TABLE shop.dog (breed text) INHERITS (shop.animal);
 
 CREATE VIEW shop.open_invoice WITH (security_barrier = true) AS SELECT id, amount FROM shop.invoice WHERE amount > 0;
 ALTER VIEW shop.open_invoice ALTER COLUMN amount SET DEFAULT 7;
+CREATE VIEW one AS SELECT 1 AS n;
+CREATE VIEW two AS SELECT 1 AS n UNION SELECT 2 AS n;
 CREATE MATERIALIZED VIEW shop.per_customer AS SELECT customer_id, sum(amount) AS amount FROM shop.invoice GROUP BY customer_id;
 CREATE UNIQUE INDEX per_customer_idx ON shop.per_customer (customer_id);
 

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/bbmd-dev/bbmd/internal/control"
+	"github.com/bbmd-dev/bbmd/internal/terminal"
+	"github.com/bbmd-dev/bbmd/registry"
+)
+
+// replicasSQL counts the daemons that listen for events on this database.
+const replicasSQL = `
+SELECT count(*) FROM pg_catalog.pg_stat_activity WHERE datname = current_database() AND application_name = 'bbmd/listener'`
+
+// checkReplicas looks for replicas that differ from this bbmd. A session does not say
+// which version of bbmd it belongs to; what tells are the versions of the control
+// schema and of the Works that migrations began with.
+func checkReplicas(ctx context.Context, p *patient) (string, error) {
+	var listening int64
+	if err := p.conn.QueryRow(ctx, replicasSQL).Scan(&listening); err != nil {
+		return "", err
+	}
+	detail := terminal.Count(listening) + " listening; their sessions do not say of which version they are"
+	if listening == 0 {
+		detail = "none is listening"
+	}
+	if control.Check(ctx, p.conn, p.config.ControlSchema) != nil {
+		return detail, nil // told already
+	}
+	var found problems
+	if err := p.compareSchema(ctx, &found); err != nil {
+		return "", err
+	}
+	err := p.compareWorks(ctx, registry.Default(), &found)
+	if err == nil {
+		err = found.orNil()
+	}
+	return detail, err
+}
+
+func (p *patient) compareSchema(ctx context.Context, found *problems) error {
+	versions := pgx.Identifier{p.config.ControlSchema, "versions"}.Sanitize()
+	var installed int
+	if err := p.conn.QueryRow(ctx, "SELECT max(version) FROM "+versions).Scan(&installed); err != nil {
+		return err
+	}
+	if known := control.Version(); installed > known {
+		*found = append(*found, warn(fmt.Sprintf("the control schema has version %d, and this bbmd knows %d: a newer bbmd has been here", installed, known),
+			"both may run beside each other, but what is new is only done by the newer one", "upgrade all replicas to the same version"))
+	}
+	return nil
+}
+
+// compareWorks looks at migrations that began with another version of their Work.
+func (p *patient) compareWorks(ctx context.Context, works *registry.Registry, found *problems) error {
+	migrations := pgx.Identifier{p.config.ControlSchema, "batched_background_migrations"}.Sanitize()
+	rows, err := p.conn.Query(ctx, "SELECT name, job_signature_name, work_version FROM "+migrations+
+		" WHERE status IN ('active', 'running', 'paused') AND work_version IS NOT NULL ORDER BY priority, id LIMIT 100")
+	if err != nil {
+		return err
+	}
+	var name, work string
+	var version int
+	_, err = pgx.ForEachRow(rows, []any{&name, &work, &version}, func() error {
+		here, err := works.Lookup(work)
+		if err == nil && here.Version != version {
+			*found = append(*found, warn(fmt.Sprintf("migration %s began with version %d of %s, and this bbmd has version %d", name, version, work, here.Version),
+				"only replicas with that version go on with it", "let replicas of that version run until it has finished, or cancel it and enqueue another one"))
+		}
+		return nil
+	})
+	return err
+}

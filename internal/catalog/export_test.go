@@ -1,0 +1,7 @@
+package catalog
+
+// What tests look at from inside.
+var (
+	ExplainDrop = explainDrop
+	Locale      = locale
+)

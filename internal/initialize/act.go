@@ -1,0 +1,84 @@
+package initialize
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/bbmd-dev/bbmd/internal/control"
+)
+
+// create makes an empty database what the models declare and stamps every
+// head, in one transaction: after a failure, or a death, it is as empty as before.
+func (r *run) create(ctx context.Context, f Finding) error {
+	models, err := readModels(ctx, r.spec, r.record)
+	if err != nil {
+		return err
+	}
+	return pgx.BeginFunc(ctx, r.conn, func(tx pgx.Tx) error { return r.createIn(ctx, tx, f, models) })
+}
+
+func (r *run) createIn(ctx context.Context, tx pgx.Tx, f Finding, models declared) error {
+	if err := setLimits(ctx, tx, r.spec.Limits); err != nil {
+		return err
+	}
+	err := r.record.do(ctx, Planned{Does: doesModels, File: modelsPlace(r.spec.Models)}, func() error { return models.apply(ctx, tx) })
+	if err != nil {
+		return err
+	}
+	if r.files == nil {
+		what := control.AppliedFile{Version: modelsVersion, File: modelsPlace(r.spec.Models), Checksum: models.checksum()}
+		return r.spec.store().RecordApplied(ctx, tx, string(modelsTool), r.record.run, []control.AppliedFile{what})
+	}
+	return r.stampIn(ctx, tx, f, r.files.Heads())
+}
+
+// stampIn writes the version table for heads, and what their files are.
+func (r *run) stampIn(ctx context.Context, tx pgx.Tx, f Finding, heads []string) error {
+	have, err := r.files.Until(heads)
+	if err != nil {
+		return err
+	}
+	for _, step := range stamped(heads) {
+		if err := r.record.start(ctx, step, true); err != nil {
+			return err
+		}
+	}
+	if err := r.files.Stamp(ctx, tx, f.record.Place(), heads); err != nil {
+		return fmt.Errorf("stamp: %w", err)
+	}
+	tool := string(r.files.Tool())
+	if err := r.spec.store().ForgetApplied(ctx, tx, tool); err != nil {
+		return err
+	}
+	if err := r.spec.store().RecordApplied(ctx, tx, tool, r.record.run, checksums(have)); err != nil {
+		return err
+	}
+	if len(heads) == 0 {
+		return nil
+	}
+	return r.record.finish(ctx)
+}
+
+// migrate runs what is pending, or the command, in sessions of the runner's own.
+func (r *run) migrate(ctx context.Context, f Finding) error {
+	tool := f.Tool
+	if r.spec.History == Command {
+		tool = Command
+	}
+	runs, err := newRunner(r.spec, tool, r.files)
+	if err != nil {
+		return err
+	}
+	to := r.spec.own(f, r.record)
+	work := func(ctx context.Context) error {
+		return runs.run(ctx, to, f.comparison.Pending, steps{record: r.record, tool: f.Tool})
+	}
+	return held(ctx, r.conn, func(ctx context.Context) error {
+		if tool != Command {
+			return work(ctx)
+		}
+		return r.record.do(ctx, commanded(r.spec), func() error { return work(ctx) })
+	})
+}

@@ -1,0 +1,282 @@
+package initialize
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/bbmd-dev/bbmd/internal/control"
+	"github.com/bbmd-dev/bbmd/internal/history"
+)
+
+// record writes what a run does into bbm.runs, on a connection of its own, so
+// that it stays when the run's changes roll back, and also when the run's context has ended. Before
+// [record.begin] it only passes on what is said.
+type record struct {
+	spec   Spec
+	store  control.Store
+	logger *slog.Logger
+
+	mu      sync.Mutex // what programs print comes from other goroutines
+	conn    *pgx.Conn
+	run     int64 // 0: it has not begun
+	began   time.Time
+	step    Planned // the one that is being done
+	ordinal int32   // its number, from 1
+	running bool
+	since   time.Time
+	done    []Done
+	unsaid  bytes.Buffer // of the log: not written yet
+	said    time.Time    // when the log was written
+	line    []byte       // of a program's output: not whole yet
+}
+
+// recordTimeout bounds one statement, which is about one row.
+const recordTimeout = 20 * time.Second
+
+// sayEvery is how often what programs print is written at most; the rest follows
+// with the next step, or at the end.
+const sayEvery = time.Second
+
+func newRecord(s Spec) *record {
+	return &record{spec: s, store: s.store(), logger: s.logger(), began: time.Now()}
+}
+
+// open connects.
+func (r *record) open(ctx context.Context) error {
+	conn, err := r.spec.open(ctx)
+	if err == nil {
+		r.conn = conn
+	}
+	return err
+}
+
+func (r *record) close(ctx context.Context) {
+	if r.conn != nil {
+		hangUp(ctx, r.conn)
+	}
+}
+
+// write writes, once more on a new connection when the old one was lost.
+func (r *record) write(ctx context.Context, what func(context.Context, control.DB) error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
+	defer cancel()
+	err := what(ctx, r.conn)
+	if err == nil || !r.conn.IsClosed() {
+		return err
+	}
+	if err := r.open(ctx); err != nil {
+		return err
+	}
+	return what(ctx, r.conn)
+}
+
+// begin records the beginning of a run.
+func (r *record) begin(ctx context.Context, f Finding, action Action, reason string, pinned *pgx.Conn) error {
+	plan, err := json.Marshal(f.Plan)
+	if err != nil {
+		return fmt.Errorf("encode plan: %w", err)
+	}
+	start := control.RunStart{
+		Action: string(action), StateBefore: string(f.State), Tool: string(f.Tool), Reason: reason, From: f.Current, To: f.Target,
+		Plan: plan, Host: hostname(), Version: r.spec.Version, BackendPID: pinned.PgConn().PID(),
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, recordTimeout)
+	defer cancel()
+	r.run, err = r.store.BeginRun(ctx, r.conn, start) // once: a second row would be a second run
+	r.said = time.Now()
+	return err
+}
+
+// hostname is what this machine, or container, calls itself.
+func hostname() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return "unknown"
+	}
+	return name
+}
+
+// start records that something begins, or is tried again.
+func (r *record) start(ctx context.Context, step Planned, transactional bool) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.running || r.step != step {
+		r.step, r.running, r.since = step, true, time.Now()
+		r.ordinal++
+	}
+	row := control.RunStep{
+		Ordinal: r.ordinal, Does: step.Does, Version: &step.Version, Name: &step.Name, File: &step.File, Transactional: transactional,
+	}
+	return r.write(ctx, func(ctx context.Context, db control.DB) error { return r.store.StartRunStep(ctx, db, r.run, row) })
+}
+
+// finish records that what was started last is done.
+func (r *record) finish(ctx context.Context) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.running = false
+	done := Done{Planned: r.step, Seconds: time.Since(r.since).Seconds()}
+	r.done = append(r.done, done)
+	r.logger.InfoContext(ctx, "done", "run", r.run, "does", done.Does, "version", done.Version, "name", done.Name, "seconds", done.Seconds)
+	if err := r.say(ctx); err != nil {
+		return err
+	}
+	return r.write(ctx, func(ctx context.Context, db control.DB) error {
+		return r.store.FinishRunStep(ctx, db, r.run, r.ordinal)
+	})
+}
+
+// do records a step around what it does.
+func (r *record) do(ctx context.Context, step Planned, what func() error) error {
+	if err := r.start(ctx, step, true); err != nil {
+		return err
+	}
+	if err := what(); err != nil {
+		return err
+	}
+	return r.finish(ctx)
+}
+
+// note says something to people, in the log and in bbm.runs.
+func (r *record) note(ctx context.Context, format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	r.logger.InfoContext(ctx, "note", "run", r.run, "text", text)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.unsaid.WriteString(text + "\n")
+}
+
+// Write takes what programs print. It never returns an error: what cannot be recorded
+// is recorded with the next step, or missing.
+func (r *record) Write(text []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.unsaid.Write(text)
+	r.pass(text)
+	if time.Since(r.said) > sayEvery {
+		_ = r.say(context.Background()) // the next one tries again
+	}
+	return len(text), nil
+}
+
+// pass shows what programs print to whoever looks on.
+func (r *record) pass(text []byte) {
+	if r.spec.Output != nil {
+		_, _ = r.spec.Output.Write(text) // nobody is there any more
+		return
+	}
+	r.line = append(r.line, text...)
+	for {
+		line, rest, whole := bytes.Cut(r.line, []byte("\n"))
+		if !whole {
+			return
+		}
+		r.logger.Info("output", "line", string(line))
+		r.line = rest
+	}
+}
+
+// say writes the log that is not written yet.
+func (r *record) say(ctx context.Context) error {
+	if r.run == 0 || r.unsaid.Len() == 0 {
+		return nil
+	}
+	r.said = time.Now()
+	text := bytes.ToValidUTF8(bytes.ReplaceAll(r.unsaid.Bytes(), []byte{0}, nil), []byte("?"))
+	err := r.write(ctx, func(ctx context.Context, db control.DB) error { return r.store.LogRun(ctx, db, r.run, string(text)) })
+	if err == nil {
+		r.unsaid.Reset()
+	}
+	return err
+}
+
+// end records how the run ended. It returns the run's error, and its own.
+func (r *record) end(ctx context.Context, to []string, failed error) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	err := r.say(ctx)
+	if failed == nil {
+		return errors.Join(err, r.write(ctx, func(ctx context.Context, db control.DB) error { return r.store.FinishRun(ctx, db, r.run, to) }))
+	}
+	why := failureOf(failed)
+	return errors.Join(failed, err, r.write(ctx, func(ctx context.Context, db control.DB) error { return r.store.FailRun(ctx, db, r.run, why) }))
+}
+
+// failureOf takes an error apart for bbm.runs.
+func failureOf(err error) control.RunFailure {
+	why := control.RunFailure{Message: err.Error()}
+	if step, ok := errors.AsType[*StepError](err); ok {
+		why.File, why.Line = step.File, step.Line
+	}
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
+		why.SQLState, why.Hint = pg.Code, pg.Hint
+	}
+	return why
+}
+
+// steps is the watcher of a run's own database: it records steps, and what their files were.
+type steps struct {
+	record *record
+	tool   history.Tool
+}
+
+var _ watcher = steps{}
+
+func (s steps) started(ctx context.Context, step history.Step) error {
+	planned := Planned{Does: doesMigrate, Version: step.Version, Name: step.Name, File: step.File}
+	if err := s.record.start(ctx, planned, step.Transactional); err != nil {
+		return err
+	}
+	// What the file was when an earlier run applied it, before it was taken back.
+	return s.record.locked(ctx, func(ctx context.Context, db control.DB) error {
+		return s.record.store.ForgetApplied(ctx, db, string(s.tool), step.Version)
+	})
+}
+
+func (s steps) done(ctx context.Context, step history.Step) error {
+	err := s.record.locked(ctx, func(ctx context.Context, db control.DB) error {
+		return s.record.store.RecordApplied(ctx, db, string(s.tool), s.record.run, checksums([]history.Step{step}))
+	})
+	if err != nil {
+		return err
+	}
+	return s.record.finish(ctx)
+}
+
+func (r *record) locked(ctx context.Context, what func(context.Context, control.DB) error) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.write(ctx, what)
+}
+
+// checksums are those of steps that have a file.
+func checksums(all []history.Step) []control.AppliedFile {
+	var files []control.AppliedFile
+	for _, step := range all {
+		if step.Checksum != "" {
+			files = append(files, control.AppliedFile{Version: step.Version, File: filepath.Base(step.File), Checksum: step.Checksum})
+		}
+	}
+	return files
+}
+
+// unwatched is the watcher of a shadow.
+type unwatched struct{}
+
+var _ watcher = unwatched{}
+
+func (unwatched) started(context.Context, history.Step) error { return nil }
+func (unwatched) done(context.Context, history.Step) error    { return nil }
