@@ -35,6 +35,7 @@ func New(cfg Config, opts ...Option) (*Daemon, error) {
 		return nil, err
 	}
 	o := newOptions(opts)
+	o.turns = make(chan struct{}, cfg.SchemaMigrations.Parallel)
 	gatherer := health.NewRegistry(o.version)
 	d := &Daemon{
 		options: o,

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/oklog/run"
 
+	"github.com/bbmd-dev/bbmd/internal/config"
 	"github.com/bbmd-dev/bbmd/internal/control"
 	"github.com/bbmd-dev/bbmd/internal/dial"
 	"github.com/bbmd-dev/bbmd/internal/executor"
@@ -36,6 +37,7 @@ type database struct {
 	log     *slog.Logger
 	dialer  *dial.Dialer
 	metrics *health.DatabaseMetrics
+	bringup *bringup
 
 	reached   *health.Condition // whether the last attempt to connect succeeded
 	installed *health.Condition // whether the control schema is right
@@ -51,14 +53,16 @@ type database struct {
 }
 
 func newDatabase(name string, cfg Config, o options, metrics *health.DatabaseMetrics) *database {
+	dialer := dial.New(cfg.Databases[name])
 	return &database{
 		name:      name,
 		config:    cfg.Databases[name],
 		schema:    cfg.ControlSchema,
 		options:   o,
 		log:       o.logger.With("database", name),
-		dialer:    dial.New(cfg.Databases[name]),
+		dialer:    dialer,
 		metrics:   metrics,
+		bringup:   newBringup(name, cfg, o, dialer, metrics),
 		reached:   health.NewCondition("database/" + name),
 		installed: health.NewCondition("control_schema/" + name),
 		listening: health.NewCondition("listener/" + name),
@@ -91,7 +95,11 @@ func (d *database) ready() []health.Check {
 		}
 		return d.reached.Check(ctx)
 	})
-	return []health.Check{scan, d.installed, d.listening}
+	checks := []health.Check{scan, d.installed, d.listening}
+	if d.config.Schema.Start() != config.OnStartOff {
+		checks = append(checks, d.bringup.up)
+	}
+	return checks
 }
 
 // configure changes what may change while the executor runs.
@@ -121,8 +129,8 @@ func (d *database) effective() executor.Settings {
 	return settings
 }
 
-// Run brings the database up, however long that takes, and then listens and
-// executes until ctx ends.
+// Run connects and brings the control schema up, however long that takes, and
+// then listens, executes and looks after the schema until ctx ends.
 func (d *database) Run(ctx context.Context) error {
 	d.install(ctx)
 	if ctx.Err() != nil {
@@ -138,6 +146,9 @@ func (d *database) Run(ctx context.Context) error {
 	group.Add(actor(ctx, "listener", d.listen))
 	group.Add(actor(ctx, "control schema", d.keepInstalled))
 	group.Add(actor(ctx, "executor", d.newExecutor(pool).Run))
+	if d.config.Schema.Configured() {
+		group.Add(actor(ctx, "schema", d.bringup.Run))
+	}
 	return group.Run()
 }
 
@@ -172,6 +183,10 @@ func (d *database) install(ctx context.Context) {
 	attempts := newAttempts(d.options.longestRetry)
 	for ctx.Err() == nil {
 		err := d.tryInstall(ctx)
+		if d.bringup.mayCreate(err) {
+			d.bringup.once(ctx)
+			err = d.tryInstall(ctx)
+		}
 		if err == nil {
 			return
 		}

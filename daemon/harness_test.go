@@ -35,6 +35,13 @@ func bump() registry.Work {
 	}
 }
 
+func bumpRegistry(t *testing.T) *registry.Registry {
+	t.Helper()
+	works := registry.New()
+	require.NoError(t, works.Register(bump()))
+	return works
+}
+
 // gate is a Work whose batches say that they have begun, and wait to be let go.
 type gate struct {
 	begun chan struct{}
@@ -100,12 +107,10 @@ var errStopped = errors.New("stopped by the test")
 // start runs a daemon until the test ends or stop is called.
 func start(t *testing.T, cfg daemon.Config, opts ...daemon.Option) *instance {
 	t.Helper()
-	works := registry.New()
-	require.NoError(t, works.Register(bump()))
 	i := &instance{t: t, log: &logbook{}, done: make(chan struct{})}
 	level := new(slog.LevelVar)
 	logger := slog.New(slog.NewTextHandler(io.MultiWriter(t.Output(), i.log), &slog.HandlerOptions{Level: level}))
-	all := []daemon.Option{daemon.WithLogger(logger), daemon.WithLevel(level), daemon.WithWorks(works), daemon.WithLongestRetry(200 * time.Millisecond)}
+	all := []daemon.Option{daemon.WithLogger(logger), daemon.WithLevel(level), daemon.WithWorks(bumpRegistry(t)), daemon.WithLongestRetry(200 * time.Millisecond)}
 	d, err := daemon.New(cfg, append(all, opts...)...)
 	require.NoError(t, err)
 	i.Daemon = d

@@ -64,11 +64,19 @@ func (d *database) listenOnce(ctx context.Context) error {
 // deliver wakes the executor in the goroutine that has read the event.
 func (d *database) deliver(event notify.Event) {
 	switch event.Channel {
-	case notify.ChannelNew, notify.ChannelStatus:
+	case notify.ChannelNew:
 		d.executor.Load().Wake()
+		d.metrics.Event(event.Channel)
+	case notify.ChannelStatus: // of a migration, or of somebody's run on the schema
+		d.executor.Load().Wake()
+		d.bringup.heard(event.Channel)
+		d.metrics.Event(event.Channel)
+	case notify.ChannelForceRecreate:
+		d.bringup.heard(event.Channel)
 		d.metrics.Event(event.Channel)
 	case "": // a resync: anything may have happened
 		d.executor.Load().Wake()
+		d.bringup.heard(event.Channel)
 		if d.resynced { // the first follows the installation
 			d.recheck.Set()
 		}

@@ -43,6 +43,7 @@ type options struct {
 	process      bool
 	pingInterval time.Duration
 	longestRetry time.Duration
+	turns        chan struct{} // places for databases whose schema is being brought up
 }
 
 // longestRetry bounds the waits between attempts to reach a database, before

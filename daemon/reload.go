@@ -56,6 +56,7 @@ func (d *Daemon) reloaded(ctx context.Context, next config.Config) {
 	d.options.level.Set(d.current.Log.Level)
 	for _, db := range d.databases {
 		db.configure(settingsOf(d.current))
+		db.bringup.configure(d.current)
 	}
 	d.logger.InfoContext(ctx, "configuration reloaded", "changed", changes.Live)
 	if len(changes.Restart) > 0 {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"io"
+	"os"
 	"os/signal"
 	"slices"
 	"syscall"
@@ -15,6 +16,7 @@ import (
 
 // app is what all subcommands share.
 type app struct {
+	in       io.Reader
 	out, err io.Writer
 	environ  []string       // nil: the process's own
 	search   []string       // where to look for a configuration file; nil: the usual places
@@ -28,7 +30,7 @@ type app struct {
 func newApp(out, err io.Writer) *app {
 	flags := pflag.NewFlagSet("configuration", pflag.ContinueOnError)
 	config.RegisterFlags(flags)
-	return &app{out: out, err: err, flags: flags}
+	return &app{in: os.Stdin, out: out, err: err, flags: flags}
 }
 
 // newRoot returns the command `bbmd` with all its subcommands.
@@ -36,9 +38,9 @@ func newRoot(a *app) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "bbmd",
 		Short: "Looks after the schema and the data of PostgreSQL databases",
-		Long: "bbmd runs batched background migrations: data changes over millions of rows, batch by\n" +
-			"batch, exactly once, beside the traffic. `bbmd run` is the daemon; every other command\n" +
-			"talks to the database, and works with or without one.",
+		Long: "bbmd brings databases up, whatever state they are in, and runs batched background migrations:\n" +
+			"data changes over millions of rows, batch by batch, exactly once, beside the traffic. `bbmd\n" +
+			"run` is the daemon; every other command talks to the database, and works with or without one.",
 		Version:       buildVersion(),
 		Args:          cobra.NoArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
@@ -55,6 +57,12 @@ func newRoot(a *app) *cobra.Command {
 	root.AddCommand(
 		newRunCommand(a),
 		newDemoCommand(a),
+		newMigrateCommand(a),
+		newPlanCommand(a),
+		newVerifyCommand(a),
+		newBaselineCommand(a),
+		newStampCommand(a),
+		newResetCommand(a),
 		newEnqueueCommand(a),
 		newStatusCommand(a),
 		newPauseCommand(a),

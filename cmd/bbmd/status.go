@@ -19,6 +19,8 @@ import (
 type statusFlags struct {
 	watch bool
 	all   bool
+	runs  bool
+	run   int64
 }
 
 // endedShown is how many migrations that are over a list shows without --all.
@@ -29,7 +31,9 @@ func newStatusCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status [NAME...]",
 		Short: "Show migrations: how far they are, how fast, and why nothing moves",
-		Long: "Lists migrations, or shows one in detail: its settings, its history, and the jobs that failed.\n\n" +
+		Long: "Lists migrations, or shows one in detail: its settings, its history, and the jobs that failed.\n" +
+			"Where a schema is configured it says what the database's schema is; --runs lists what was done\n" +
+			"about it, and --run shows one of these with its steps and its log.\n\n" +
 			"With --watch it follows the named ones, or all that are not over, until they are: as bars on a\n" +
 			"terminal, as a line for every change elsewhere, as JSON lines with --output json. It is fed by\n" +
 			"events and asks the database nothing while nothing happens. The exit code is " + strconv.Itoa(exitMigration) + " when one of\n" +
@@ -40,6 +44,8 @@ func newStatusCommand(a *app) *cobra.Command {
 	}
 	cmd.Flags().BoolVarP(&flags.watch, "watch", "w", false, "follow until all are over")
 	cmd.Flags().BoolVarP(&flags.all, "all", "a", false, fmt.Sprintf("list all that are finished or cancelled, not only the latest %d", endedShown))
+	cmd.Flags().BoolVar(&flags.runs, "runs", false, "list what was done about the database's schema")
+	cmd.Flags().Int64Var(&flags.run, "run", 0, "show the run of that `number`")
 	a.databaseFlag(cmd)
 	a.outputFlag(cmd)
 	return cmd
@@ -56,6 +62,8 @@ func (a *app) status(cmd *cobra.Command, names []string, flags statusFlags) erro
 	}
 	defer c.close(cmd.Context())
 	switch {
+	case flags.runs || flags.run != 0:
+		return a.showRuns(cmd, c, flags, asJSON)
 	case flags.watch:
 		return a.watch(cmd, c, names, asJSON)
 	case len(names) == 1:
@@ -72,7 +80,10 @@ func (a *app) status(cmd *cobra.Command, names []string, flags statusFlags) erro
 	if err != nil {
 		return err
 	}
-	return a.showList(all, asJSON)
+	if err := a.showList(all, asJSON); err != nil || asJSON || len(names) > 0 {
+		return err
+	}
+	return a.showSchema(cmd, c)
 }
 
 func (a *app) screen() terminal.Screen { return terminal.Detect(a.out, os.Getenv) }
