@@ -28,7 +28,8 @@ const (
 	// changedShare is the share of a table's rows that may have been written since it was
 	// analyzed, before a migration begins.
 	changedShare = 0.1
-	// anyShare is for a migration that has begun, since it writes all rows itself.
+	// anyShare is for a migration that has begun, since it writes all rows itself, and
+	// where something is better than nothing.
 	anyShare = 1e9
 )
 
@@ -38,11 +39,8 @@ const staleShare = 0.05
 
 // canEstimate reports whether the planner's statistics are good for an
 // estimate of the rows between first and last. A table that was never analyzed has none, one that
-// has changed since, by more than a share of its rows, has misleading ones, and what they say of several columns is only about the first.
+// has changed since, by more than a share of its rows, has misleading ones.
 func (t target) canEstimate(ctx context.Context, db control.DB, first, last string, changed float64) (bool, error) {
-	if len(t.key) > 1 {
-		return false, nil
-	}
 	var known bool
 	var bounds *string
 	if err := db.QueryRow(ctx, statisticsSQL, t.oid, t.key[0].Name, changed).Scan(&known, &bounds); err != nil {
@@ -108,7 +106,7 @@ func (t target) remaining(ctx context.Context, db control.DB, first, last string
 	if p.after != nil && *p.after == last {
 		return 0, nil
 	}
-	known, err := t.canEstimate(ctx, db, first, last, changedShare)
+	known, err := t.canEstimate(ctx, db, first, last, anyShare)
 	switch {
 	case err != nil:
 		return 0, err

@@ -127,16 +127,7 @@ func (r *Rehearsal) Rows(ctx context.Context) (int64, error) {
 	case c.MaxValue == nil:
 		return 0, nil
 	default:
-		rows, err := w.target.remaining(ctx, w.session.conn, *c.MinValue, *c.MaxValue, passed{keys: r.keys, after: r.after})
-		if err != nil || rows != unknownRows {
-			return rows, err
-		}
-		from := c.MinValue
-		if r.after != nil {
-			from = r.after
-		}
-		s, err := w.target.sample(ctx, w.session.conn, *from, *c.MaxValue)
-		return s.rows, err
+		return w.target.remaining(ctx, w.session.conn, *c.MinValue, *c.MaxValue, passed{keys: r.keys, after: r.after})
 	}
 }
 

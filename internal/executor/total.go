@@ -89,7 +89,7 @@ func (w *worker) reached(ctx context.Context, after string) (place, error) {
 	switch known, err := t.canEstimate(ctx, db, first, last, anyShare); {
 	case err != nil:
 		return place{}, err
-	case known:
+	case known && len(t.key) == 1: // what the planner says of several columns is about the first
 		return t.plannedPlace(ctx, db, first, last, after)
 	case t.discrete():
 		share, err := t.interpolated(ctx, db, first, last, after)
@@ -131,15 +131,20 @@ func (w *worker) size(ctx context.Context, to *control.Target) {
 		}
 		return
 	}
-	var s sampled
-	rows, err := w.target.remaining(ctx, w.opts.Pool, value(to.MinValue), value(to.MaxValue), passed{})
-	if err == nil && rows == unknownRows {
-		s, err = w.target.sample(ctx, w.opts.Pool, value(to.MinValue), value(to.MaxValue))
-		rows = s.rows
+	to.Tuples = unknownRows
+	t, db, first, last := w.target, w.opts.Pool, value(to.MinValue), value(to.MaxValue)
+	s := sampled{rows: unknownRows}
+	known, err := t.canEstimate(ctx, db, first, last, changedShare)
+	switch {
+	case err != nil:
+	case known && len(t.key) == 1:
+		s.rows, err = t.planned(ctx, db, first, last, passed{})
+	default:
+		s, err = t.sample(ctx, db, first, last)
 	}
 	if err != nil {
 		w.log.DebugContext(ctx, "rows not estimated", "error", err) // progress is less exact, nothing else
-		rows = unknownRows
+		return
 	}
-	to.Tuples, to.Landmarks = rows, s.marks
+	to.Tuples, to.Landmarks = s.rows, s.marks
 }

@@ -128,9 +128,9 @@ func left(p *control.Progress) string {
 	}
 }
 
-// age describes for how long a migration has not been let run; its reason goes beside it.
+// age describes for how many minutes a migration has not been let run; its reason goes beside it.
 func age(p *control.Progress) string {
-	if p.Pace != control.PacePaused && p.Pace != control.PaceWaiting {
+	if p.Pace != control.PacePaused && p.Pace != control.PaceWaiting || p.SecondsSince < 60 {
 		return ""
 	}
 	return "for " + terminal.Seconds(p.SecondsSince)
