@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/bbmd-dev/bbmd/internal/catalog"
 	"github.com/bbmd-dev/bbmd/internal/dial"
 	"github.com/bbmd-dev/bbmd/internal/initialize"
 	"github.com/bbmd-dev/bbmd/registry"
@@ -22,6 +23,8 @@ type (
 	Finding = initialize.Finding
 	// SchemaResult is what was done about a database's schema.
 	SchemaResult = initialize.Result
+	// SchemaDifference is how a schema differs from the declared one.
+	SchemaDifference = catalog.Difference
 )
 
 // SchemaOptions say how [Plan], [Migrate], [VerifyAll], [Baseline], [Stamp] and
@@ -31,6 +34,9 @@ type SchemaOptions struct {
 	Databases []string
 	// Parallel is how many at a time. Defaults to 0: schema_migrations.parallel.
 	Parallel int
+	// Compare makes [Plan] compare each database with the declared schema, which is built in a
+	// throw-away database on the same server. It needs the right to create one.
+	Compare bool
 	// Finalize runs the background migrations that a schema migration requires in this
 	// process, without throttle, instead of waiting until daemons have finished them.
 	Finalize bool
@@ -57,8 +63,10 @@ type Outcome struct {
 	Database string        // its name in the configuration
 	Finding  *Finding      // what was found; nil where only the result says it
 	Result   *SchemaResult // what was done; nil: nothing was tried
-	Took     time.Duration
-	Err      error
+	// Difference from the declared schema; nil where nobody has compared.
+	Difference *SchemaDifference
+	Took       time.Duration
+	Err        error
 }
 
 // noSchemaHint is the way out where nothing is configured to bring a database up with.
@@ -70,6 +78,14 @@ const noSchemaHint = "set schema.migrations, schema.models or schema.command of 
 func Plan(ctx context.Context, cfg Config, opts SchemaOptions) ([]Outcome, error) {
 	return eachDatabase(ctx, cfg, opts, func(ctx context.Context, spec initialize.Spec) (o Outcome) {
 		o.found(initialize.Inspect(ctx, spec))
+		if o.Err != nil || !opts.Compare || o.Finding.State == initialize.Empty {
+			return o
+		}
+		difference, err := initialize.Differences(ctx, spec)
+		if err == nil {
+			o.Difference = &difference
+		}
+		o.Err = err
 		return o
 	})
 }
@@ -204,11 +220,21 @@ func eachDatabase(ctx context.Context, cfg Config, opts SchemaOptions, do func(c
 			began := time.Now()
 			outcomes[i] = do(ctx, opts.spec(cfg, name))
 			outcomes[i].Database, outcomes[i].Took = name, time.Since(began)
+			outcomes[i].Err = about(name, outcomes[i].Err)
 			tell(&telling, opts.Ended, outcomes[i])
 		})
 	}
 	group.Wait()
 	return outcomes, joined(outcomes)
+}
+
+// about makes an error say which database it is about.
+func about(name string, err error) error {
+	prefix := "database " + name + ": "
+	if err == nil || strings.HasPrefix(err.Error(), prefix) {
+		return err
+	}
+	return fmt.Errorf("%s%w", prefix, err)
 }
 
 // tell calls fn, if there is one, while nobody else is told anything.

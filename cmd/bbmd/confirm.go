@@ -14,7 +14,7 @@ import (
 func (a *app) confirm(question, word string) error {
 	file, ok := a.in.(*os.File)
 	if !ok || !term.IsTerminal(int(file.Fd())) {
-		return withCode(exitRefused, fmt.Errorf("%s and nobody can be asked here: say --yes", question))
+		return withCode(exitRefused, fmt.Errorf("%s, and nobody can be asked here: say --yes", question))
 	}
 	return a.ask(question, word)
 }
