@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"net/url"
 	"os"
 	"path/filepath"
 	"sync"
@@ -153,4 +154,27 @@ func refused(t *testing.T, err error, refusal initialize.Refusal) *initialize.Re
 	require.Equal(t, refusal, refusalErr.Refusal, err.Error())
 	require.Equal(t, initialize.KindRefused, initialize.KindOf(err))
 	return refusalErr
+}
+
+// role makes a role of the test's, as which the spec connects from now on.
+func (s *subject) role(t *testing.T, attributes string) string {
+	t.Helper()
+	name := "role_" + s.Name
+	s.Exec(t, "CREATE ROLE "+name+" PASSWORD 'secret' "+attributes)
+	t.Cleanup(func() {
+		ctx := context.WithoutCancel(t.Context())
+		conn, err := connect(ctx, s.URL, "cleanup", "")
+		require.NoError(t, err)
+		_, err = conn.Exec(ctx, "DROP OWNED BY "+name+"; DROP ROLE "+name)
+		require.NoError(t, err)
+		require.NoError(t, conn.Close(ctx))
+	})
+	parsed, err := url.Parse(s.URL)
+	require.NoError(t, err)
+	parsed.User = url.UserPassword(name, "secret")
+	s.spec.URL = func() (string, error) { return parsed.String(), nil }
+	s.spec.Connect = func(ctx context.Context, application, database string) (*pgx.Conn, error) {
+		return connect(ctx, parsed.String(), application, database)
+	}
+	return name
 }

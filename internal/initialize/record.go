@@ -157,18 +157,24 @@ func (r *record) note(ctx context.Context, format string, args ...any) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.unsaid.WriteString(text + "\n")
+	r.sayAtTimes(ctx)
 }
 
-// Write takes what programs print. It never returns an error: what cannot be recorded
-// is recorded with the next step, or missing.
+// sayAtTimes writes the log when that was some time ago. What cannot be written now is
+// written with the next step, or missing.
+func (r *record) sayAtTimes(ctx context.Context) {
+	if time.Since(r.said) > sayEvery {
+		_ = r.say(ctx)
+	}
+}
+
+// Write takes what programs print. It never returns an error.
 func (r *record) Write(text []byte) (int, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.unsaid.Write(text)
 	r.pass(text)
-	if time.Since(r.said) > sayEvery {
-		_ = r.say(context.Background()) // the next one tries again
-	}
+	r.sayAtTimes(context.Background())
 	return len(text), nil
 }
 
