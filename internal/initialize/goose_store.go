@@ -51,14 +51,9 @@ func (s *gooseStore) Insert(ctx context.Context, db database.DBTxConn, req datab
 	return s.Store.Insert(mark(ctx), db, req)
 }
 
-// GetMigration is a part of a store. Old versions of goose recorded a step down as a row that says
-// "not applied"; goose takes it for applied.
+// GetMigration is a part of a store.
 func (s *gooseStore) GetMigration(ctx context.Context, db database.DBTxConn, version int64) (*database.GetMigrationResult, error) {
-	found, err := s.Store.GetMigration(mark(ctx), db, version)
-	if err == nil && !found.IsApplied {
-		return nil, fmt.Errorf("%w: %d", database.ErrVersionNotFound, version)
-	}
-	return found, err
+	return s.Store.GetMigration(mark(ctx), db, version)
 }
 
 // ListMigrations is a part of a store.
