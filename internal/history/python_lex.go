@@ -25,8 +25,8 @@ type pyToken struct {
 	depth  int // of brackets around it
 }
 
-func (t pyToken) is(op string) bool   { return t.kind == pyOp && t.text == op }
-func (t pyToken) word(w string) bool  { return t.kind == pyName && t.text == w }
+func (t pyToken) is(op string) bool    { return t.kind == pyOp && t.text == op }
+func (t pyToken) word(w string) bool   { return t.kind == pyName && t.text == w }
 func (t pyToken) name() (string, bool) { return t.text, t.kind == pyName }
 
 // pyLine is a logical line: what ends with a newline outside of brackets.

@@ -1,0 +1,15 @@
+"""more bills"""
+from alembic import op
+
+revision = "b2"
+down_revision = "b1"
+branch_labels = None
+depends_on = None
+
+
+def upgrade():
+    op.execute("CREATE TABLE t_b2 (id int)")
+
+
+def downgrade():
+    op.execute("DROP TABLE t_b2")
