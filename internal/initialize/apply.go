@@ -19,7 +19,7 @@ import (
 //
 // Its errors are of a [Kind]: see [KindOf].
 func Apply(ctx context.Context, s Spec) (Result, error) {
-	r, err := newRun(s)
+	r, err := newConfigured(s)
 	if err != nil {
 		return r.result, err
 	}
@@ -62,6 +62,15 @@ func newRun(s Spec) (*run, error) {
 	r.result = Result{Database: s.Database, Action: ActNothing, From: []string{}, To: []string{}, Steps: []Done{}}
 	files, err := openFiles(s)
 	r.files = files
+	return r, err
+}
+
+// newConfigured is newRun for what needs to know what the database should be.
+func newConfigured(s Spec) (*run, error) {
+	r, err := newRun(s)
+	if err == nil && !s.Configured() {
+		err = s.Validate()
+	}
 	return r, err
 }
 

@@ -26,7 +26,7 @@ func Baseline(ctx context.Context, s Spec, request BaselineRequest) (Result, err
 	if request.Version != "" {
 		s.Baseline = request.Version
 	}
-	r, err := newRun(s)
+	r, err := newConfigured(s)
 	if err != nil {
 		return r.result, err
 	}
@@ -125,7 +125,7 @@ func (r *run) stampBaselineIn(ctx context.Context, tx pgx.Tx, f Finding) error {
 // Differences returns how the schema of a database differs from the declared one. It
 // builds that one in a throw-away database on the same server.
 func Differences(ctx context.Context, s Spec) (catalog.Difference, error) {
-	r, err := newRun(s)
+	r, err := newConfigured(s)
 	if err != nil {
 		return catalog.Difference{}, err
 	}

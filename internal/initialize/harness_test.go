@@ -60,6 +60,7 @@ func connect(ctx context.Context, url, application, database string) (*pgx.Conn,
 		return nil, err
 	}
 	cfg.RuntimeParams["application_name"] = application
+	cfg.RuntimeParams["client_connection_check_interval"] = "500" // ms; PostgreSQL 14
 	if database != "" {
 		cfg.Database = database
 	}
@@ -160,7 +161,7 @@ func refused(t *testing.T, err error, refusal initialize.Refusal) *initialize.Re
 func (s *subject) role(t *testing.T, attributes string) string {
 	t.Helper()
 	name := "role_" + s.Name
-	s.Exec(t, "CREATE ROLE "+name+" PASSWORD 'secret' "+attributes)
+	s.Exec(t, "CREATE ROLE "+name+" PASSWORD 'hush-hush' "+attributes)
 	t.Cleanup(func() {
 		ctx := context.WithoutCancel(t.Context())
 		conn, err := connect(ctx, s.URL, "cleanup", "")
@@ -171,7 +172,7 @@ func (s *subject) role(t *testing.T, attributes string) string {
 	})
 	parsed, err := url.Parse(s.URL)
 	require.NoError(t, err)
-	parsed.User = url.UserPassword(name, "secret")
+	parsed.User = url.UserPassword(name, "hush-hush")
 	s.spec.URL = func() (string, error) { return parsed.String(), nil }
 	s.spec.Connect = func(ctx context.Context, application, database string) (*pgx.Conn, error) {
 		return connect(ctx, parsed.String(), application, database)

@@ -27,8 +27,11 @@ func (s Spec) createDatabase(ctx context.Context) error {
 	defer hangUp(ctx, conn)
 	ctx, cancel := context.WithTimeout(ctx, createTimeout)
 	defer cancel()
+	if _, err := conn.Exec(ctx, "SET statement_timeout = 0"); err != nil {
+		return s.wrap("create it", err)
+	}
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
-		_, err := conn.Exec(ctx, "SET statement_timeout = 0; CREATE DATABASE "+pgx.Identifier{name}.Sanitize(), pgx.QueryExecModeSimpleProtocol)
+		_, err := conn.Exec(ctx, "CREATE DATABASE "+pgx.Identifier{name}.Sanitize())
 		pg, refused := errors.AsType[*pgconn.PgError](err)
 		switch {
 		case err == nil:

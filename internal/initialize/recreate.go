@@ -41,7 +41,7 @@ func (q RecreateRequest) reason() string {
 // The guards are refusals: [RefusedDevelopment], [RefusedProduction], and [RefusedConsumed] for a
 // token that was acted upon before, which is how all but one of many replicas are answered.
 func Recreate(ctx context.Context, s Spec, request RecreateRequest) (Result, error) {
-	r, err := newRun(s)
+	r, err := newConfigured(s)
 	if err != nil {
 		return r.result, err
 	}
@@ -66,9 +66,6 @@ func Recreate(ctx context.Context, s Spec, request RecreateRequest) (Result, err
 
 // mayRecreate are the guards that need no database.
 func (r *run) mayRecreate() error {
-	if !r.spec.Configured() {
-		return &ConfigError{Database: r.spec.Database, Err: errors.New("no schema is configured, with which it could be created anew: give models, migrations or a command")}
-	}
 	if !r.spec.Development {
 		return &RefusalError{
 			Database: r.spec.Database, Refusal: RefusedDevelopment, Reason: "recreating drops everything, and is for development",
