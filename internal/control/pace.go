@@ -11,6 +11,7 @@ const (
 	PaceMoving    Pace = "moving"    // there is a speed, and the time left where the total is known
 	PaceMeasuring Pace = "measuring" // it runs, and nobody knows yet how fast
 	PaceHeld      Pace = "held"      // it runs, and nothing moves: the throttle, a retry, a lock
+	PaceRetrying  Pace = "retrying"  // every batch was tried, and those that failed are tried again
 	PaceVerifying Pace = "verifying" // every batch is done, and the ranges are looked at again
 	PaceWaiting   Pace = "waiting"   // it is active: for its turn, its window, another migration, a daemon
 	PacePaused    Pace = "paused"    // until somebody resumes it
@@ -18,9 +19,9 @@ const (
 )
 
 // judge works out the pace, and when the migration is done. It expects the pace
-// to be [PaceVerifying] or empty.
+// to be [PaceVerifying], [PaceRetrying] or empty.
 func (p *Progress) judge() {
-	verifying := p.Pace == PaceVerifying
+	end := p.Pace
 	switch {
 	case p.Over():
 		p.Pace = PaceOver
@@ -30,8 +31,8 @@ func (p *Progress) judge() {
 		p.Pace = PaceWaiting
 	case p.Reason != nil:
 		p.Pace = PaceHeld
-	case verifying:
-		p.Pace = PaceVerifying
+	case end != "":
+		p.Pace = end
 	default:
 		p.Pace = PaceMeasuring
 		if p.KeysPerSecond == nil {

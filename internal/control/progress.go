@@ -88,14 +88,14 @@ const troublesEach = 3
 const progressSQL = `
 SELECT p.id, p.name, p.job_signature_name, p.table_name, p.status, p.status_reason, p.percent::float8, p.keys_done, p.rows_done, p.batches_done,
   p.total_tuple_count, p.error_message, p.error_sqlstate,
-  CASE WHEN m.verify AND tail.max_value = m.max_value AND open.jobs = 0 THEN 'verifying' ELSE '' END, coalesce(p.status_since, p.created_at), extract(epoch FROM clock_timestamp() - coalesce(p.status_since, p.created_at))::float8,
+  CASE WHEN tail.max_value IS DISTINCT FROM m.max_value THEN '' WHEN open.again > 0 THEN 'retrying' WHEN m.verify AND open.jobs = 0 THEN 'verifying' ELSE '' END, coalesce(p.status_since, p.created_at), extract(epoch FROM clock_timestamp() - coalesce(p.status_since, p.created_at))::float8,
   p.keys_per_second, NULL::float8, extract(epoch FROM p.elapsed)::float8,
   p.batch_size, p.batch_size_reason, p.p90_ms::float8, p.throttled, open.running, open.pending, p.failed_jobs, p.quarantined, coalesce(open.troubles, '[]'),
   p.created_at, p.started_at, p.finished_at, p.updated_at
 FROM bbm.progress p
 JOIN bbm.batched_background_migrations m ON m.id = p.id
 CROSS JOIN LATERAL (
-  SELECT count(*) AS jobs, count(*) FILTER (WHERE status = 'running') AS running, count(*) FILTER (WHERE status = 'pending') AS pending,
+  SELECT count(*) AS jobs, count(*) FILTER (WHERE status = 'pending' AND attempts + transients > 0 OR careful) AS again, count(*) FILTER (WHERE status = 'running') AS running, count(*) FILTER (WHERE status = 'pending') AS pending,
     (SELECT json_agg(t ORDER BY t.rank, t.id) FROM (
       SELECT j.*, j.status <> 'failed' AS rank, ` + secondsUntilNextAttempt + ` FROM bbm.batched_background_migration_jobs j
       WHERE batched_background_migration_id = p.id AND status IN ('failed', 'pending') AND error_message IS NOT NULL

@@ -11,7 +11,7 @@ const (
 	// countInterval is how often progress is counted while anything runs.
 	countInterval = time.Second
 	// reviseInterval is how often the rows of a migration are estimated anew while it runs.
-	reviseInterval = 5 * time.Second
+	reviseInterval = 2 * time.Second
 )
 
 // counting writes the workers' tallies to the control schema once a second,
@@ -42,7 +42,9 @@ func (c *counting) add(w *worker) {
 func (c *counting) remove(ctx context.Context, w *worker) bool {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	c.count(ctx, w)
+	if c.count(ctx, w) {
+		c.revise(ctx, w, 0)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	progress := c.workers[w]
@@ -77,7 +79,7 @@ func (c *counting) tick(ctx context.Context) {
 		}
 		for _, w := range all {
 			if c.count(ctx, w) {
-				c.revise(ctx, w)
+				c.revise(ctx, w, reviseInterval)
 			}
 		}
 	}
@@ -119,15 +121,19 @@ func (c *counting) count(ctx context.Context, w *worker) bool {
 	return true
 }
 
-// revise estimates the rows of a worker's migration anew, if that is due. Only
-// the goroutine that ticks calls it.
-func (c *counting) revise(ctx context.Context, w *worker) {
+// revise estimates the rows of a worker's migration anew, unless that was done an interval ago.
+func (c *counting) revise(ctx context.Context, w *worker, interval time.Duration) {
 	now := time.Now()
-	if now.Sub(c.revised[w.candidate.ID]) < reviseInterval {
+	c.mu.Lock()
+	due := now.Sub(c.revised[w.candidate.ID]) >= interval
+	if due {
+		maps.DeleteFunc(c.revised, func(_ int32, at time.Time) bool { return now.Sub(at) > reviseInterval })
+		c.revised[w.candidate.ID] = now
+	}
+	c.mu.Unlock()
+	if !due {
 		return
 	}
-	maps.DeleteFunc(c.revised, func(_ int32, at time.Time) bool { return now.Sub(at) > reviseInterval })
-	c.revised[w.candidate.ID] = now
 	if err := w.revise(ctx); err != nil {
 		w.log.DebugContext(ctx, "rows not estimated", "error", err) // progress is less exact, nothing else
 	}

@@ -14,10 +14,12 @@ import (
 const unknownRows = -1
 
 // statisticsSQL tells whether the planner knows how the values of a column are
-// spread, in the table or in all of its partitions that have rows, for as many rows as there are now; and
-// the bounds of the histogram of a plain table.
+// spread, in the table or in all of its partitions that have rows, and whether these have hardly grown
+// or been deleted since; and the bounds of the histogram of a plain table. The number of rows changed since
+// the last ANALYZE would say that too, but counts those of the session that ran it twice.
 const statisticsSQL = `
-SELECT coalesce(bool_and(s.attname IS NOT NULL AND pg_catalog.pg_stat_get_mod_since_analyze(c.oid) <= $3 * c.reltuples), false),
+SELECT coalesce(bool_and(s.attname IS NOT NULL AND pg_catalog.pg_stat_get_dead_tuples(c.oid) <= $3 * c.reltuples
+    AND pg_catalog.pg_relation_size(c.oid) <= (1 + $3) * c.relpages * current_setting('block_size')::int), false),
   (array_agg(s.histogram_bounds::text) FILTER (WHERE c.oid = $1))[1]
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN pg_catalog.pg_stats s ON s.schemaname = n.nspname AND s.tablename = c.relname AND s.attname = $2 AND NOT s.inherited AND c.reltuples > 0
@@ -25,7 +27,7 @@ WHERE c.oid IN (SELECT $1::oid UNION SELECT relid FROM pg_catalog.pg_partition_t
   AND c.relkind = 'r' AND pg_catalog.pg_relation_size(c.oid) > 0`
 
 const (
-	// changedShare is the share of a table's rows that may have been written since it was
+	// changedShare is the share of a table that may have been added or deleted since it was
 	// analyzed, before a migration begins.
 	changedShare = 0.1
 	// anyShare is for a migration that has begun, since it writes all rows itself, and
@@ -39,7 +41,7 @@ const staleShare = 0.05
 
 // canEstimate reports whether the planner's statistics are good for an
 // estimate of the rows between first and last. A table that was never analyzed has none, one that
-// has changed since, by more than a share of its rows, has misleading ones.
+// has changed since, by more than that share, has misleading ones.
 func (t target) canEstimate(ctx context.Context, db control.DB, first, last string, changed float64) (bool, error) {
 	var known bool
 	var bounds *string

@@ -13,8 +13,8 @@ import (
 const (
 	// samplePages is how many pages of a table are read for a sample, in the first
 	// try, and in the second where few of these rows lie in the range.
-	samplePages     = 300
-	moreSamplePages = 3000
+	samplePages     = 400
+	moreSamplePages = 4000
 	enoughSampled   = 30 // rows in the range
 	landmarks       = 100
 	// sampleTimeout bounds a sample. Without one the total is a guess, and nothing else is lost.
@@ -43,14 +43,16 @@ func (t target) sample(ctx context.Context, db control.TxDB, first, last string)
 		}
 		for _, wanted := range []float64{samplePages, moreSamplePages} {
 			percent := min(100*wanted/max(pages, 1), 100)
-			if err := tx.QueryRow(ctx, t.sampleSQL(), first, last, percent, landmarks).Scan(&s.rows, &s.marks); err != nil {
+			var seen float64
+			if err := tx.QueryRow(ctx, t.sampleSQL(), first, last, percent, landmarks).Scan(&s.rows, &seen, &s.marks); err != nil {
 				return err
 			}
 			if percent >= 100 {
 				return nil
 			}
 			if s.rows >= enoughSampled {
-				s.rows = int64(float64(s.rows) * 100 / percent)
+				// As chance has it, more pages were seen than were wanted; fewer may also mean that some are empty.
+				s.rows = int64(float64(s.rows) * pages / max(wanted, seen))
 				return nil
 			}
 		}
@@ -63,11 +65,12 @@ func (t target) sample(ctx context.Context, db control.TxDB, first, last string)
 	return s, nil
 }
 
-// sampleSQL counts the rows of a sample between two keys, and picks some of these in their order.
+// sampleSQL counts the rows of a sample between two keys and the pages that they are on, and
+// picks some of these rows in their order.
 func (t target) sampleSQL() string {
 	return fmt.Sprintf(`
-SELECT coalesce(max(total), 0), array_agg(k ORDER BY n) FILTER (WHERE n %% greatest(total / $4::int, 1) = 0)
-FROM (SELECT %[1]s AS k, row_number() OVER (ORDER BY %[2]s) AS n, count(*) OVER () AS total
+SELECT coalesce(max(total), 0), count(DISTINCT (tableoid, page))::float8, array_agg(k ORDER BY n) FILTER (WHERE n %% greatest(total / $4::int, 1) = 0)
+FROM (SELECT %[1]s AS k, row_number() OVER (ORDER BY %[2]s) AS n, count(*) OVER () AS total, x.tableoid, (x.ctid::text::point)[0] AS page
   FROM %[3]s x TABLESAMPLE SYSTEM ($3::float4) REPEATABLE (0) WHERE %[4]s >= %[5]s AND %[4]s <= %[6]s) s`,
 		t.rendered(), t.orderBy(), t.table, t.columns(), t.value("$1::text"), t.value("$2::text"))
 }

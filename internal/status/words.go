@@ -113,8 +113,8 @@ func left(p *control.Progress) string {
 	switch {
 	case p.Status == control.StatusFinished && p.SecondsElapsed != nil:
 		return "took " + terminal.Seconds(*p.SecondsElapsed)
-	case p.Pace == control.PaceVerifying:
-		return "verifying"
+	case p.Pace == control.PaceVerifying || p.Pace == control.PaceRetrying:
+		return string(p.Pace)
 	case p.Pace == control.PaceMeasuring:
 		return "no rate yet"
 	case p.Pace != control.PaceMoving:
