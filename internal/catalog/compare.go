@@ -79,8 +79,8 @@ func Compare(want, have Snapshot) Difference {
 	return d
 }
 
-// partitionOf is the property of a partition that names its parent.
-const partitionOf = "partition of"
+// partitionOf is the property of a partition that names its table.
+const partitionOf = "parent"
 
 func byIdentity(s Snapshot) map[identity]Definition {
 	objects := make(map[identity]Definition, len(s.Objects))

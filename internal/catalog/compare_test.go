@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/bbmd-dev/bbmd/internal/catalog"
+	"github.com/bbmd-dev/bbmd/testing/pgtest"
 )
 
 // drift is what somebody does to the database, and how that is told.
@@ -55,6 +56,49 @@ func lines(text string) []string {
 	return all
 }
 
+func TestEveryChangeOfNewerVersionsIsTold(t *testing.T) {
+	t.Parallel()
+	db := everything(t)
+	conn := db.Conn(t)
+	declared := take(t, conn, catalog.Options{})
+	version := pgtest.One[int](t, db, "SELECT current_setting('server_version_num')::int / 10000")
+	for since, group := range newerDrifts() {
+		for _, d := range group {
+			if version >= since {
+				require.Empty(t, cmp.Diff(lines(d.want), drifted(t, conn, declared, d.sql)), d.sql)
+			}
+		}
+	}
+}
+
+// newerDrifts are those of versions after 13.
+func newerDrifts() map[int][]drift {
+	return map[int][]drift{
+		14: {
+			{"DROP TYPE shop.money_range; CREATE TYPE shop.money_range AS RANGE (subtype = numeric, multirange_type_name = shop.many)", "range shop.money_range: multirange is shop.many, declared shop.money_multirange"},
+			{"CREATE OR REPLACE FUNCTION shop.total(text) RETURNS text LANGUAGE sql RETURN $1", `function shop.total(text): definition differs: - declared, + actual
+				    - AS $function$SELECT $1$function$
+				    + RETURN $1`},
+			{"ALTER TABLE shop.cache ALTER value SET COMPRESSION pglz", ""},
+		},
+		15: {
+			{"CREATE UNIQUE INDEX extra ON plain (id) NULLS NOT DISTINCT", "table public.plain: index extra is not declared"},
+			{"ALTER VIEW shop.open_invoice SET (security_invoker = true)", "view shop.open_invoice: options are security_barrier=true, security_invoker=true, declared security_barrier=true"},
+			{"ALTER SEQUENCE shop.number SET UNLOGGED", "sequence shop.number: persistence is unlogged, declared logged"},
+			{"CREATE PUBLICATION p FOR TABLES IN SCHEMA shop", ""},
+		},
+		17: {
+			{"ALTER TABLE shop.customer ALTER upper_name SET EXPRESSION AS (lower(name))", "table shop.customer: column upper_name generated is lower(name) STORED, declared upper(name) STORED"},
+		},
+		18: {
+			{"ALTER TABLE shop.customer DROP upper_name, ADD upper_name text GENERATED ALWAYS AS (upper(name)) VIRTUAL", "table shop.customer: column upper_name generated is upper(name) VIRTUAL, declared upper(name) STORED"},
+			{"ALTER TABLE plain ADD CONSTRAINT n NOT NULL id NOT VALID", "table public.plain: column id is NOT NULL NOT VALID, declared NULL"},
+			{"ALTER TABLE plain ADD CONSTRAINT whatever NOT NULL id", "table public.plain: column id is NOT NULL, declared NULL"},
+			{"ALTER TABLE shop.invoice ALTER CONSTRAINT invoice_customer_fk NOT ENFORCED", "table shop.invoice: constraint invoice_customer_fk definition is FOREIGN KEY (customer_id) REFERENCES shop.customer(id) ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED NOT ENFORCED, declared FOREIGN KEY (customer_id) REFERENCES shop.customer(id) ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED"},
+		},
+	}
+}
+
 func tableDrifts() []drift {
 	return []drift{
 		{"SELECT 1", ""},
@@ -66,11 +110,11 @@ func tableDrifts() []drift {
 		{"ALTER TABLE shop.customer FORCE ROW LEVEL SECURITY", "table shop.customer: row security is enabled, forced, declared enabled"},
 		{"ALTER TABLE plain REPLICA IDENTITY FULL", "table public.plain: replica identity is full, declared default"},
 		{"ALTER TABLE shop.cache REPLICA IDENTITY USING INDEX cache_pkey", "table shop.cache: replica identity is index cache_pkey, declared default"},
-		{"ALTER TABLE shop.dog NO INHERIT shop.animal", `table shop.dog: inherits from is none, declared shop.animal
+		{"ALTER TABLE shop.dog NO INHERIT shop.animal", `table shop.dog: parents are none, declared shop.animal
 			table shop.dog: constraint animal_name_check is not declared`},
 		{"ALTER TABLE shop.home_of NOT OF", "table shop.home_of: type is none, declared shop.address"},
-		{"ALTER FOREIGN TABLE shop.remote OPTIONS (SET table_name 'elsewhere')", "foreign table shop.remote: options is table_name=elsewhere, declared table_name=there"},
-		{"ALTER FOREIGN TABLE shop.remote ALTER id OPTIONS (SET column_name 'no')", "foreign table shop.remote: column id options is column_name=no, declared column_name=ID"},
+		{"ALTER FOREIGN TABLE shop.remote OPTIONS (SET table_name 'elsewhere')", "foreign table shop.remote: options are table_name=elsewhere, declared table_name=there"},
+		{"ALTER FOREIGN TABLE shop.remote ALTER id OPTIONS (SET column_name 'no')", "foreign table shop.remote: column id options are column_name=no, declared column_name=ID"},
 		{"CREATE SERVER other FOREIGN DATA WRAPPER nowhere; DROP FOREIGN TABLE shop.remote; CREATE FOREIGN TABLE shop.remote (id integer OPTIONS (column_name 'ID') NOT NULL) SERVER other OPTIONS (table_name 'there')", "foreign table shop.remote: server is other, declared nowhere"},
 
 		// What is tuned or granted where the database runs does not count.
@@ -165,7 +209,7 @@ func triggerDrifts() []drift {
 			    +     ON DELETE TO shop.customer DO INSTEAD NOTHING;`,
 		},
 		{"DROP POLICY own ON shop.customer", "table shop.customer: policy own is missing"},
-		{"ALTER POLICY own ON shop.customer TO pg_monitor", "table shop.customer: policy own roles is pg_monitor, declared public"},
+		{"ALTER POLICY own ON shop.customer TO pg_monitor", "table shop.customer: policy own roles are pg_monitor, declared public"},
 		{"ALTER POLICY own ON shop.customer USING (true)", "table shop.customer: policy own using is true, declared (name = CURRENT_USER)"},
 		{
 			"DROP POLICY own ON shop.customer; CREATE POLICY own ON shop.customer AS RESTRICTIVE FOR UPDATE USING (name = CURRENT_USER) WITH CHECK (true)",
@@ -178,8 +222,8 @@ func triggerDrifts() []drift {
 
 func partitionDrifts() []drift {
 	return []drift{
-		{"ALTER TABLE shop.event DETACH PARTITION shop.event_rest", `table shop.event_rest: partition bound is none, declared DEFAULT
-			table shop.event_rest: partition of is none, declared shop.event
+		{"ALTER TABLE shop.event DETACH PARTITION shop.event_rest", `table shop.event_rest: parent is none, declared shop.event
+			table shop.event_rest: partition bound is none, declared DEFAULT
 			table shop.event_rest: column at is not declared
 			table shop.event_rest: column id is not declared
 			table shop.event_rest: column kind is not declared
@@ -213,7 +257,7 @@ func viewDrifts() []drift {
 		{"CREATE OR REPLACE VIEW two AS SELECT 1 AS n UNION SELECT 3 AS n", `view public.two: definition differs: - declared, + actual
 			    -  SELECT 2 AS n;
 			    +  SELECT 3 AS n;`},
-		{"ALTER VIEW shop.open_invoice RESET (security_barrier)", "view shop.open_invoice: options is none, declared security_barrier=true"},
+		{"ALTER VIEW shop.open_invoice RESET (security_barrier)", "view shop.open_invoice: options are none, declared security_barrier=true"},
 		{"ALTER VIEW shop.open_invoice ALTER amount SET DEFAULT 8", "view shop.open_invoice: column amount default is 8, declared 7"},
 		{"DROP MATERIALIZED VIEW shop.per_customer; CREATE VIEW shop.per_customer AS SELECT 1 AS a", "materialized view shop.per_customer is missing\nview shop.per_customer is not declared"},
 		{"REFRESH MATERIALIZED VIEW shop.per_customer", ""},
@@ -223,18 +267,18 @@ func viewDrifts() []drift {
 func sequenceDrifts() []drift {
 	return []drift{
 		{"DROP SEQUENCE shop.number", "sequence shop.number is missing"},
-		{"ALTER SEQUENCE shop.number INCREMENT 1 NO CYCLE", "sequence shop.number: options is START 10 INCREMENT 1 MINVALUE 10 MAXVALUE 1000 CACHE 3 NO CYCLE, declared START 10 INCREMENT 5 MINVALUE 10 MAXVALUE 1000 CACHE 3 CYCLE"},
+		{"ALTER SEQUENCE shop.number INCREMENT 1 NO CYCLE", "sequence shop.number: options are START 10 INCREMENT 1 MINVALUE 10 MAXVALUE 1000 CACHE 3 NO CYCLE, declared START 10 INCREMENT 5 MINVALUE 10 MAXVALUE 1000 CACHE 3 CYCLE"},
 		{"ALTER SEQUENCE shop.number AS bigint", "sequence shop.number: type is bigint, declared integer"},
-		{"ALTER SEQUENCE shop.number OWNED BY shop.cache.key", "sequence shop.number: owner is column shop.cache.key, declared none"},
-		{"ALTER SEQUENCE shop.invoice_id_seq OWNED BY NONE", "sequence shop.invoice_id_seq: owner is none, declared column shop.invoice.id"},
+		{"ALTER SEQUENCE shop.number OWNED BY shop.cache.key", "sequence shop.number: owning column is shop.cache.key, declared none"},
+		{"ALTER SEQUENCE shop.invoice_id_seq OWNED BY NONE", "sequence shop.invoice_id_seq: owning column is none, declared shop.invoice.id"},
 		{"SELECT nextval('shop.number'), setval('shop.invoice_id_seq', 1000)", ""},
 	}
 }
 
 func typeDrifts() []drift {
 	return []drift{
-		{"ALTER TYPE shop.mood ADD VALUE 'angry' BEFORE 'happy'", "enum shop.mood: values is 'sad', 'it''s ok', 'angry', 'happy', declared 'sad', 'it''s ok', 'happy'"},
-		{"ALTER TYPE shop.mood RENAME VALUE 'sad' TO 'blue'", "enum shop.mood: values is 'blue', 'it''s ok', 'happy', declared 'sad', 'it''s ok', 'happy'"},
+		{"ALTER TYPE shop.mood ADD VALUE 'angry' BEFORE 'happy'", "enum shop.mood: values are 'sad', 'it''s ok', 'angry', 'happy', declared 'sad', 'it''s ok', 'happy'"},
+		{"ALTER TYPE shop.mood RENAME VALUE 'sad' TO 'blue'", "enum shop.mood: values are 'blue', 'it''s ok', 'happy', declared 'sad', 'it''s ok', 'happy'"},
 		{"ALTER DOMAIN shop.email DROP NOT NULL", "domain shop.email: null is NULL, declared NOT NULL"},
 		{"ALTER DOMAIN shop.email DROP DEFAULT", "domain shop.email: default is none, declared 'nobody@example.com'::text"},
 		{"ALTER DOMAIN shop.email DROP CONSTRAINT has_at", "domain shop.email: constraint has_at is missing"},
@@ -246,7 +290,7 @@ func typeDrifts() []drift {
 			domain shop.email: constraint has_at is missing
 			table shop.customer: column mail is missing
 			table shop.customer: constraint customer_name_key is missing`},
-		{"DROP TABLE shop.home_of; ALTER TYPE shop.address ADD ATTRIBUTE \"Zip\" varchar(9) COLLATE \"C\"", `composite type shop.address: attributes is street text, number integer, "Zip" character varying(9) COLLATE "C", declared street text, number integer
+		{"DROP TABLE shop.home_of; ALTER TYPE shop.address ADD ATTRIBUTE \"Zip\" varchar(9) COLLATE \"C\"", `composite type shop.address: attributes are street text, number integer, "Zip" character varying(9) COLLATE "C", declared street text, number integer
 			table shop.home_of is missing`},
 		{"DROP TYPE shop.money_range", "range shop.money_range is missing"},
 		{"DROP TYPE shop.money_range; CREATE TYPE shop.money_range AS RANGE (subtype = float8, subtype_diff = float8mi)", `range shop.money_range: difference is float8mi(double precision,double precision), declared none
@@ -285,13 +329,13 @@ func otherDrifts() []drift {
 		{"DROP CAST (shop.address AS text); CREATE CAST (shop.address AS text) WITH INOUT AS IMPLICIT", `cast (shop.address AS text): context is implicit, declared assignment
 			cast (shop.address AS text): method is input and output, declared shop.as_text(shop.address)`},
 		{"DROP OPERATOR CLASS shop.int_lengths USING btree", "operator class shop.int_lengths USING btree is missing\n" +
-			"operator family shop.lengths USING btree: functions is none, declared 1 btint4cmp(integer,integer)\n" +
-			"operator family shop.lengths USING btree: operators is none, declared 1 <(integer,integer), 2 <=(integer,integer), 3 =(integer,integer), 4 >=(integer,integer), 5 >(integer,integer)"},
+			"operator family shop.lengths USING btree: functions are none, declared 1 btint4cmp(integer,integer)\n" +
+			"operator family shop.lengths USING btree: operators are none, declared 1 <(integer,integer), 2 <=(integer,integer), 3 =(integer,integer), 4 >=(integer,integer), 5 >(integer,integer)"},
 		{"DROP CONVERSION shop.latin", "conversion shop.latin is missing"},
-		{"ALTER TEXT SEARCH DICTIONARY shop.plain (ACCEPT = true)", "text search dictionary shop.plain: options is accept = 'true', declared accept = 'false'"},
+		{"ALTER TEXT SEARCH DICTIONARY shop.plain (ACCEPT = true)", "text search dictionary shop.plain: options are accept = 'true', declared accept = 'false'"},
 		{
 			"DROP TEXT SEARCH CONFIGURATION shop.search; CREATE TEXT SEARCH CONFIGURATION shop.search (PARSER = default); ALTER TEXT SEARCH CONFIGURATION shop.search ADD MAPPING FOR word, int WITH shop.plain, simple",
-			"text search configuration shop.search: dictionaries is word: shop.plain, word: simple, int: shop.plain, int: simple, declared asciiword: simple, word: simple, numword: simple, email: simple, url: simple, host: simple, sfloat: simple, version: simple, hword_numpart: simple, hword_part: simple, hword_asciipart: simple, numhword: simple, asciihword: simple, hword: simple, url_path: simple, file: simple, float: simple, int: simple, uint: simple",
+			"text search configuration shop.search: dictionaries are word: shop.plain, word: simple, int: shop.plain, int: simple, declared asciiword: simple, word: simple, numword: simple, email: simple, url: simple, host: simple, sfloat: simple, version: simple, hword_numpart: simple, hword_part: simple, hword_asciipart: simple, numhword: simple, asciihword: simple, hword: simple, url_path: simple, file: simple, float: simple, int: simple, uint: simple",
 		},
 		{"DROP EXTENSION plpgsql CASCADE", `extension plpgsql is missing
 			function shop.touch() is missing

@@ -4,9 +4,9 @@ const relationsSQL = `
 SELECT r.kind, r.schema, r.name, '', '', jsonb_strip_nulls(jsonb_build_object(
   'persistence', CASE r.relpersistence WHEN 'u' THEN 'unlogged' ELSE 'logged' END,
   'partitioning', CASE r.relkind WHEN 'p' THEN pg_get_partkeydef(r.oid) END,
-  'partition of', CASE WHEN r.relispartition THEN (SELECT i.inhparent::regclass::text FROM pg_inherits i WHERE i.inhrelid = r.oid) END,
+  'parent', CASE WHEN r.relispartition THEN (SELECT i.inhparent::regclass::text FROM pg_inherits i WHERE i.inhrelid = r.oid) END,
   'partition bound', pg_get_expr(r.relpartbound, r.oid),
-  'inherits from', CASE WHEN NOT r.relispartition THEN
+  'parents', CASE WHEN NOT r.relispartition THEN
     (SELECT string_agg(i.inhparent::regclass::text, ', ' ORDER BY i.inhseqno) FROM pg_inherits i WHERE i.inhrelid = r.oid) END,
   'type', CASE WHEN r.reloftype <> 0 THEN r.reloftype::regtype::text END,
   'row security', CASE WHEN r.relrowsecurity THEN 'enabled' ELSE 'disabled' END || CASE WHEN r.relforcerowsecurity THEN ', forced' ELSE '' END,
@@ -34,7 +34,7 @@ const sequencesSQL = `
 SELECT r.kind, r.schema, r.name, '', '', jsonb_strip_nulls(jsonb_build_object(
   'type', format_type(q.seqtypid, NULL), 'options', ` + sequenceSQL + `,
   'persistence', CASE r.relpersistence WHEN 'u' THEN 'unlogged' ELSE 'logged' END,
-  'owner', CASE WHEN d.objid IS NOT NULL THEN format('column %s.%I', d.refobjid::regclass, a.attname) END))
+  'owning column', CASE WHEN d.objid IS NOT NULL THEN format('%s.%I', d.refobjid::regclass, a.attname) END))
 FROM relation r JOIN pg_sequence q ON q.seqrelid = r.oid
   LEFT JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = r.oid AND d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0 AND d.deptype IN ('a', 'i')
   LEFT JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid

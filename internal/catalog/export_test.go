@@ -3,5 +3,4 @@ package catalog
 // What tests look at from inside.
 var (
 	ExplainDrop = explainDrop
-	Locale      = locale
 )

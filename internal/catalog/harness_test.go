@@ -73,7 +73,7 @@ func identities(objects []catalog.Object) []string {
 func newRole(t *testing.T, db *pgtest.Database) string {
 	t.Helper()
 	role := db.Name + "_role"
-	db.Exec(t, "CREATE ROLE "+role+" LOGIN PASSWORD 'secret'")
+	db.Exec(t, "SET password_encryption = 'scram-sha-256'; CREATE ROLE "+role+" LOGIN PASSWORD 'secret'")
 	t.Cleanup(func() {
 		conn, err := pgx.Connect(context.WithoutCancel(t.Context()), db.URL)
 		require.NoError(t, err)

@@ -31,13 +31,14 @@ type ShadowOptions struct {
 	Extensions bool
 }
 
-// cleanup bounds what Shadow does after its function has returned.
-const cleanup = time.Minute
+// cleanup bounds what Shadow does whatever happens to its context: creating
+// and dropping a database may wait for a checkpoint.
+const cleanup = 5 * time.Minute
 
 // Shadow creates a throw-away database on the server, with the settings
 // (ALTER DATABASE … SET) of the database that it is for, runs a function with a
-// connection to it, and drops it, whatever happens, within a minute after the
-// function has returned. The connection's Config has the shadow's name; the
+// connection to it, and drops it after the function has returned, whatever
+// happens, also when ctx has ended. The connection's Config has the shadow's name; the
 // function may open more, and leave them open. Shadows that crashed processes
 // left behind more than ten minutes ago are dropped first.
 //

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -67,6 +68,43 @@ func TestShadowIsADatabaseOfItsOwn(t *testing.T) {
 	require.NoError(t, err)
 	require.Regexp(t, `^bbmd_shadow_\d{10}_[0-9a-f]{8}$`, name)
 	require.False(t, exists(t, db, name))
+}
+
+func TestShadowHasTheLocaleOfTheDatabase(t *testing.T) {
+	t.Parallel()
+	server := pgtest.NewEmpty(t)
+	kinds := map[string]string{"plain": "ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'", "mixed": `ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'POSIX'`}
+	version := pgtest.One[int](t, server, "SELECT current_setting('server_version_num')::int / 10000")
+	if icu := pgtest.One[bool](t, server, "SELECT EXISTS (SELECT FROM pg_collation WHERE collprovider = 'i')"); icu && version >= 15 {
+		kinds["icu"] = "ENCODING 'UTF8' LOCALE_PROVIDER icu ICU_LOCALE 'de-AT' LC_COLLATE 'C' LC_CTYPE 'C'"
+		if version >= 16 {
+			kinds["icu with rules"] = "ENCODING 'UTF8' LOCALE_PROVIDER icu ICU_LOCALE 'en' ICU_RULES '&a < ''q''' LC_COLLATE 'C' LC_CTYPE 'C'"
+		}
+	}
+	if version >= 17 {
+		kinds["builtin"] = "ENCODING 'UTF8' LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8' LC_COLLATE 'C' LC_CTYPE 'C'"
+	}
+	for kind, options := range kinds {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			db := *pgtest.NewEmpty(t)
+			at, err := url.Parse(db.URL)
+			require.NoError(t, err)
+			first := db
+			db.Name += "_2"
+			db.Exec(t, "CREATE DATABASE "+db.Name+" TEMPLATE template0 "+options)
+			t.Cleanup(func() { first.Exec(background{t}, "DROP DATABASE "+db.Name+" WITH (FORCE)") })
+			at.Path = db.Name
+			db.URL = at.String()
+			like := `SELECT (to_jsonb(d) - '{oid,datname,datacl,datfrozenxid,datminmxid}'::text[])::text FROM pg_database d WHERE datname = current_database()`
+			require.NoError(t, inShadow(t, connector(t, &db, ""), catalog.ShadowOptions{}, func(shadow *pgx.Conn) error {
+				var have string
+				require.NoError(t, shadow.QueryRow(t.Context(), like).Scan(&have))
+				require.JSONEq(t, pgtest.One[string](t, &db, like), have)
+				return nil
+			}))
+		})
+	}
 }
 
 func TestShadowIsDroppedWhateverHappens(t *testing.T) {

@@ -77,6 +77,8 @@ func (d Detail) String() string {
 		return strings.TrimSpace(part+" "+d.Property) + " differs: - declared, + actual" + changedLines(d.Declared, d.Actual)
 	case d.Part != "" && (d.Property == "type" || d.Property == "null"):
 		return fmt.Sprintf("%s is %s, declared %s", part, orNone(d.Actual), orNone(d.Declared))
+	case strings.HasSuffix(d.Property, "s") && !strings.HasSuffix(d.Property, "ss"):
+		return fmt.Sprintf("%s are %s, declared %s", strings.TrimSpace(part+" "+d.Property), orNone(d.Actual), orNone(d.Declared))
 	default:
 		return fmt.Sprintf("%s is %s, declared %s", strings.TrimSpace(part+" "+d.Property), orNone(d.Actual), orNone(d.Declared))
 	}

@@ -52,7 +52,7 @@ func declaredShop() catalog.Snapshot {
 			catalog.Part{Kind: "column", Name: "Gone", Properties: properties("type", "text")},
 			catalog.Part{Kind: "index", Name: "invoice_due_idx", Properties: properties("definition", "CREATE INDEX …", "state", "valid")}),
 		object("table", "billing", "same", nil),
-		object("table", "billing", "part_1", properties("partition of", "billing.invoice")),
+		object("table", "billing", "part_1", properties("parent", "billing.invoice")),
 	)
 }
 
@@ -68,7 +68,7 @@ func actualShop() catalog.Snapshot {
 			catalog.Part{Kind: "column", Name: "note", Properties: properties("type", "text")},
 			catalog.Part{Kind: "index", Name: "invoice_due_idx", Properties: properties("definition", "CREATE INDEX …", "state", "invalid")}),
 		object("table", "billing", "same", nil),
-		object("table", "billing", "part_2", properties("partition of", "billing.invoice")),
+		object("table", "billing", "part_2", properties("parent", "billing.invoice")),
 		object("table", "", "2nd", nil),
 		object("table", "public", "Old Table", nil),
 	)
