@@ -171,7 +171,7 @@ func (s Store) InterruptRuns(ctx context.Context, db DB) ([]int64, error) {
 }
 
 const runsSQL = `
-SELECT r.id, r.action, r.outcome, r.state_before, r.tool, r.from_versions, r.to_versions, r.reason, r.plan, r.log,
+SELECT r.id, r.action, r.outcome, r.state_before, r.tool, r.from_versions, r.to_versions, r.reason, r.plan, CASE WHEN $2 THEN r.log ELSE '' END,
   r.error_message, r.error_sqlstate, r.error_file, r.error_line, r.error_hint, r.host, r.backend_pid, r.bbmd_version, r.who,
   r.started_at, r.finished_at, s.steps, r.indexes
 FROM (SELECT * FROM bbm.runs ORDER BY id DESC LIMIT $1) r
@@ -180,7 +180,16 @@ ORDER BY r.id DESC`
 
 // Runs returns the last runs, at most limit of them, the latest first.
 func (s Store) Runs(ctx context.Context, db DB, limit int) ([]Run, error) {
-	rows, err := db.Query(ctx, s.sql(runsSQL), limit)
+	return s.runs(ctx, db, limit, true)
+}
+
+// RunsWithoutLog is [Store.Runs] without their logs, which are long.
+func (s Store) RunsWithoutLog(ctx context.Context, db DB, limit int) ([]Run, error) {
+	return s.runs(ctx, db, limit, false)
+}
+
+func (s Store) runs(ctx context.Context, db DB, limit int, log bool) ([]Run, error) {
+	rows, err := db.Query(ctx, s.sql(runsSQL), limit, log)
 	if err != nil {
 		return nil, fmt.Errorf("read runs: %w", err)
 	}

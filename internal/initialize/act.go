@@ -3,6 +3,7 @@ package initialize
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -16,13 +17,25 @@ func (r *run) create(ctx context.Context, f Finding) error {
 	if err != nil {
 		return err
 	}
-	return pgx.BeginFunc(ctx, r.conn, func(tx pgx.Tx) error { return r.createIn(ctx, tx, f, models) })
+	return r.inTransaction(ctx, pgx.TxOptions{}, func(tx pgx.Tx) error { return r.createIn(ctx, tx, f, models) })
+}
+
+// inTransaction changes the database in one transaction, again when others were in its way.
+func (r *run) inTransaction(ctx context.Context, options pgx.TxOptions, what func(pgx.Tx) error) error {
+	attempt := func() error {
+		return pgx.BeginTxFunc(ctx, r.conn, options, func(tx pgx.Tx) error {
+			if err := setLimits(ctx, tx, r.spec.Limits); err != nil {
+				return err
+			}
+			return what(tx)
+		})
+	}
+	return r.spec.Limits.retry(ctx, attempt, contended, func(err error, pause time.Duration) {
+		r.record.note(ctx, "%v; again in %v", err, pause.Round(time.Millisecond))
+	})
 }
 
 func (r *run) createIn(ctx context.Context, tx pgx.Tx, f Finding, models declared) error {
-	if err := setLimits(ctx, tx, r.spec.Limits); err != nil {
-		return err
-	}
 	err := r.record.do(ctx, Planned{Does: doesModels, File: modelsPlace(r.spec.Models)}, func() error { return models.apply(ctx, tx) })
 	if err != nil {
 		return err

@@ -63,10 +63,7 @@ func (r *run) prove(ctx context.Context, f Finding, proof bool) error {
 		return r.stampBaseline(ctx, f)
 	}
 	options := notSchema(r.spec, f.records)
-	return pgx.BeginTxFunc(ctx, r.conn, pgx.TxOptions{IsoLevel: pgx.RepeatableRead}, func(tx pgx.Tx) error {
-		if err := setLimits(ctx, tx, r.spec.Limits); err != nil {
-			return err
-		}
+	return r.inTransaction(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead}, func(tx pgx.Tx) error {
 		before, err := catalog.Fingerprint(ctx, tx, options)
 		if err != nil {
 			return fmt.Errorf("sum up the rows: %w", err)
@@ -95,12 +92,7 @@ func (r *run) prove(ctx context.Context, f Finding, proof bool) error {
 }
 
 func (r *run) stampBaseline(ctx context.Context, f Finding) error {
-	return pgx.BeginFunc(ctx, r.conn, func(tx pgx.Tx) error {
-		if err := setLimits(ctx, tx, r.spec.Limits); err != nil {
-			return err
-		}
-		return r.stampBaselineIn(ctx, tx, f)
-	})
+	return r.inTransaction(ctx, pgx.TxOptions{}, func(tx pgx.Tx) error { return r.stampBaselineIn(ctx, tx, f) })
 }
 
 func (r *run) stampBaselineIn(ctx context.Context, tx pgx.Tx, f Finding) error {

@@ -77,11 +77,14 @@ func describe(r history.Record) string {
 func conclude(s Spec, files history.Files, v sight) Finding {
 	f := Finding{
 		Database: s.Database, Missing: v.missing, Production: v.production != nil,
-		files: files, control: v.control, objects: v.objects, records: v.records, last: v.last,
+		files: files, control: v.control, objects: v.objects, records: v.records,
 		Current: []string{}, Target: []string{}, Pending: []Step{},
 	}
-	if v.last != nil && (v.last.Outcome == control.OutcomeRunning || v.last.Outcome == control.OutcomeInterrupted) {
-		f.Interrupted = v.last.ID
+	if len(v.runs) > 0 {
+		f.last = &v.runs[0]
+	}
+	if f.last != nil && (f.last.Outcome == control.OutcomeRunning || f.last.Outcome == control.OutcomeInterrupted) {
+		f.Interrupted = f.last.ID
 	}
 	p := choose(s, files, v.records)
 	for _, r := range p.others {
@@ -173,9 +176,12 @@ func state(s Spec, p pick, v sight, f *Finding) (is State, why string) {
 		return Empty, "no objects but an empty version table, " + f.Table
 	case len(f.Objects) == 0:
 		return Empty, "no objects"
-	case begunEmpty(v.last, f.Tool):
+	}
+	if begun := begunEmpty(v.runs, f.Tool); begun != 0 {
 		f.resumed = true
-		return Empty, fmt.Sprintf("run %d began on the empty database and came to no end; it is gone on with", v.last.ID)
+		return Empty, fmt.Sprintf("run %d began on the empty database, and came to no end in a step outside a transaction: it is gone on with", begun)
+	}
+	switch {
 	case p.found:
 		return Unversioned, fmt.Sprintf("the version table %s is empty, and there are objects: %s", f.Table, few(f.Objects))
 	case len(saying(p.others)) > 0:
@@ -220,16 +226,27 @@ func names(objects []catalog.Object) []string {
 	return all
 }
 
-// begunEmpty reports whether the last run began with nothing and was to run all
-// migrations, so that what is there is what it made.
-func begunEmpty(last *control.Run, tool history.Tool) bool {
-	if last == nil || last.Outcome == control.OutcomeFinished || last.Tool == nil || *last.Tool != string(tool) {
-		return false
+// begunEmpty returns the run that began with nothing, was to run all migrations, and did not
+// get past a step outside a transaction: what is there is what that step has left, without a version
+// that would say so. It returns 0 where there is none, or others have come since that got further.
+func begunEmpty(runs []control.Run, tool history.Tool) int64 {
+	for _, r := range runs {
+		if r.Outcome == control.OutcomeFinished || r.Tool == nil || *r.Tool != string(tool) {
+			return 0
+		}
+		if !(r.StateBefore == string(Empty) && r.Action == string(ActMigrate)) && !dropped(r) {
+			return 0
+		}
+		for _, step := range r.Steps {
+			if step.Does == doesMigrate && step.FinishedAt == nil && !step.Transactional {
+				return r.ID
+			}
+		}
 	}
-	if last.StateBefore == string(Empty) && last.Action == string(ActMigrate) {
-		return true
-	}
-	return slices.ContainsFunc(last.Steps, func(step control.RunStep) bool {
-		return step.Does == doesDrop && step.FinishedAt != nil
-	})
+	return 0
+}
+
+// dropped reports whether a run has dropped everything.
+func dropped(r control.Run) bool {
+	return slices.ContainsFunc(r.Steps, func(step control.RunStep) bool { return step.Does == doesDrop && step.FinishedAt != nil })
 }

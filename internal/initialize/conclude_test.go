@@ -125,7 +125,13 @@ func TestEveryStateIsTold(t *testing.T) {
 	stuck := record(history.Goose, "goose_db_version", "1")
 	stuck.Dirty = "it is stuck"
 	versionTable := catalog.Object{Kind: "table", Schema: "public", Name: "goose_db_version", Identity: "public.goose_db_version", Version: true}
-	begun := &control.Run{ID: 4, StateBefore: "EMPTY", Action: "migrate", Outcome: control.OutcomeInterrupted, Tool: new("goose")}
+	begun := control.Run{
+		ID: 4, StateBefore: "EMPTY", Action: "migrate", Outcome: control.OutcomeInterrupted, Tool: new("goose"),
+		Steps: []control.RunStep{{Does: "migrate", Version: new("1")}},
+	}
+	early := control.Run{ID: 5, StateBefore: "EMPTY", Action: "migrate", Outcome: control.OutcomeFailed, Tool: new("goose")}
+	whole := begun
+	whole.Steps = []control.RunStep{{Does: "migrate", Version: new("1"), Transactional: true}}
 
 	for name, test := range map[string]struct {
 		spec   initialize.Spec
@@ -227,8 +233,12 @@ func TestEveryStateIsTold(t *testing.T) {
 			initialize.Versioned, initialize.ActMigrate, []string{"migrate 2"}, "public.b",
 		},
 		"a run that began with nothing, and was interrupted": {
-			goose(nil), files(history.Goose, 2), initialize.Seen{Objects: objects("t"), Last: begun},
+			goose(nil), files(history.Goose, 2), initialize.Seen{Objects: objects("t"), Runs: []control.Run{early, begun}},
 			initialize.Empty, initialize.ActMigrate, []string{"migrate 1", "migrate 2"}, "run 4 began on the empty database",
+		},
+		"a run that began with nothing, and can have left nothing": {
+			goose(nil), files(history.Goose, 2), initialize.Seen{Objects: objects("t"), Runs: []control.Run{whole}},
+			initialize.Unversioned, initialize.ActBaseline, []string{"compare ", "stamp 2"}, "table public.t",
 		},
 		"command": {
 			command, nil, initialize.Seen{Objects: objects("t"), Records: []history.Record{record(history.Django, "django_migrations", "a")}},
@@ -322,9 +332,9 @@ func TestVerifyPassesWhatTheCodeCanRunOn(t *testing.T) {
 	require.Contains(t, err.Error(), "database db: UNKNOWN_REVISION: ")
 
 	command := initialize.Spec{Database: "db", History: initialize.Command, Command: []string{"up"}}
-	ran := initialize.Seen{Objects: objects("t"), Last: &control.Run{Outcome: control.OutcomeFinished}}
+	ran := initialize.Seen{Objects: objects("t"), Runs: []control.Run{{Outcome: control.OutcomeFinished}}}
 	require.NoError(t, initialize.VerifyFinding(command, initialize.Conclude(command, nil, ran)))
-	ran.Last.Outcome = control.OutcomeFailed
+	ran.Runs[0].Outcome = control.OutcomeFailed
 	require.Error(t, initialize.VerifyFinding(command, initialize.Conclude(command, nil, ran)))
 }
 

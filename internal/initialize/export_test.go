@@ -17,7 +17,7 @@ type Seen struct {
 	Objects    []catalog.Object
 	Applied    map[string]control.AppliedFile
 	Production *control.Mark
-	Last       *control.Run
+	Runs       []control.Run
 	Checksum   string
 }
 
@@ -25,7 +25,7 @@ type Seen struct {
 func Conclude(s Spec, files history.Files, seen Seen) Finding {
 	return conclude(s, files, sight{
 		missing: seen.Missing, control: true, records: seen.Records, objects: seen.Objects, applied: seen.Applied,
-		production: seen.Production, last: seen.Last, checksum: seen.Checksum,
+		production: seen.Production, runs: seen.Runs, checksum: seen.Checksum,
 	})
 }
 

@@ -48,6 +48,9 @@ func endLeftovers(ctx context.Context, conn *pgx.Conn) ([]string, error) {
 	}
 }
 
+// clearTimeout is how long to try for the lock on the table of an index that is to be dropped.
+const clearTimeout = 30 * time.Second
+
 // leftIndex is an index that a run may have left half done.
 type leftIndex struct {
 	OID    uint32
@@ -64,11 +67,13 @@ SELECT i.indexrelid, i.indexrelid::regclass::text, i.indrelid::regclass::text, c
 FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
 WHERE c.relkind = 'i' AND i.indexrelid >= 16384 AND c.relnamespace <> 'pg_toast'::regnamespace AND i.indexrelid <> ALL ($1)
   AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.objid = i.indexrelid AND d.deptype = 'e')
+  AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_progress_create_index p WHERE p.datname = current_database() AND p.relid = i.indrelid)
 ORDER BY 1`
 
 // clearIndexes drops the indexes that a run left half done: those that were not
 // there before it (known) and are invalid, or that a step which is still to run, outside a
-// transaction, is about to create once more. It returns what it did, in words.
+// transaction, is about to create once more. Those on whose table somebody is at work stay. It
+// returns what it did, in words.
 func clearIndexes(ctx context.Context, conn *pgx.Conn, known []uint32, again func(name string) bool, limits Limits) ([]string, error) {
 	rows, err := conn.Query(ctx, newIndexesSQL, known)
 	if err != nil {
@@ -78,16 +83,19 @@ func clearIndexes(ctx context.Context, conn *pgx.Conn, known []uint32, again fun
 	if err != nil {
 		return nil, fmt.Errorf("look for indexes that a run left half done: %w", err)
 	}
+	limits.Retry = min(limits.Retry, clearTimeout)
 	var did []string
 	for _, index := range indexes {
 		if index.Backed || index.Valid && !again(index.Name) {
 			continue
 		}
 		dropped, err := dropIndex(ctx, conn, index, limits)
-		if err != nil {
+		switch {
+		case contended(err):
+			did = append(did, fmt.Sprintf("left index %s, which an interrupted run may have left half done: %v", index.Index, err))
+		case err != nil:
 			return did, fmt.Errorf("drop index %s, which an interrupted run left half done: %w", index.Index, err)
-		}
-		if dropped {
+		case dropped:
 			did = append(did, "dropped index "+index.Index+", which an interrupted run had left half done")
 		}
 	}

@@ -85,8 +85,8 @@ type sight struct {
 	objects    []catalog.Object // the user's, where they can decide
 	applied    map[string]control.AppliedFile
 	production *control.Mark
-	last       *control.Run // nil: there was none
-	checksum   string       // of the models, where they are all there is and were applied before
+	runs       []control.Run // the last ones, the latest first
+	checksum   string        // of the models, where they are all there is and were applied before
 }
 
 // look sees and concludes.
@@ -125,6 +125,9 @@ func see(ctx context.Context, tx pgx.Tx, s Spec, files history.Files) (sight, er
 	return v, err
 }
 
+// runsLooked is how many runs may have failed, before they did anything, after one that left something behind.
+const runsLooked = 10
+
 func (v *sight) seeControl(ctx context.Context, tx pgx.Tx, s Spec, files history.Files) (err error) {
 	store := s.store()
 	if v.applied, err = store.Applied(ctx, tx, string(appliedTool(files))); err != nil {
@@ -133,12 +136,8 @@ func (v *sight) seeControl(ctx context.Context, tx pgx.Tx, s Spec, files history
 	if v.production, err = store.Production(ctx, tx); err != nil {
 		return err
 	}
-	runs, err := store.Runs(ctx, tx, 1)
-	if err != nil {
+	if v.runs, err = store.RunsWithoutLog(ctx, tx, runsLooked); err != nil {
 		return err
-	}
-	if len(runs) > 0 {
-		v.last = &runs[0]
 	}
 	if _, known := v.applied[modelsVersion]; known && s.modelsAlone() {
 		models, err := readModels(ctx, s, io.Discard)

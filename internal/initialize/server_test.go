@@ -96,11 +96,14 @@ func TestUnreachableIsToldApart(t *testing.T) {
 	s.write(t, two)
 	s.spec.Connect = func(context.Context, string, string) (*pgx.Conn, error) { return nil, errors.New("no route") }
 	for name, try := range map[string]func() error{
-		"apply":    func() error { _, err := initialize.Apply(t.Context(), s.spec); return err },
-		"inspect":  func() error { _, err := initialize.Inspect(t.Context(), s.spec); return err },
-		"verify":   func() error { return initialize.Verify(t.Context(), s.spec) },
-		"stamp":    func() error { _, err := initialize.Stamp(t.Context(), s.spec, "1"); return err },
-		"baseline": func() error { _, err := initialize.Baseline(t.Context(), s.spec, initialize.BaselineRequest{}); return err },
+		"apply":   func() error { _, err := initialize.Apply(t.Context(), s.spec); return err },
+		"inspect": func() error { _, err := initialize.Inspect(t.Context(), s.spec); return err },
+		"verify":  func() error { return initialize.Verify(t.Context(), s.spec) },
+		"stamp":   func() error { _, err := initialize.Stamp(t.Context(), s.spec, "1"); return err },
+		"baseline": func() error {
+			_, err := initialize.Baseline(t.Context(), s.spec, initialize.BaselineRequest{})
+			return err
+		},
 	} {
 		require.Equal(t, initialize.KindUnreachable, initialize.KindOf(try()), name)
 	}

@@ -66,10 +66,7 @@ func (r *run) stampable(f Finding) (history.Tool, error) {
 }
 
 func (r *run) stamp(ctx context.Context, f Finding, tool history.Tool, heads []string) error {
-	return pgx.BeginFunc(ctx, r.conn, func(tx pgx.Tx) error {
-		if err := setLimits(ctx, tx, r.spec.Limits); err != nil {
-			return err
-		}
+	return r.inTransaction(ctx, pgx.TxOptions{}, func(tx pgx.Tx) error {
 		if r.files != nil {
 			return r.stampIn(ctx, tx, f, heads)
 		}

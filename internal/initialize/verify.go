@@ -2,6 +2,8 @@ package initialize
 
 import (
 	"context"
+
+	"github.com/bbmd-dev/bbmd/internal/control"
 )
 
 // Verify returns nil when the schema is where the code needs it to be, or further. It
@@ -44,5 +46,5 @@ func (f Finding) verify(s Spec) error {
 // commandFinished reports whether the command, which alone knows what is pending, came to an
 // end the last time it ran.
 func (f Finding) commandFinished() bool {
-	return f.last != nil && f.last.Outcome == "finished"
+	return f.last != nil && f.last.Outcome == control.OutcomeFinished
 }
