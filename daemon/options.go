@@ -17,6 +17,8 @@ type (
 	Config = config.Config
 	// Database is how one PostgreSQL database is reached.
 	Database = config.Database
+	// Schema says what brings a database's schema up. Start with [DefaultSchema].
+	Schema = config.Schema
 	// URL is a connection string, whose password is never printed.
 	URL = config.URL
 	// Sources says where [LoadConfig] looks.
@@ -26,6 +28,10 @@ type (
 // DefaultConfig returns the configuration before anything is set. It has no
 // databases.
 func DefaultConfig() Config { return config.Default() }
+
+// DefaultSchema returns the schema of a database before anything is set. It
+// needs Models, Migrations or Command.
+func DefaultSchema() Schema { return config.DefaultSchema() }
 
 // LoadConfig reads the configuration from its file, the environment and flags,
 // as `bbmd run` does. The error says everything that is wrong with it.
