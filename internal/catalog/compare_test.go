@@ -235,6 +235,13 @@ func partitionDrifts() []drift {
 		{"ALTER TABLE shop.event ADD extra int, ADD CONSTRAINT positive CHECK (id > 0)", "table shop.event: column extra is not declared\ntable shop.event: constraint positive is not declared"},
 		{"CREATE INDEX event_id_idx ON shop.event (id)", "table shop.event: index event_id_idx is not declared"},
 		{"ALTER TABLE shop.event ADD PRIMARY KEY (id, at)", "table shop.event: constraint event_pkey is not declared"},
+		{
+			"ALTER TABLE shop.event ADD PRIMARY KEY (id, at); ALTER TABLE plain ADD at timestamptz, ADD FOREIGN KEY (id, at) REFERENCES shop.event",
+			`table public.plain: column at is not declared
+			table public.plain: constraint plain_id_at_fkey is not declared
+			table shop.event: constraint event_pkey is not declared`,
+		},
+		{"ALTER TABLE shop.event ADD FOREIGN KEY (id) REFERENCES shop.customer", "table shop.event: constraint event_id_fkey is not declared"},
 		{"DROP TRIGGER nothing ON shop.event", "table shop.event: trigger nothing is missing"},
 		// What is their own is theirs.
 		{"ALTER TABLE shop.event_2025 ALTER kind SET DEFAULT 'older'", "table shop.event_2025: column kind default is 'older'::text, declared 'old'::text"},
@@ -297,8 +304,8 @@ func typeDrifts() []drift {
 			range shop.money_range: operator class is pg_catalog.float8_ops, declared pg_catalog.numeric_ops
 			range shop.money_range: subtype is double precision, declared numeric`},
 		{"DROP TYPE shop.unborn", "base type shop.unborn is missing"},
-		{"DROP COLLATION shop.german; CREATE COLLATION shop.german (provider = libc, locale = 'POSIX')", `collation shop."german for UTF8": ctype is POSIX, declared C
-			collation shop."german for UTF8": locale is POSIX, declared C`},
+		{"DROP COLLATION shop.german; CREATE COLLATION shop.german (provider = libc, locale = 'POSIX')", `collation shop.german: ctype is POSIX, declared C
+			collation shop.german: locale is POSIX, declared C`},
 	}
 }
 

@@ -3,12 +3,14 @@ package catalog
 // The name of an ICU collation's locale is in a column of its own, which has
 // changed its name with every second version.
 const collationsSQL = `
-SELECT 'collation', s.schema, c.collname || CASE c.collencoding WHEN -1 THEN '' ELSE ' for ' || pg_encoding_to_char(c.collencoding) END, '', '', jsonb_strip_nulls(jsonb_build_object(
+SELECT 'collation', s.schema, c.collname::text, '', '', jsonb_strip_nulls(jsonb_build_object(
+  'encoding', CASE WHEN c.collencoding >= 0 THEN pg_encoding_to_char(c.collencoding) END,
   'provider', CASE c.collprovider WHEN 'c' THEN 'libc' WHEN 'i' THEN 'icu' WHEN 'b' THEN 'builtin' WHEN 'd' THEN 'default' END,
   'locale', coalesce(j.value ->> 'colllocale', j.value ->> 'colliculocale', c.collcollate), 'ctype', c.collctype,
   'rules', j.value ->> 'collicurules', 'deterministic', CASE WHEN c.collisdeterministic THEN 'yes' ELSE 'no' END))
 FROM pg_collation c JOIN space s ON s.oid = c.collnamespace CROSS JOIN LATERAL to_jsonb(c) j (value)
-WHERE NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_collation'::regclass AND d.objid = c.oid AND d.deptype = 'e')`
+WHERE NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_collation'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+  AND c.collencoding IN (-1, (SELECT encoding FROM pg_database WHERE datname = current_database()))`
 
 const conversionsSQL = `
 SELECT 'conversion', s.schema, c.conname::text, '', '', jsonb_build_object(

@@ -46,7 +46,7 @@ func TestDropDropsEverything(t *testing.T) {
 	db := withEverything(t)
 	db.Exec(t, `GRANT CREATE ON SCHEMA public TO pg_monitor; COMMENT ON SCHEMA public IS 'ours'; ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO pg_monitor;
 		ALTER DEFAULT PRIVILEGES GRANT SELECT ON SEQUENCES TO pg_monitor; SELECT lo_create(0), lo_create(0);
-		SELECT bbm.enqueue('delete_rows', table_name => 'public.plain', arguments => '{"where": "false"}')`)
+		INSERT INTO bbm.batched_background_migrations (name, job_signature_name, table_name) VALUES ('kept', 'none', 'public.plain')`)
 	public := publicSchema(t, db)
 	control := take(t, db.Conn(t), catalog.Options{Exclude: []string{"public", "shop", "Odd Schema"}})
 	conn := db.Conn(t)
