@@ -13,15 +13,24 @@ import (
 // Data is a summary of the rows in a database, in order of schema and table.
 type Data []TableData
 
-// TableData is a summary of the rows of one table, or of a sequence's state.
+// TableData is a summary of the rows of one table, or the state of a sequence.
 type TableData struct {
 	Name
-	// Rows of the table itself, without those of its partitions and
-	// children; 1 for a sequence.
+	// Rows of the table itself, without those of its partitions and children.
 	Rows int64 `json:"rows"`
 	// Checksum of the rows, in whatever order they are stored. It is comparable
-	// with others of the same server only.
-	Checksum string `json:"checksum"`
+	// with others of the same server only. Empty for a sequence.
+	Checksum string `json:"checksum,omitempty"`
+	// Sequence is nil for a table.
+	Sequence *SequenceState `json:"sequence,omitempty"`
+}
+
+// SequenceState is where a sequence stands.
+type SequenceState struct {
+	Last      int64 `json:"last"`   // the value given last, or to be given first
+	Called    bool  `json:"called"` // whether it was given
+	Increment int64 `json:"increment"`
+	Cycle     bool  `json:"cycle,omitempty"` // it begins anew at its end
 }
 
 const holdersSQL = definitionsSQL + `
@@ -35,7 +44,7 @@ ORDER BY r.schema COLLATE "C", r.name COLLATE "C"`
 // counts what is there twice. As numeric it cannot overflow.
 const (
 	tableDataSQL    = `SELECT count(*), coalesce(sum(hashtextextended((bbmd_row.*)::text COLLATE "C", 0)::numeric), 0)::text FROM ONLY %s bbmd_row`
-	sequenceDataSQL = `SELECT 1::bigint, format('%%s %%s', last_value, is_called) FROM %s`
+	sequenceDataSQL = `SELECT s.last_value, s.is_called, q.seqincrement, q.seqcycle FROM %s s JOIN pg_sequence q ON q.seqrelid = s.tableoid`
 )
 
 // Fingerprint summarizes the rows of all tables, materialized views and sequences in one snapshot
@@ -90,19 +99,22 @@ func readHolders(ctx context.Context, tx pgx.Tx, options Options) ([]holder, err
 }
 
 func (h holder) read(ctx context.Context, tx pgx.Tx) (TableData, error) {
-	sql := tableDataSQL
-	if h.sequence {
-		sql = sequenceDataSQL
-	}
 	t := TableData{Name: h.Name}
+	sql, kind, into := tableDataSQL, "table", []any{&t.Rows, &t.Checksum}
+	if h.sequence {
+		t.Sequence = &SequenceState{}
+		sql, kind, into = sequenceDataSQL, "sequence", []any{&t.Sequence.Last, &t.Sequence.Called, &t.Sequence.Increment, &t.Sequence.Cycle}
+	}
 	sql = fmt.Sprintf(sql, pgx.Identifier{h.Schema, h.Table}.Sanitize())
-	if err := tx.QueryRow(ctx, sql, pgx.QueryExecModeExec).Scan(&t.Rows, &t.Checksum); err != nil {
-		return t, fmt.Errorf("table %s: %w", h.Name, err)
+	if err := tx.QueryRow(ctx, sql, pgx.QueryExecModeExec).Scan(into...); err != nil {
+		return t, fmt.Errorf("%s %s: %w", kind, h.Name, err)
 	}
 	return t, nil
 }
 
-// Changes says, a line per table, how later data differs; nil: not at all.
+// Changes says, a line per table, how later data differs; nil: not at all. A
+// sequence that has moved on does not count: no transaction keeps others from
+// taking numbers, so that it says nothing about who did.
 func (d Data) Changes(later Data) []string {
 	before, after := d.byName(), later.byName()
 	names := maps.Clone(before)
@@ -112,17 +124,50 @@ func (d Data) Changes(later Data) []string {
 		b, had := before[name]
 		a, has := after[name]
 		switch {
-		case !has:
-			changes = append(changes, fmt.Sprintf("table %s is gone; it had %d rows", name, b.Rows))
-		case !had:
-			changes = append(changes, fmt.Sprintf("table %s is new; it has %d rows", name, a.Rows))
-		case a.Rows != b.Rows:
-			changes = append(changes, fmt.Sprintf("table %s has %d rows, had %d", name, a.Rows, b.Rows))
-		case a.Checksum != b.Checksum:
-			changes = append(changes, fmt.Sprintf("table %s has other rows than before, as many", name))
+		case had && has:
+			changes = append(changes, b.changes(a)...)
+		case had:
+			changes = append(changes, fmt.Sprintf("%s is gone; it had %d rows", b, b.Rows))
+		default:
+			changes = append(changes, fmt.Sprintf("%s is new; it has %d rows", a, a.Rows))
 		}
 	}
 	return changes
+}
+
+// changes says how later data of the same table differs.
+func (t TableData) changes(later TableData) []string {
+	switch {
+	case t.Sequence != nil && later.Sequence != nil:
+		if !t.Sequence.leadsTo(*later.Sequence) {
+			return []string{fmt.Sprintf("%s was set from %d to %d", t, t.Sequence.Last, later.Sequence.Last)}
+		}
+	case t.Rows != later.Rows:
+		return []string{fmt.Sprintf("%s has %d rows, had %d", t, later.Rows, t.Rows)}
+	case t.Checksum != later.Checksum:
+		return []string{fmt.Sprintf("%s has other rows than before, as many", t)}
+	}
+	return nil
+}
+
+// leadsTo reports whether taking numbers, or nothing at all, leads to the later state.
+func (s SequenceState) leadsTo(later SequenceState) bool {
+	switch {
+	case s.Cycle:
+		return true
+	case s.Last == later.Last:
+		return later.Called || !s.Called
+	default:
+		return (later.Last > s.Last) == (s.Increment > 0)
+	}
+}
+
+// String returns the kind and the name.
+func (t TableData) String() string {
+	if t.Sequence != nil {
+		return "sequence " + t.Name.String()
+	}
+	return "table " + t.Name.String()
 }
 
 func (d Data) byName() map[Name]TableData {

@@ -22,7 +22,8 @@ func TestFingerprintKnowsEveryChangeOfRows(t *testing.T) {
 	db.Exec(t, `CREATE TABLE a (bbmd_row int, at timestamptz, f float8, blob bytea); INSERT INTO a SELECT n, '2026-01-01 00:00+00', n / 3.0, '\xff' FROM generate_series(1, 100) n;
 		CREATE TABLE "B b" (id serial PRIMARY KEY); CREATE TABLE event (id int) PARTITION BY LIST (id); CREATE TABLE event_1 PARTITION OF event FOR VALUES IN (1);
 		INSERT INTO event VALUES (1); CREATE TABLE animal (n int); CREATE TABLE dog () INHERITS (animal); INSERT INTO dog VALUES (1), (2);
-		CREATE MATERIALIZED VIEW m AS SELECT count(*) AS n FROM a; CREATE VIEW v AS SELECT * FROM a; CREATE TABLE goose_db_version (id serial)`)
+		CREATE MATERIALIZED VIEW m AS SELECT count(*) AS n FROM a; CREATE VIEW v AS SELECT * FROM a; CREATE TABLE goose_db_version (id serial);
+		CREATE SEQUENCE up; CREATE SEQUENCE down INCREMENT -1; CREATE SEQUENCE round CYCLE; SELECT setval('up', 10), setval('down', -10), setval('round', 10)`)
 	conn := db.Conn(t)
 	options := catalog.Options{Exclude: []string{"bbm"}, VersionTables: []catalog.Name{{"public", "goose_db_version"}}}
 	before := fingerprint(t, conn, options)
@@ -30,7 +31,10 @@ func TestFingerprintKnowsEveryChangeOfRows(t *testing.T) {
 	for _, d := range before {
 		rows = append(rows, d.String())
 	}
-	require.Equal(t, []string{`public."B b"`, `public."B b_id_seq"`, "public.a", "public.animal", "public.dog", "public.event_1", "public.m"}, rows)
+	require.Equal(t, []string{
+		`table public."B b"`, `sequence public."B b_id_seq"`, "table public.a", "table public.animal", "table public.dog",
+		"sequence public.down", "table public.event_1", "table public.m", "sequence public.round", "sequence public.up",
+	}, rows)
 	require.EqualValues(t, 100, before[2].Rows)
 	require.Zero(t, before[3].Rows)
 	require.EqualValues(t, 2, before[4].Rows)
@@ -38,16 +42,18 @@ func TestFingerprintKnowsEveryChangeOfRows(t *testing.T) {
 	for sql, want := range map[string][]string{
 		"SELECT 1": nil,
 		"CREATE TABLE c AS TABLE a; TRUNCATE a; INSERT INTO a SELECT * FROM c ORDER BY bbmd_row DESC; DROP TABLE c": nil, // another order
-		"UPDATE a SET bbmd_row = bbmd_row":              nil,
-		"UPDATE a SET bbmd_row = 0 WHERE bbmd_row = 50": {"table public.a has other rows than before, as many"},
-		"UPDATE a SET bbmd_row = 101 - bbmd_row":        {"table public.a has other rows than before, as many"},
-		"UPDATE a SET f = NULL WHERE bbmd_row = 1":      {"table public.a has other rows than before, as many"},
-		"DELETE FROM a WHERE bbmd_row = 1":              {"table public.a has 99 rows, had 100"},
-		"INSERT INTO a SELECT * FROM a":                 {"table public.a has 200 rows, had 100"},
-		"INSERT INTO event VALUES (1)":                  {"table public.event_1 has 2 rows, had 1"},
-		"SELECT nextval('\"B b_id_seq\"')":              {"table public.\"B b_id_seq\" has other rows than before, as many"},
-		"DROP TABLE dog; CREATE TABLE cat (n int)":      {"table public.cat is new; it has 0 rows", "table public.dog is gone; it had 2 rows"},
-		"INSERT INTO goose_db_version DEFAULT VALUES":   nil,
+		"UPDATE a SET bbmd_row = bbmd_row":                               nil,
+		"UPDATE a SET bbmd_row = 0 WHERE bbmd_row = 50":                  {"table public.a has other rows than before, as many"},
+		"UPDATE a SET bbmd_row = 101 - bbmd_row":                         {"table public.a has other rows than before, as many"},
+		"UPDATE a SET f = NULL WHERE bbmd_row = 1":                       {"table public.a has other rows than before, as many"},
+		"DELETE FROM a WHERE bbmd_row = 1":                               {"table public.a has 99 rows, had 100"},
+		"INSERT INTO a SELECT * FROM a":                                  {"table public.a has 200 rows, had 100"},
+		"INSERT INTO event VALUES (1)":                                   {"table public.event_1 has 2 rows, had 1"},
+		"SELECT nextval('up'), nextval('down'), nextval('round')":        nil,
+		"SELECT setval('up', 9), setval('down', -9), setval('round', 1)": {"sequence public.down was set from -10 to -9", "sequence public.up was set from 10 to 9"},
+		"SELECT setval('up', 10, false)":                                 {"sequence public.up was set from 10 to 10"},
+		"DROP TABLE dog; CREATE TABLE cat (n int)":                       {"table public.cat is new; it has 0 rows", "table public.dog is gone; it had 2 rows"},
+		"INSERT INTO goose_db_version DEFAULT VALUES":                    nil,
 		"SET LOCAL timezone = 'Asia/Kolkata'; SET LOCAL extra_float_digits = -3; SET LOCAL bytea_output = escape; SET LOCAL search_path = ''": nil,
 	} {
 		tx, err := conn.Begin(t.Context())
@@ -55,7 +61,7 @@ func TestFingerprintKnowsEveryChangeOfRows(t *testing.T) {
 		exec(t, tx, sql)
 		require.Equal(t, want, before.Changes(fingerprint(t, tx, options)), sql)
 		require.NoError(t, tx.Rollback(t.Context()))
-		exec(t, conn, `SELECT setval('"B b_id_seq"', 1, false)`) // no transaction undoes nextval
+		exec(t, conn, "SELECT setval('up', 10), setval('down', -10), setval('round', 10)") // no transaction undoes it
 	}
 	require.Nil(t, before.Changes(fingerprint(t, db.Pool(t), options)))
 }
