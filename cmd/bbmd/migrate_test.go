@@ -144,7 +144,6 @@ func TestBaselineAndStamp(t *testing.T) {
 // TestSchemasThatSomebodyHasToLookAt has every state in which a database is left alone.
 func TestSchemasThatSomebodyHasToLookAt(t *testing.T) {
 	t.Parallel()
-	const gooseTable = "CREATE TABLE goose_db_version (id serial, version_id bigint NOT NULL, is_applied bool NOT NULL, tstamp timestamp DEFAULT now()); INSERT INTO goose_db_version (version_id, is_applied) VALUES (0, true), (1, true)"
 	for name, test := range map[string]struct {
 		sql    string // what is in the database
 		dir    string // its migrations; empty: migrations
@@ -166,7 +165,7 @@ func TestSchemasThatSomebodyHasToLookAt(t *testing.T) {
 			sql: "CREATE TABLE users (id int); " + gooseTable + ", (2, true), (20, true)", code: 73, says: "database shop: AHEAD: ", verify: 0,
 		},
 		"a dirty history": {
-			sql:  "CREATE TABLE users (id int); CREATE TABLE schema_migrations (version bigint PRIMARY KEY, dirty boolean NOT NULL); INSERT INTO schema_migrations VALUES (1, true)",
+			sql:    "CREATE TABLE users (id int); CREATE TABLE schema_migrations (version bigint PRIMARY KEY, dirty boolean NOT NULL); INSERT INTO schema_migrations VALUES (1, true)",
 			schema: "{history: command, command: [migrate, up]}", code: 73, says: "database shop: DIRTY: ", verify: 73,
 		},
 		"a migration that fails": {dir: "broken", code: 65, says: `broken/00001_bad.sql:3: ERROR: type "nonsense" does not exist`, verify: 3},
