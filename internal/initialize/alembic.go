@@ -28,8 +28,9 @@ type alembicRun struct {
 	alembicRunner
 	to     target
 	watch  watcher
-	conn   *pgx.Conn // looks at the version table
+	conn   *pgx.Conn // looks at the version table; nil until it is needed
 	known  []string  // indexes that were invalid before
+	finish []string  // versions that were told of as done
 	around map[time.Duration]environment
 }
 
@@ -37,12 +38,9 @@ func (a alembicRunner) run(ctx context.Context, to target, pending []history.Ste
 	if len(pending) == 0 {
 		return nil
 	}
-	conn, err := to.connect(ctx)
-	if err != nil {
-		return fmt.Errorf("connect: %w", err)
-	}
-	defer hangUp(ctx, conn)
-	r := &alembicRun{alembicRunner: a, to: to, watch: watch, conn: conn, around: make(map[time.Duration]environment)}
+	r := &alembicRun{alembicRunner: a, to: to, watch: watch, around: make(map[time.Duration]environment)}
+	defer r.hangUp(ctx)
+	var err error
 	if r.known, err = invalidIndexes(ctx, to); err != nil {
 		return err
 	}
@@ -120,6 +118,7 @@ func (r *alembicRun) upgrade(ctx context.Context, revision string, part []histor
 			fprintf(r.to.log, "%v: again in %s\n", err, pause.Round(time.Millisecond))
 		})
 	if err != nil {
+		r.hangUp(ctx) // it is called as those that are ended
 		if failed := endSessions(ctx, r.to); failed != nil {
 			fprintf(r.to.log, "end the sessions of Alembic: %v\n", failed)
 		}
@@ -184,6 +183,13 @@ func (r *alembicRun) leftSome(ctx context.Context) bool {
 
 // applied returns the rows of Alembic's version table.
 func (r *alembicRun) applied(ctx context.Context) ([]string, error) {
+	if r.conn == nil {
+		conn, err := r.to.connect(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("connect: %w", err)
+		}
+		r.conn = conn
+	}
 	records, err := history.Find(ctx, r.conn, r.spec.controlSchema())
 	if err != nil {
 		return nil, err
@@ -196,6 +202,13 @@ func (r *alembicRun) applied(ctx context.Context) ([]string, error) {
 		return records[0].Applied, nil
 	default:
 		return nil, &ConfigError{Database: r.spec.Database, Err: fmt.Errorf("there are several version tables of Alembic's (%s and %s): give version_table", records[0].Place(), records[1].Place())}
+	}
+}
+
+func (r *alembicRun) hangUp(ctx context.Context) {
+	if r.conn != nil {
+		hangUp(ctx, r.conn)
+		r.conn = nil
 	}
 }
 

@@ -21,7 +21,6 @@ type progress struct {
 
 	out     output
 	current *history.Step // started, and not told of as done
-	finish  []string      // versions that were told of as done
 	last    string        // the revision that Alembic said last that it runs
 	told    error         // by the watcher
 }
@@ -66,7 +65,7 @@ func (p *progress) runs(ctx context.Context, revision string) error {
 
 func (p *progress) done(ctx context.Context, step history.Step) error {
 	p.current = nil
-	p.finish = append(p.finish, step.Version)
+	p.run.finish = append(p.run.finish, step.Version)
 	return p.run.watch.done(ctx, step)
 }
 
@@ -93,7 +92,7 @@ func (p *progress) conclude(ctx context.Context, revision string) (missing []str
 	}
 	for _, step := range p.part {
 		switch {
-		case !wanted(step.Version) || slices.Contains(p.finish, step.Version):
+		case !wanted(step.Version) || slices.Contains(p.run.finish, step.Version):
 		case p.pending(rows, step.Version):
 			missing = append(missing, step.Version)
 		default:
@@ -177,5 +176,5 @@ func statementIn(lines []string) string {
 			break
 		}
 	}
-	return strings.TrimSuffix(strings.TrimPrefix(strings.Join(sql, "\n"), begin), "]")
+	return strings.TrimSpace(strings.TrimSuffix(strings.TrimPrefix(strings.Join(sql, "\n"), begin), "]"))
 }

@@ -188,7 +188,7 @@ func (a alembic) apply(ctx context.Context, r revision, rows map[string]bool) er
 
 // traceback prints a failure as Python, psycopg2 and SQLAlchemy do.
 func (a alembic) traceback(r revision, sql string, err error) {
-	names := map[string]string{"55P03": "LockNotAvailable", "42P07": "DuplicateTable", "42701": "DuplicateColumn", "57P01": "AdminShutdown"}
+	names := map[string]string{"55P03": "LockNotAvailable", "42P07": "DuplicateTable", "42701": "DuplicateColumn", "P0001": "RaiseException"}
 	var pg *pgconn.PgError
 	if !errors.As(err, &pg) {
 		fmt.Fprintln(os.Stderr, "sqlalchemy.exc.OperationalError: the connection is gone")
@@ -203,7 +203,7 @@ psycopg2.errors.%[1]s: %[2]s
 The above exception was the direct cause of the following exception:
 
 Traceback (most recent call last):
-  File "/somewhere/migrations/versions/%[3]s", line 16, in upgrade
+  File "/somewhere/migrations/versions/%[3]s", line 17, in upgrade
     op.something(
   File "/usr/lib/python3/dist-packages/alembic/operations/ops.py", line 1304, in create_table
     return operations.invoke(op)

@@ -1,0 +1,205 @@
+package initialize_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/bbmd-dev/bbmd/internal/control"
+	"github.com/bbmd-dev/bbmd/internal/history"
+	"github.com/bbmd-dev/bbmd/internal/initialize"
+	"github.com/bbmd-dev/bbmd/testing/pgtest"
+)
+
+// requiring writes a history whose second step enqueues a background migration, and whose third requires it.
+func requiring(t *testing.T) *bringing {
+	t.Helper()
+	b := bring(t)
+	b.write(t, map[string]string{
+		"00001_users.sql":   up("CREATE TABLE users (id int PRIMARY KEY, email text, email_norm text);"),
+		"00002_enqueue.sql": up("SELECT bbm.enqueue('normalize', 'users', name => 'normalize_users');"),
+		"00003_check.sql":   "-- bbmd:require finished normalize_users\n" + up("ALTER TABLE users ALTER email_norm SET NOT NULL;"),
+	})
+	return b
+}
+
+func (b *bringing) set(t *testing.T, status string) {
+	t.Helper()
+	b.Exec(t, "UPDATE bbm.batched_background_migrations SET status = $1 WHERE name = 'normalize_users'", status)
+}
+
+func TestRequireWaitsUntilAMigrationHasFinished(t *testing.T) {
+	t.Parallel()
+	b := requiring(t)
+	ended := b.background(t, t.Context())
+	b.says(t, "00003_check.sql waits: normalize_users is active, 0 % done: no daemon is connected to this database: start bbmd run")
+	require.Equal(t, []int64{1, 2}, b.versions(t))
+
+	b.set(t, "paused")
+	b.says(t, "normalize_users is paused, 0 % done: bbmd resume normalize_users lets it go on")
+	b.set(t, "active")
+	b.set(t, "running")
+	b.set(t, "finished")
+	require.NoError(t, wait(t, ended))
+	require.Equal(t, []int64{1, 2, 3}, b.versions(t))
+	require.Equal(t, []string{"started 1", "done 1", "started 2", "done 2", "started 3", "done 3"}, b.heard())
+}
+
+func TestRequireOfWhatHasFinishedDoesNotWait(t *testing.T) {
+	t.Parallel()
+	b := bring(t)
+	b.Exec(t, "CREATE TABLE users (id int PRIMARY KEY); SELECT bbm.enqueue('normalize', 'users', name => 'normalize_users')")
+	b.set(t, "running")
+	b.set(t, "finished")
+	b.write(t, map[string]string{"00001_a.sql": "-- bbmd:require finished normalize_users\n" + up("CREATE TABLE a (id int);")})
+	require.NoError(t, b.run(t))
+}
+
+func TestRequireSaysWhyItIsInVain(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		status []string
+		text   string
+	}{
+		"it has failed":        {[]string{"running", "failed"}, "that has failed: "},
+		"it is cancelled":      {[]string{"cancelled"}, "that is cancelled: "},
+		"there is no such one": {nil, "there is no background migration of that name: "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := bring(t)
+			b.Exec(t, "CREATE TABLE users (id int PRIMARY KEY)")
+			if test.status != nil {
+				b.Exec(t, "SELECT bbm.enqueue('normalize', 'users', name => 'normalize_users')")
+			}
+			for _, status := range test.status {
+				b.set(t, status)
+			}
+			b.write(t, map[string]string{"00001_a.sql": "-- bbmd:require finished normalize_users\n" + up("CREATE TABLE a (id int);")})
+			err := b.run(t)
+			require.ErrorContains(t, err, "00001_a.sql: it requires that normalize_users has finished, and "+test.text)
+			require.Equal(t, initialize.KindFailed, initialize.KindOf(err))
+			require.Empty(t, b.heard())
+		})
+	}
+}
+
+func TestRequireIsToldWhenAMigrationFailsMeanwhile(t *testing.T) {
+	t.Parallel()
+	b := requiring(t)
+	ended := b.background(t, t.Context())
+	b.says(t, "waits: ")
+	b.set(t, "running")
+	b.Exec(t, "UPDATE bbm.batched_background_migrations SET status = 'failed', error_message = 'row 7 is not an address' WHERE name = 'normalize_users'")
+	err := wait(t, ended)
+	require.ErrorContains(t, err, "that has failed: row 7 is not an address: mend the cause, then bbmd retry normalize_users")
+}
+
+func TestRequireWaitsSoLong(t *testing.T) {
+	t.Parallel()
+	b := requiring(t)
+	b.spec.Limits.Finish = 50 * time.Millisecond
+	err := b.run(t)
+	require.ErrorContains(t, err, "normalize_users has not finished within 50ms")
+	require.ErrorContains(t, err, "normalize_users is active")
+	require.Equal(t, initialize.KindTransient, initialize.KindOf(err))
+	failedStep(t, err)
+}
+
+func TestRequireEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	b := requiring(t)
+	stop := errors.New("SIGTERM")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	ended := b.background(t, ctx)
+	b.says(t, "waits: ")
+	cancel(stop)
+	err := wait(t, ended)
+	require.ErrorIs(t, err, stop)
+	require.Equal(t, initialize.KindTransient, initialize.KindOf(err))
+	b.nobody(t)
+}
+
+func TestRequireRunsInline(t *testing.T) {
+	t.Parallel()
+	for name, prepare := range map[string]func(*bringing){
+		"on a fresh database":  func(b *bringing) { b.target.Fresh = true },
+		"when it is asked for": func(b *bringing) { b.spec.FinalizeAlways = true },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := requiring(t)
+			prepare(b)
+			var once sync.Once
+			b.spec.Finalize = func(_ context.Context, migration string) error {
+				require.Equal(t, "normalize_users", migration)
+				once.Do(func() {
+					b.set(t, "running")
+					b.set(t, "finished")
+				})
+				return nil
+			}
+			require.NoError(t, b.run(t))
+			require.Equal(t, []int64{1, 2, 3}, b.versions(t))
+			require.Contains(t, b.said.String(), "00003_check.sql requires normalize_users: it is run now")
+		})
+	}
+}
+
+func TestRequireSaysWhatKeptItFromRunningInline(t *testing.T) {
+	t.Parallel()
+	b := requiring(t)
+	b.target.Fresh = true
+	b.spec.Finalize = func(context.Context, string) error { return errors.New("the Work normalize is not registered here") }
+	require.ErrorContains(t, b.run(t), "it requires that normalize_users has finished: run it: the Work normalize is not registered here")
+	b.spec.Finalize = func(context.Context, string) error { return nil }
+	require.ErrorContains(t, b.run(t), "after it was run it is active")
+}
+
+func TestRequireOfWhatAFreshDatabaseNeverHad(t *testing.T) {
+	t.Parallel()
+	b := bring(t)
+	b.write(t, map[string]string{"00001_a.sql": "-- bbmd:require finished normalize_users\n" + up("CREATE TABLE a (id int);")})
+	b.target.Fresh = true
+	require.NoError(t, b.run(t))
+	require.Contains(t, b.said.String(), "which was never enqueued here")
+}
+
+func TestRequireIsNothingToAShadow(t *testing.T) {
+	t.Parallel()
+	b := bring(t)
+	b.write(t, map[string]string{"00001_a.sql": "-- bbmd:require finished normalize_users\n" + up("CREATE TABLE a (id int);")})
+	b.target.Fresh, b.target.Shadow = true, true
+	b.Exec(t, "DROP SCHEMA bbm CASCADE")
+	require.NoError(t, b.run(t))
+}
+
+// TestRequireOfARevision: Alembic runs up to it, waits, and goes on.
+func TestRequireOfARevision(t *testing.T) {
+	t.Parallel()
+	b := bringAlembic(t, alembics(t)["fake"])
+	files := b.files(t)
+	pending := files.Steps()
+	for i := range pending {
+		if pending[i].Version == "f6a7b8c9d0e1" {
+			pending[i].Requires = []string{"fill"}
+		}
+	}
+	b.target.Fresh = true
+	var seen []string
+	b.spec.Finalize = func(ctx context.Context, name string) error {
+		seen = append([]string{name}, b.rows(t)...)
+		b.Exec(t, "UPDATE bbm.batched_background_migrations SET status = 'running' WHERE name = 'fill'")
+		b.Exec(t, "UPDATE bbm.batched_background_migrations SET status = 'finished' WHERE name = 'fill'")
+		return ctx.Err()
+	}
+	b.Exec(t, "CREATE TABLE other (id int PRIMARY KEY); SELECT bbm.enqueue('fill', 'other', name => 'fill')")
+	require.NoError(t, initialize.RunSteps(t.Context(), b.spec, b.target, history.Alembic, files, pending, initialize.Watch{}))
+	require.Equal(t, []string{"fill", "e5f6a7b8c9d0"}, seen)
+	require.Equal(t, []string{"f6a7b8c9d0e1"}, b.rows(t))
+	require.Equal(t, control.StatusFinished, pgtest.One[string](t, b.Database, "SELECT status FROM bbm.batched_background_migrations"))
+}
