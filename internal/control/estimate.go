@@ -34,6 +34,17 @@ func (s Store) SetTotal(ctx context.Context, db DB, migration int32, rows int64)
 	return nil
 }
 
+// SetSize is [Store.SetTotal] for a migration that has no total yet, together with the
+// landmarks of [Store.Landmarks]; nil: no sample was taken.
+func (s Store) SetSize(ctx context.Context, db DB, migration int32, rows int64, landmarks []string) error {
+	_, err := db.Exec(ctx, s.sql(`UPDATE bbm.batched_background_migrations SET total_tuple_count = $2, landmarks = $3
+		WHERE id = $1 AND status = 'running' AND total_tuple_count IS NULL AND landmarks IS NULL`), migration, rows, landmarks)
+	if err != nil {
+		return fmt.Errorf("record the rows of migration %d: %w", migration, err)
+	}
+	return nil
+}
+
 // Total returns how many rows a migration has in all, as estimated last; negative: nobody knows.
 func (s Store) Total(ctx context.Context, db DB, migration int32) (rows int64, err error) {
 	err = db.QueryRow(ctx, s.sql("SELECT coalesce(total_tuple_count, -1) FROM bbm.batched_background_migrations WHERE id = $1"), migration).Scan(&rows)
@@ -43,8 +54,8 @@ func (s Store) Total(ctx context.Context, db DB, migration int32) (rows int64, e
 	return rows, nil
 }
 
-// Landmarks returns how many keys of a sample of its rows were recorded when a migration
-// started, and how many of them meet reached, an SQL condition on l, one of them, and on $2, which
+// Landmarks returns how many keys of a sample of its rows were recorded of a
+// migration, and how many of them meet reached, an SQL condition on l, one of them, and on $2, which
 // is key. No landmarks: there is no sample.
 func (s Store) Landmarks(ctx context.Context, db DB, migration int32, reached, key string) (all, met int64, err error) {
 	err = db.QueryRow(ctx, s.sql(`SELECT coalesce(cardinality(landmarks), 0), (SELECT count(*) FROM unnest(landmarks) l WHERE `+reached+`)

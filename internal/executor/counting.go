@@ -21,11 +21,12 @@ type counting struct {
 	mu      sync.Mutex
 	workers map[*worker]bool // whether it has committed a batch
 	first   chan struct{}    // a worker was added: begin to tick
+	sized   map[int32]bool   // migrations whose rows were estimated, for the first time
 	revised map[int32]time.Time
 }
 
 func newCounting(e *Executor) *counting {
-	return &counting{e: e, workers: make(map[*worker]bool), first: make(chan struct{}, 1), revised: make(map[int32]time.Time)}
+	return &counting{e: e, workers: make(map[*worker]bool), first: make(chan struct{}, 1), sized: make(map[int32]bool), revised: make(map[int32]time.Time)}
 }
 
 func (c *counting) add(w *worker) {
@@ -104,6 +105,7 @@ func (c *counting) count(ctx context.Context, w *worker) bool {
 	c.mu.Lock()
 	c.workers[w] = true
 	c.mu.Unlock()
+	c.size(ctx, w)
 	if s := w.sizer.Load(); s != nil {
 		t.BatchSize, t.P90, t.Reason = s.report()
 		t.Throttled = w.throttling()
@@ -119,6 +121,21 @@ func (c *counting) count(ctx context.Context, w *worker) bool {
 	}
 	o.Observer.Throttled(w.candidate.Name, w.duty())
 	return true
+}
+
+// size estimates the rows of a worker's migration for the first time, so that its
+// percentage is right from the beginning.
+func (c *counting) size(ctx context.Context, w *worker) {
+	c.mu.Lock()
+	done := c.sized[w.candidate.ID]
+	c.sized[w.candidate.ID] = true
+	c.mu.Unlock()
+	if done {
+		return
+	}
+	if err := w.size(ctx); err != nil {
+		w.log.DebugContext(ctx, "rows not estimated", "error", err) // progress is less exact, nothing else
+	}
 }
 
 // revise estimates the rows of a worker's migration anew, unless that was done an interval ago.

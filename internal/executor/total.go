@@ -122,29 +122,27 @@ func (t target) interpolated(ctx context.Context, db control.DB, first, last, af
 	return share, nil
 }
 
-// size estimates how many rows the migration has in all, before it starts: by
-// the planner's statistics, or where they are no good by a sample of the table.
-func (w *worker) size(ctx context.Context, to *control.Target) {
-	if w.target.null != "" {
-		if to.Tuples <= 0 { // the index was never counted
-			to.Tuples = unknownRows
-		}
-		return
+// size estimates how many rows the migration has in all, unless that was done
+// already: by the planner's statistics, or where they are no good by a sample of the table. It is
+// called when the first batches are done, so that no migration waits for it before it begins.
+func (w *worker) size(ctx context.Context) error {
+	c, t, store, db := &w.candidate, w.target, w.opts.Store, w.opts.Pool
+	if known, err := store.Total(ctx, db, c.ID); err != nil || known >= 0 || t.null != "" {
+		return err
 	}
-	to.Tuples = unknownRows
-	t, db, first, last := w.target, w.opts.Pool, value(to.MinValue), value(to.MaxValue)
-	s := sampled{rows: unknownRows}
+	first, last := value(c.MinValue), value(c.MaxValue)
 	known, err := t.canEstimate(ctx, db, first, last, changedShare)
-	switch {
-	case err != nil:
-	case known && len(t.key) == 1:
+	if err != nil {
+		return err
+	}
+	var s sampled
+	if known && len(t.key) == 1 {
 		s.rows, err = t.planned(ctx, db, first, last, passed{})
-	default:
+	} else {
 		s, err = t.sample(ctx, db, first, last)
 	}
-	if err != nil {
-		w.log.DebugContext(ctx, "rows not estimated", "error", err) // progress is less exact, nothing else
-		return
+	if err != nil || s.rows < 0 {
+		return err
 	}
-	to.Tuples, to.Landmarks = s.rows, s.marks
+	return store.SetSize(ctx, db, c.ID, s.rows, s.marks)
 }

@@ -198,9 +198,7 @@ func (w *worker) start(ctx context.Context) (bool, error) {
 			}
 			return false, err
 		}
-		t := w.recordable()
-		w.size(ctx, &t)
-		ok, err = store.Start(ctx, pool, c.ID, t)
+		ok, err = store.Start(ctx, pool, c.ID, w.recordable())
 	}
 	var pgErr *pgconn.PgError
 	if errors.As(err, &pgErr) && pgErr.Code == uniqueViolation {
@@ -215,8 +213,11 @@ func (w *worker) start(ctx context.Context) (bool, error) {
 func (w *worker) recordable() control.Target {
 	t := control.Target{
 		Table: w.target.table, OID: w.target.oid, Collation: w.target.collation, WorkVersion: w.work.Version,
-		Tuples: w.target.tuples, MinValue: w.candidate.MinValue, MaxValue: w.candidate.MaxValue,
+		Tuples: unknownRows, MinValue: w.candidate.MinValue, MaxValue: w.candidate.MaxValue,
 		Verify: w.work.Verify != nil && w.target.null == "", // there the predicate itself tells
+	}
+	if w.target.null != "" && w.target.tuples > 0 { // 0: the index was never counted
+		t.Tuples = w.target.tuples
 	}
 	for _, c := range w.target.key {
 		t.KeyColumns, t.KeyTypes = append(t.KeyColumns, c.Name), append(t.KeyTypes, c.Type)
