@@ -38,7 +38,7 @@ fmt: ## format the code as lint wants it
 	$(LINTER) fmt
 
 .PHONY: bench
-bench: build postgres ## measure against bare PostgreSQL (about ten minutes)
+bench: build postgres ## measure against bare PostgreSQL (about thirteen minutes)
 	$(GO) run ./testing/bench/cmd/bench -bbmd bin/bbmd $(ARGS)
 
 .PHONY: bench-quick

@@ -61,6 +61,8 @@ func (r *Report) measure(ctx context.Context, server *pgserver.Server, o Options
 		{SectionWake, r.measureWakes},
 		{SectionClaim, r.measureClaims},
 		{SectionThroughput, r.measureThroughput},
+		{SectionForeground, r.measureForeground},
+		{SectionSparse, r.measureSparse},
 	} {
 		if !o.wants(s.name) {
 			continue

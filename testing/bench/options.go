@@ -3,6 +3,7 @@ package bench
 import (
 	"log/slog"
 	"slices"
+	"time"
 )
 
 // Options say what to measure, and how long.
@@ -26,11 +27,13 @@ const (
 	SectionWake       = "wake"
 	SectionClaim      = "claim"
 	SectionThroughput = "throughput"
+	SectionForeground = "foreground"
+	SectionSparse     = "sparse"
 )
 
 // Sections returns the names of all sections, in the order in which they run.
 func Sections() []string {
-	return []string{SectionIdle, SectionWake, SectionClaim, SectionThroughput}
+	return []string{SectionIdle, SectionWake, SectionClaim, SectionThroughput, SectionForeground, SectionSparse}
 }
 
 func (o Options) wants(section string) bool {
@@ -45,6 +48,13 @@ type sizes struct {
 	idleWakes int       // tries after a second of silence
 	finished  []int     // finished jobs beside which claims are measured
 	claims    int       // claims of each kind
+
+	foreground struct {
+		rounds int
+		slice  time.Duration
+		rows   int // of the table that is backfilled
+	}
+	sparse extent // slice: rows of each table
 }
 
 // extent is how long one case of throughput is measured.
@@ -54,6 +64,23 @@ type extent struct {
 }
 
 func (o Options) sizes() sizes {
+	n := o.sizesOfOthers()
+	switch f := &n.foreground; {
+	case o.Tiny:
+		f.rounds, f.slice, f.rows = 2, 200*time.Millisecond, 20_000
+		n.sparse = extent{2, 2000}
+	case o.Quick:
+		f.rounds, f.slice, f.rows = 5, 2*time.Second, 1_000_000
+		n.sparse = extent{6, 30_000}
+	default:
+		f.rounds, f.slice, f.rows = 12, 4*time.Second, 2_000_000
+		n.sparse = extent{20, 30_000}
+	}
+	return n
+}
+
+// sizesOfOthers are those of the sections that measure bbmd alone.
+func (o Options) sizesOfOthers() sizes {
 	switch {
 	case o.Tiny:
 		return sizes{

@@ -169,6 +169,10 @@ func titles(section string) string {
 		return "Claims beside finished jobs"
 	case SectionIdle:
 		return "At rest"
+	case SectionForeground:
+		return "Foreground: transactions at a fixed rate, beside a backfill and beside nothing"
+	case SectionSparse:
+		return "Sparse keys beside dense ones: the same number of rows"
 	default:
 		return section
 	}

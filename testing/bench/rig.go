@@ -23,6 +23,7 @@ import (
 const (
 	workSQL = "bench_sql"
 	workGo  = "bench_go"
+	workAny = "bench_any" // on any table
 )
 
 // works returns the same work in the two forms that a Work may have.
@@ -35,6 +36,9 @@ func works() (*registry.Registry, error) {
 		registry.Work{Name: workGo, Run: func(ctx context.Context, tx pgx.Tx, b registry.Batch) (registry.Result, error) {
 			tag, err := tx.Exec(ctx, update+b.Where(), b.Args()...)
 			return registry.Affected(tag), err
+		}},
+		registry.Work{Name: workAny, SQL: func(m registry.Migration) (registry.Statement, error) {
+			return registry.ParseStatement("UPDATE " + m.Table + " SET b = b + 1 WHERE :range")
 		}},
 	)
 	return r, err
