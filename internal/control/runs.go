@@ -189,7 +189,7 @@ func (s Store) RunsWithoutLog(ctx context.Context, db DB, limit int) ([]Run, err
 }
 
 func (s Store) runs(ctx context.Context, db DB, limit int, log bool) ([]Run, error) {
-	rows, err := db.Query(ctx, s.sql(runsSQL), limit, log)
+	rows, err := db.Query(ctx, s.sql(runsSQL), Once, limit, log)
 	if err != nil {
 		return nil, fmt.Errorf("read runs: %w", err)
 	}

@@ -19,7 +19,7 @@ type Mark struct {
 // Production returns the mark of a production database, or nil.
 func (s Store) Production(ctx context.Context, db DB) (*Mark, error) {
 	var m Mark
-	err := db.QueryRow(ctx, s.sql("SELECT coalesce(note, ''), who, set_at FROM bbm.settings WHERE name = 'production' AND value = 'true'")).Scan(&m.Note, &m.Who, &m.At)
+	err := db.QueryRow(ctx, s.sql("SELECT coalesce(note, ''), who, set_at FROM bbm.settings WHERE name = 'production' AND value = 'true'"), Once).Scan(&m.Note, &m.Who, &m.At)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return nil, nil //nolint:nilnil // there is no mark, and that is no error
@@ -85,7 +85,7 @@ type AppliedFile struct {
 
 // Applied returns what is recorded of a tool's applied files, by version.
 func (s Store) Applied(ctx context.Context, db DB, tool string) (map[string]AppliedFile, error) {
-	rows, err := db.Query(ctx, s.sql("SELECT version, file, checksum, recorded_at FROM bbm.applied WHERE tool = $1"), tool)
+	rows, err := db.Query(ctx, s.sql("SELECT version, file, checksum, recorded_at FROM bbm.applied WHERE tool = $1"), Once, tool)
 	if err != nil {
 		return nil, fmt.Errorf("read checksums: %w", err)
 	}

@@ -102,8 +102,7 @@ func (r *run) close(ctx context.Context) {
 // nothing is the result of a run that had nothing to do. The checksums of files that
 // others applied are recorded as they are now.
 func (r *run) nothing(ctx context.Context, f Finding) (Result, error) {
-	r.result.Before, r.result.Plan = f.State, f.Plan
-	r.result.From, r.result.To = f.Current, f.Current
+	r.result.Before, r.result.Plan, r.result.From, r.result.To = f.State, f.Plan, f.Current, f.Current
 	if len(f.unadopted) > 0 {
 		if err := control.Install(ctx, r.conn, r.spec.ControlSchema); err != nil {
 			return r.finish(r.spec.wrap("install the control schema", err))
@@ -153,6 +152,7 @@ func (r *run) exclusively(ctx context.Context, act func(context.Context, Finding
 	if err != nil {
 		return err
 	}
+	r.result.Before, r.result.Plan, r.result.From, r.result.To = f.State, f.Plan, f.Current, f.Current
 	return act(ctx, f)
 }
 
@@ -202,7 +202,7 @@ func (r *run) begin(ctx context.Context, f Finding, action Action, reason string
 	for _, id := range interrupted {
 		r.record.note(ctx, "run %d was interrupted", id)
 	}
-	r.result.Action, r.result.Before, r.result.Plan, r.result.From = action, f.State, f.Plan, f.Current
+	r.result.Action, r.result.Plan = action, f.Plan
 	if err := r.record.begin(ctx, f, action, reason, r.conn); err != nil {
 		return r.spec.wrap("begin", err)
 	}

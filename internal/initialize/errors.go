@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/bbmd-dev/bbmd/internal/control"
 )
 
 // Kind is what somebody who got an error can do about it: it decides a
@@ -33,10 +35,14 @@ func KindOf(err error) Kind {
 	}](err); ok {
 		return own.Kind()
 	}
-	if transient(err) {
+	switch {
+	case transient(err):
 		return KindTransient
+	case errors.Is(err, control.ErrNewer):
+		return KindRefused
+	default:
+		return KindUnexpected
 	}
-	return KindUnexpected
 }
 
 // ConfigError says that what the database should be is not said right: a key

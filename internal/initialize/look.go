@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/bbmd-dev/bbmd/internal/catalog"
 	"github.com/bbmd-dev/bbmd/internal/control"
@@ -57,6 +58,12 @@ func (s Spec) wrap(doing string, err error) error {
 	}](err); own || err == nil {
 		return err
 	}
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == codeInsufficientPrivilege {
+		return &RefusalError{
+			Database: s.Database, Refusal: RefusedPrivilege, Reason: fmt.Sprintf("%s: %v", doing, err),
+			WayOut: "grant that to the role, or connect as one that may", Err: err,
+		}
+	}
 	return fmt.Errorf("database %s: %s: %w", s.Database, doing, err)
 }
 
@@ -106,19 +113,25 @@ func look(ctx context.Context, db DB, s Spec, files history.Files) (Finding, err
 func see(ctx context.Context, tx pgx.Tx, s Spec, files history.Files) (sight, error) {
 	var v sight
 	store := s.store()
-	if err := tx.QueryRow(ctx, "SELECT to_regclass($1) IS NOT NULL", store.Schema()+".force_recreate_tokens").Scan(&v.control); err != nil {
+	if err := tx.QueryRow(ctx, "SELECT to_regclass($1) IS NOT NULL", control.Once, store.Schema()+".force_recreate_tokens").Scan(&v.control); err != nil {
 		return v, err
 	}
 	var err error
 	if v.records, err = history.Find(ctx, tx, s.controlSchema()); err != nil {
 		return v, err
 	}
+	p := choose(s, files, v.records)
 	if v.control {
 		if err := v.seeControl(ctx, tx, s, files); err != nil {
 			return v, err
 		}
 	}
-	if pick := choose(s, files, v.records); pick.found && len(pick.record.Applied) > 0 || pick.ambiguous != "" {
+	if v.control && !(files != nil && p.found && files.Compare(p.record.Applied).UpToDate()) { // else there is nothing to clear away or to go on with
+		if v.runs, err = store.RunsWithoutLog(ctx, tx, runsLooked); err != nil {
+			return v, err
+		}
+	}
+	if p.found && len(p.record.Applied) > 0 || p.ambiguous != "" {
 		return v, nil // the rows say it all
 	}
 	v.objects, err = catalog.UserObjects(ctx, tx, notSchema(s, v.records))
@@ -134,9 +147,6 @@ func (v *sight) seeControl(ctx context.Context, tx pgx.Tx, s Spec, files history
 		return err
 	}
 	if v.production, err = store.Production(ctx, tx); err != nil {
-		return err
-	}
-	if v.runs, err = store.RunsWithoutLog(ctx, tx, runsLooked); err != nil {
 		return err
 	}
 	if _, known := v.applied[modelsVersion]; known && s.modelsAlone() {
