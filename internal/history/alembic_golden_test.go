@@ -229,10 +229,10 @@ func stringsOf(v any) any {
 }
 
 // pythonFiles are the files in python.txt, by the lines -- NAME -- between them.
-func pythonFiles(t testing.TB) map[string]string {
-	t.Helper()
+func pythonFiles(tb testing.TB) map[string]string {
+	tb.Helper()
 	content, err := os.ReadFile("testdata/python.txt")
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	files := map[string]string{}
 	name := ""
 	for line := range strings.Lines(string(content)) {
@@ -243,6 +243,6 @@ func pythonFiles(t testing.TB) map[string]string {
 		}
 		files[name] += line
 	}
-	require.Greater(t, len(files), 30)
+	require.Greater(tb, len(files), 30)
 	return files
 }

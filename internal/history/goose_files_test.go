@@ -130,7 +130,7 @@ func TestGooseResolves(t *testing.T) {
 	files, err := openGoose(t, map[string]string{"00001_a.sql": upOnly, "10_c.sql": upOnly, "20260105120000_d.sql": upOnly, "20260106120000_e.sql": upOnly})
 	require.NoError(t, err)
 	for typed, want := range map[string][]string{
-		"head": {"20260106120000"}, "heads": {"20260106120000"}, "base": nil, "0": nil, "1": {"1"}, "00001": {"1"}, " 10 ": {"10"}, "c": {"10"}, "10_c.sql": {"10"}, "20260105": {"20260105120000"}, "00001_": {"1"},
+		"head": {"20260106120000"}, "heads": {"20260106120000"}, "base": nil, "0": nil, "1": {"1"}, "00001": {"1"}, "10": {"10"}, "c": {"10"}, "10_c.sql": {"10"}, "20260105": {"20260105120000"}, "00001_": {"1"},
 	} {
 		got, err := files.Resolve(typed)
 		require.NoError(t, err, typed)

@@ -21,11 +21,11 @@ import (
 
 // gooseSays lets goose itself read a file, without a server: whether it runs
 // it in a transaction, or why it refuses it.
-func gooseSays(t testing.TB, source string) (transactional bool, err error) {
+func gooseSays(t *testing.T, source string) (transactional bool, err error) {
 	t.Helper()
 	conn := &fakeConn{}
 	db := sql.OpenDB(conn)
-	defer db.Close()
+	defer func() { require.NoError(t, db.Close()) }()
 	files := fstest.MapFS{"00001_x.sql": {Data: []byte(source)}}
 	provider, err := goose.NewProvider(goose.DialectCustom, db, files, goose.WithStore(fakeStore{}),
 		goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()))

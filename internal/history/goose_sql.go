@@ -146,7 +146,7 @@ func (r *gooseReader) keep(line, trimmed string) {
 // semicolon.
 func endsStatement(line string) bool {
 	last := ""
-	for _, word := range strings.Fields(line) {
+	for word := range strings.FieldsSeq(line) {
 		if strings.HasPrefix(word, "--") {
 			break
 		}

@@ -40,7 +40,8 @@ func opensScope(t pyToken) bool {
 // isCompound reports whether the line begins a block, which may stand on it.
 func isCompound(tokens []pyToken) bool {
 	keywords := []string{"if", "elif", "else", "for", "while", "try", "except", "finally", "with", "match", "case"}
-	return tokens[0].kind == pyName && slices.Contains(keywords, tokens[0].text) && !(len(tokens) > 1 && tokens[1].is("="))
+	assigned := len(tokens) > 1 && tokens[1].is("=") // match = … is no block
+	return tokens[0].kind == pyName && slices.Contains(keywords, tokens[0].text) && !assigned
 }
 
 // statements cuts a line at its semicolons.

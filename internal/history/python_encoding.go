@@ -58,7 +58,7 @@ func declaredEncoding(text string) string {
 }
 
 func isASCIIBased(encoding string) bool {
-	for _, name := range strings.Fields(asciiBased) {
+	for name := range strings.FieldsSeq(asciiBased) {
 		if strings.HasPrefix(encoding, name) {
 			return true
 		}

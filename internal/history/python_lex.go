@@ -184,7 +184,7 @@ const pyOperators = "**= //= >>= <<= ... == != <= >= := += -= *= /= %= @= &= |= 
 func (l *pyLexer) operator(size int) error {
 	rest := l.src[l.pos:]
 	text := rest[:size]
-	for _, op := range strings.Fields(pyOperators) {
+	for op := range strings.FieldsSeq(pyOperators) {
 		if strings.HasPrefix(rest, op) {
 			text = op
 			break

@@ -2,7 +2,6 @@ package history
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -57,7 +56,7 @@ func readFlyway(ctx context.Context, db DB, t *found) (state, error) {
 		st.current = []string{slices.MaxFunc(st.applied, compareDotted)}
 	}
 	if len(failed) > 0 {
-		st.dirty = fmt.Sprintf("%s failed (success is false)", strings.Join(failed, ", "))
+		st.dirty = strings.Join(failed, ", ") + " failed (success is false)"
 		st.remedy = "take back what the script left behind, then: flyway repair"
 	}
 	return st, nil

@@ -28,7 +28,7 @@ func readPrisma(ctx context.Context, db DB, t *found) (state, error) {
 	failed, err := column(ctx, db, "SELECT migration_name::text FROM "+t.sql()+
 		" WHERE finished_at IS NULL AND rolled_back_at IS NULL ORDER BY started_at, migration_name")
 	if len(failed) > 0 {
-		st.dirty = fmt.Sprintf("%s began and did not finish", strings.Join(failed, ", "))
+		st.dirty = strings.Join(failed, ", ") + " began and did not finish"
 		st.remedy = fmt.Sprintf("prisma migrate resolve --rolled-back %s (or --applied, if it did finish)", failed[0])
 	}
 	return st, err

@@ -2,7 +2,6 @@ package history
 
 import (
 	"context"
-	"fmt"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -52,7 +51,7 @@ func readPgroll(ctx context.Context, db DB, t *found) (state, error) {
 		}
 	}
 	if len(active) > 0 {
-		st.dirty = fmt.Sprintf("%s is started and neither completed nor rolled back", strings.Join(active, ", "))
+		st.dirty = strings.Join(active, ", ") + " is started and neither completed nor rolled back"
 		st.remedy = "pgroll complete, or pgroll rollback"
 	}
 	return st, nil
