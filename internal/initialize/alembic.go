@@ -113,7 +113,9 @@ func (r *alembicRun) upgrade(ctx context.Context, revision string, part []histor
 	}
 	seen := &progress{run: r, part: part}
 	err = limits.retry(ctx, func() error { return r.call(ctx, around, revision, seen) },
-		func(error) bool { return seen.told == nil && contended(seen.out.refusal()) && !r.leftSome(ctx) },
+		func(error) bool {
+			return seen.told == nil && contended(seen.out.refusal()) && !leftSome(ctx, r.to, r.known)
+		},
 		func(err error, pause time.Duration) {
 			fprintf(r.to.log, "%v: again in %s\n", err, pause.Round(time.Millisecond))
 		})
@@ -154,14 +156,10 @@ func (r *alembicRun) call(ctx context.Context, around environment, revision stri
 	seen.begin(ctx, cancel, around.mask)
 	p := program{argv: argv, title: "alembic upgrade " + revision, dir: dir, env: around.environ, line: seen.out.add}
 	err = p.run(ctx)
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, exec.ErrNotFound):
+	if errors.Is(err, exec.ErrNotFound) {
 		return &ConfigError{Database: r.spec.Database, Err: fmt.Errorf("%w: install Alembic where bbmd runs, or give command, such as [python, -m, alembic]", err)}
-	default:
-		return seen.out.blame(err)
 	}
+	return seen.out.blame(err)
 }
 
 func (r *alembicRun) surroundings(ctx context.Context, lockTimeout time.Duration) (environment, error) {
@@ -173,12 +171,6 @@ func (r *alembicRun) surroundings(ctx context.Context, lockTimeout time.Duration
 		r.around[lockTimeout] = around
 	}
 	return around, err
-}
-
-// leftSome reports whether there are new invalid indexes, over which another attempt would stumble.
-func (r *alembicRun) leftSome(ctx context.Context) bool {
-	now, err := invalidIndexes(ctx, r.to)
-	return err != nil || slices.ContainsFunc(now, func(index string) bool { return !slices.Contains(r.known, index) })
 }
 
 // applied returns the rows of Alembic's version table.

@@ -131,7 +131,7 @@ func (p *progress) blame(err error) error {
 		}](err); own {
 			return err
 		}
-		return &FailedError{Database: p.run.spec.Database, Err: err}
+		return failure(p.run.spec, err)
 	}
 	step := p.part[at]
 	return &StepError{

@@ -32,8 +32,8 @@ func (c commandRunner) run(ctx context.Context, to target, _ []history.Step, _ w
 	err = c.spec.Limits.orDefaults().retry(ctx, func() error {
 		out = output{log: to.log, mask: around.mask}
 		p := program{argv: c.spec.Command, dir: c.spec.Dir, env: around.environ, line: out.add}
-		return errors.Join(p.run(ctx), out.err)
-	}, func(error) bool { return contended(out.refusal()) }, func(err error, pause time.Duration) {
+		return out.blame(p.run(ctx))
+	}, func(error) bool { return contended(out.refusal()) && !leftSome(ctx, to, known) }, func(err error, pause time.Duration) {
 		fprintf(to.log, "%v: again in %s\n", err, pause.Round(time.Millisecond))
 	})
 	if err == nil {
@@ -45,8 +45,15 @@ func (c commandRunner) run(ctx context.Context, to target, _ []history.Step, _ w
 	if ctx.Err() != nil {
 		err = interrupted(ctx, err)
 	}
-	err = leftInvalid(ctx, to, known, out.blame(err))
-	return &FailedError{Database: c.spec.Database, Err: err}
+	return failure(c.spec, leftInvalid(ctx, to, known, err))
+}
+
+// failure is what a program's failure is called where no step is known that it failed at.
+func failure(s Spec, err error) error {
+	if transient(err) { // it is nobody's fault
+		return fmt.Errorf("database %s: %w", s.Database, err)
+	}
+	return &FailedError{Database: s.Database, Err: err}
 }
 
 // program is a program that works on a database, with all that it starts.

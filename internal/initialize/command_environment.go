@@ -103,6 +103,12 @@ func startOptions(ctx context.Context, to target, limits Limits) (string, error)
 	return "", nil
 }
 
+// leftSome reports whether there are new invalid indexes, over which another attempt would stumble.
+func leftSome(ctx context.Context, to target, known []string) bool {
+	now, err := invalidIndexes(ctx, to)
+	return err != nil || slices.ContainsFunc(now, func(index string) bool { return !slices.Contains(known, index) })
+}
+
 // leftInvalid adds to an error which indexes have become invalid.
 func leftInvalid(ctx context.Context, to target, known []string, why error) error {
 	now, err := invalidIndexes(ctx, to)

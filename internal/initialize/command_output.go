@@ -18,8 +18,7 @@ type output struct {
 	each func(line string)
 
 	tail []string
-	size int
-	err  error // of what each line led to
+	size int // of tail, in bytes
 }
 
 // tailSize is how much of what a program prints is kept, in bytes.
@@ -41,6 +40,9 @@ func (o *output) add(line string) {
 
 // blame adds to a program's end what the program said of it: what the server refused, or its last words.
 func (o *output) blame(err error) error {
+	if err == nil {
+		return nil
+	}
 	if refusal := o.refusal(); refusal != nil {
 		return fmt.Errorf("%w: %w", err, refusal)
 	}
@@ -89,13 +91,24 @@ func (o *output) details(pg *pgconn.PgError, from int) {
 
 // refusalIn reads what the server refused from one line.
 func refusalIn(line string) *pgconn.PgError {
+	refused := func(code, message string) *pgconn.PgError {
+		return &pgconn.PgError{Severity: "ERROR", Code: code, Message: strings.TrimSpace(message)}
+	}
 	if m := conditionLine().FindStringSubmatch(line); m != nil {
 		if code, ok := conditions()[strings.TrimSuffix(m[1], "Error")]; ok {
-			return &pgconn.PgError{Severity: "ERROR", Code: code, Message: strings.TrimSpace(m[2])}
+			return refused(code, m[2])
 		}
 	}
 	if m := codeLine().FindStringSubmatch(line); m != nil {
-		return &pgconn.PgError{Severity: "ERROR", Code: m[2], Message: strings.TrimSpace(m[1])}
+		return refused(m[2], m[1])
+	}
+	if m := verboseLine().FindStringSubmatch(line); m != nil {
+		return refused(m[1], m[2])
+	}
+	for message, code := range map[string]string{"canceling statement due to lock timeout": codeLockNotAvailable, "deadlock detected": codeDeadlock} {
+		if strings.Contains(line, message) {
+			return refused(code, message)
+		}
 	}
 	return nil
 }
@@ -105,9 +118,14 @@ func conditionLine() *regexp.Regexp {
 	return regexp.MustCompile(`^(?:psycopg2?\.errors|asyncpg\.exceptions(?:\._base)?)\.(\w+): (.*)$`)
 }
 
-// codeLine finds ERROR: text (SQLSTATE 55P03), and psql's ERROR:  55P03: text in its other order.
+// codeLine finds ERROR: text (SQLSTATE 55P03), as programs in Go print it.
 func codeLine() *regexp.Regexp {
 	return regexp.MustCompile(`(?:ERROR|FATAL):\s+(.*?)\s*\(SQLSTATE (\w{5})\)`)
+}
+
+// verboseLine finds ERROR: 55P03: text, as psql prints it when it is to be verbose.
+func verboseLine() *regexp.Regexp {
+	return regexp.MustCompile(`(?:ERROR|FATAL):\s+([0-9A-Z]{5}): (.*)$`)
 }
 
 // conditions are the names that drivers give to SQLSTATEs that tell what to do next, or
