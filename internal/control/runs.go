@@ -170,6 +170,20 @@ func (s Store) InterruptRuns(ctx context.Context, db DB) ([]int64, error) {
 	return ids, nil
 }
 
+// TidyRuns does what [Store.InterruptRuns] does, unless somebody is at work.
+func (s Store) TidyRuns(ctx context.Context, db TxDB) (ids []int64, err error) {
+	err = pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
+		var nobody bool
+		if err := tx.QueryRow(ctx, "SELECT pg_try_advisory_xact_lock($1::int, 0)", Once, lockSchema).Scan(&nobody); err != nil || !nobody {
+			return err
+		}
+		var err error
+		ids, err = s.InterruptRuns(ctx, tx)
+		return err
+	})
+	return ids, err
+}
+
 const runsSQL = `
 SELECT r.id, r.action, r.outcome, r.state_before, r.tool, r.from_versions, r.to_versions, r.reason, r.plan, CASE WHEN $2 THEN r.log ELSE '' END,
   r.error_message, r.error_sqlstate, r.error_file, r.error_line, r.error_hint, r.host, r.backend_pid, r.bbmd_version, r.who,

@@ -81,6 +81,24 @@ func TestFinishedRunSaysWhereItLedTo(t *testing.T) {
 	require.Empty(t, runs[1].To)
 }
 
+func TestRunsAreTidiedWhenNobodyIsAtWork(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	store, worker, conn := control.Store{}, db.Conn(t), db.Conn(t)
+	id := begin(t, db)
+	_, err := store.TrySchemaLock(t.Context(), worker)
+	require.NoError(t, err)
+
+	ids, err := store.TidyRuns(t.Context(), conn)
+	require.NoError(t, err)
+	require.Empty(t, ids)
+	_, err = store.ReleaseSchemaLock(t.Context(), worker)
+	require.NoError(t, err)
+	ids, err = store.TidyRuns(t.Context(), conn)
+	require.NoError(t, err)
+	require.Equal(t, []int64{id}, ids)
+}
+
 func TestLongLogKeepsItsEnd(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t)

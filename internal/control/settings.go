@@ -2,7 +2,6 @@ package control
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -16,18 +15,21 @@ type Mark struct {
 	At   time.Time `json:"at"`
 }
 
-// Production returns the mark of a production database, or nil.
-func (s Store) Production(ctx context.Context, db DB) (*Mark, error) {
-	var m Mark
-	err := db.QueryRow(ctx, s.sql("SELECT coalesce(note, ''), who, set_at FROM bbm.settings WHERE name = 'production' AND value = 'true'"), Once).Scan(&m.Note, &m.Who, &m.At)
-	switch {
-	case errors.Is(err, pgx.ErrNoRows):
-		return nil, nil //nolint:nilnil // there is no mark, and that is no error
-	case err != nil:
-		return nil, fmt.Errorf("read the production mark: %w", err)
-	default:
-		return &m, nil
+// Production returns the mark of a production database, or nil, and whether a run of the
+// schema seems to be running.
+func (s Store) Production(ctx context.Context, db DB) (mark *Mark, running bool, err error) {
+	var who *string
+	var at *time.Time
+	var note string
+	err = db.QueryRow(ctx, s.sql(`SELECT EXISTS (SELECT FROM bbm.runs WHERE outcome = 'running'), coalesce(s.note, ''), s.who, s.set_at
+		FROM (SELECT 1) one LEFT JOIN bbm.settings s ON s.name = 'production' AND s.value = 'true'`), Once).Scan(&running, &note, &who, &at)
+	if err != nil {
+		return nil, false, fmt.Errorf("read the production mark: %w", err)
 	}
+	if who != nil && at != nil {
+		mark = &Mark{Note: note, Who: *who, At: *at}
+	}
+	return mark, running, nil
 }
 
 // MarkProduction marks the database as production: it is never recreated.

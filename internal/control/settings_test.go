@@ -14,23 +14,28 @@ func TestProductionMark(t *testing.T) {
 	db := pgtest.New(t)
 	conn, store := db.Conn(t), control.Store{}
 
-	mark, err := store.Production(t.Context(), conn)
+	mark, running, err := store.Production(t.Context(), conn)
 	require.NoError(t, err)
 	require.Nil(t, mark)
+	require.False(t, running)
+	begin(t, db)
+	_, running, err = store.Production(t.Context(), conn)
+	require.NoError(t, err)
+	require.True(t, running)
 
 	db.Exec(t, "SELECT bbm.mark_production('customers')")
 	db.Exec(t, "SELECT bbm.mark_production()") // keeps the note
-	mark, err = store.Production(t.Context(), conn)
+	mark, _, err = store.Production(t.Context(), conn)
 	require.NoError(t, err)
 	require.Equal(t, "customers", mark.Note)
 	require.Equal(t, pgtest.One[string](t, db, "SELECT session_user::text"), mark.Who)
 
 	require.NoError(t, store.UnmarkProduction(t.Context(), conn))
-	mark, err = store.Production(t.Context(), conn)
+	mark, _, err = store.Production(t.Context(), conn)
 	require.NoError(t, err)
 	require.Nil(t, mark)
 	require.NoError(t, store.MarkProduction(t.Context(), conn, ""))
-	mark, err = store.Production(t.Context(), conn)
+	mark, _, err = store.Production(t.Context(), conn)
 	require.NoError(t, err)
 	require.Empty(t, mark.Note)
 }
@@ -94,7 +99,7 @@ func TestSettingsWorkInASchemaOfAnotherName(t *testing.T) {
 	require.NoError(t, control.Install(t.Context(), conn, "My bbmd"))
 
 	require.NoError(t, store.MarkProduction(t.Context(), conn, ""))
-	mark, err := store.Production(t.Context(), conn)
+	mark, _, err := store.Production(t.Context(), conn)
 	require.NoError(t, err)
 	require.NotNil(t, mark)
 	id, err := store.BeginRun(t.Context(), conn, control.RunStart{Action: "stamp", StateBefore: "DIRTY", Plan: []byte("{}"), Host: "h"})

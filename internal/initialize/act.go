@@ -3,11 +3,13 @@ package initialize
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/bbmd-dev/bbmd/internal/control"
+	"github.com/bbmd-dev/bbmd/internal/history"
 )
 
 // create makes an empty database what the models declare and stamps every
@@ -58,20 +60,32 @@ func (r *run) stampIn(ctx context.Context, tx pgx.Tx, f Finding, heads []string)
 			return err
 		}
 	}
-	if err := r.files.Stamp(ctx, tx, f.record.Place(), heads); err != nil {
+	if err := r.files.Stamp(ctx, tx, r.spec.place(f), heads); err != nil {
 		return fmt.Errorf("stamp: %w", err)
 	}
-	tool := string(r.files.Tool())
-	if err := r.spec.store().ForgetApplied(ctx, tx, tool); err != nil {
+	name := r.spec.history(r.files)
+	if err := r.spec.store().ForgetApplied(ctx, tx, name); err != nil {
 		return err
 	}
-	if err := r.spec.store().RecordApplied(ctx, tx, tool, r.record.run, checksums(have)); err != nil {
+	if err := r.spec.store().RecordApplied(ctx, tx, name, r.record.run, checksums(have)); err != nil {
 		return err
 	}
 	if len(heads) == 0 {
 		return nil
 	}
 	return r.record.finish(ctx)
+}
+
+// place is where the version table is, or will be.
+func (s Spec) place(f Finding) history.Place {
+	if f.found || s.VersionTable == "" {
+		return f.record.Place()
+	}
+	schema, table, qualified := strings.Cut(s.VersionTable, ".")
+	if !qualified {
+		schema, table = "", s.VersionTable
+	}
+	return history.Place{Schema: schema, Table: table}
 }
 
 // migrate runs what is pending, or the command, in sessions of the runner's own.
@@ -86,7 +100,7 @@ func (r *run) migrate(ctx context.Context, f Finding) error {
 	}
 	to := r.spec.own(f, r.record)
 	work := func(ctx context.Context) error {
-		return runs.run(ctx, to, f.comparison.Pending, steps{record: r.record, tool: f.Tool})
+		return runs.run(ctx, to, f.comparison.Pending, steps{record: r.record, history: r.spec.history(r.files)})
 	}
 	return held(ctx, r.conn, func(ctx context.Context) error {
 		if tool != Command {

@@ -107,8 +107,13 @@ func (r *run) nothing(ctx context.Context, f Finding) (Result, error) {
 		if err := control.Install(ctx, r.conn, r.spec.ControlSchema); err != nil {
 			return r.finish(r.spec.wrap("install the control schema", err))
 		}
-		if err := r.spec.store().RecordApplied(ctx, r.conn, string(f.Tool), 0, checksums(f.unadopted)); err != nil {
+		if err := r.spec.store().RecordApplied(ctx, r.conn, r.spec.history(r.files), 0, checksums(f.unadopted)); err != nil {
 			return r.finish(r.spec.wrap("adopt", err))
+		}
+	}
+	if f.running { // and died just before it could say that it was done
+		if _, err := r.spec.store().TidyRuns(ctx, r.conn); err != nil {
+			return r.finish(r.spec.wrap("tidy", err))
 		}
 	}
 	return r.finish(nil)
@@ -260,8 +265,12 @@ func (r *run) act(ctx context.Context, f Finding) error {
 			return nil
 		}
 		var err error
+		before := f
 		if f, err = look(ctx, r.conn, r.spec, r.files); err != nil {
 			return err
+		}
+		if before.Plan.Action == ActBaseline && f.Plan.Action == ActBaseline { // at the base: nothing was applied, and the version table says no more
+			f.State, f.Plan = Versioned, planVersioned(r.spec, f)
 		}
 		switch f.Plan.Action {
 		case ActNothing:

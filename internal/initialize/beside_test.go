@@ -85,3 +85,31 @@ func TestControlSchemaOfANewerBbmdIsRefused(t *testing.T) {
 	require.Equal(t, initialize.KindRefused, initialize.KindOf(err))
 	require.Equal(t, []int64{1, 2}, s.versions(t))
 }
+
+func TestTwoHistoriesInOneDatabase(t *testing.T) {
+	t.Parallel()
+	one := newSubject(t)
+	other := about(t, one.Database)
+	one.write(t, map[string]string{"1_a.sql": up("CREATE TABLE a ();")})
+	other.write(t, map[string]string{"1_b.sql": up("CREATE TABLE b ();")})
+	other.spec.Baseline = "base"
+	one.spec.VersionTable, other.spec.VersionTable = "public.one_version", "public.other_version"
+
+	for range 2 {
+		one.apply(t)
+		other.apply(t)
+	}
+	require.Equal(t, []string{"a", "b", "one_version", "other_version"}, one.tables(t))
+	require.Equal(t, initialize.ActNothing, one.apply(t).Action)
+	require.Equal(t, initialize.ActNothing, other.apply(t).Action)
+}
+
+func TestRunThatDiedAtItsVeryEndIsTidied(t *testing.T) {
+	t.Parallel()
+	s := newSubject(t)
+	s.write(t, two)
+	s.apply(t)
+	s.Exec(t, "UPDATE bbm.runs SET outcome = 'running', finished_at = NULL")
+	require.Equal(t, initialize.ActNothing, s.apply(t).Action)
+	require.Equal(t, control.OutcomeInterrupted, s.runs(t)[0].Outcome)
+}

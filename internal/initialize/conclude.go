@@ -25,8 +25,8 @@ func choose(s Spec, files history.Files, records []history.Record) pick {
 	var own []history.Record
 	for _, r := range records {
 		switch {
-		case s.VersionTable != "" && r.Schema+"."+r.Table == s.VersionTable,
-			s.VersionTable == "" && (files == nil || r.Tool == files.Tool()):
+		case s.VersionTable == "" && (files == nil || r.Tool == files.Tool()),
+			s.VersionTable != "" && (s.VersionTable == r.Table || s.VersionTable == r.Schema+"."+r.Table):
 			own = append(own, r)
 		default:
 			p.others = append(p.others, r)
@@ -77,7 +77,7 @@ func describe(r history.Record) string {
 func conclude(s Spec, files history.Files, v sight) Finding {
 	f := Finding{
 		Database: s.Database, Missing: v.missing, Production: v.production != nil,
-		files: files, control: v.control, objects: v.objects, records: v.records,
+		files: files, control: v.control, objects: v.objects, records: v.records, running: v.running,
 		Current: []string{}, Target: []string{}, Pending: []Step{},
 	}
 	if len(v.runs) > 0 {

@@ -38,6 +38,7 @@ type Finding struct {
 	comparison history.Comparison // of the record with the files
 	unadopted  []history.Step     // applied, and without a checksum in bbm.applied
 	control    bool               // the control schema is there
+	running    bool               // a run says that it runs
 	resumed    bool               // what is there was made by a run that began on the empty database
 	objects    []catalog.Object
 	last       *control.Run // nil: there was none

@@ -92,6 +92,7 @@ type sight struct {
 	objects    []catalog.Object // the user's, where they can decide
 	applied    map[string]control.AppliedFile
 	production *control.Mark
+	running    bool          // a run says so
 	runs       []control.Run // the last ones, the latest first
 	checksum   string        // of the models, where they are all there is and were applied before
 }
@@ -143,10 +144,10 @@ const runsLooked = 10
 
 func (v *sight) seeControl(ctx context.Context, tx pgx.Tx, s Spec, files history.Files) (err error) {
 	store := s.store()
-	if v.applied, err = store.Applied(ctx, tx, string(appliedTool(files))); err != nil {
+	if v.applied, err = store.Applied(ctx, tx, s.history(files)); err != nil {
 		return err
 	}
-	if v.production, err = store.Production(ctx, tx); err != nil {
+	if v.production, v.running, err = store.Production(ctx, tx); err != nil {
 		return err
 	}
 	if _, known := v.applied[modelsVersion]; known && s.modelsAlone() {
@@ -167,12 +168,17 @@ func (s Spec) modelsAlone() bool {
 	return s.Models.Declared() && s.Migrations == "" && s.History != Command
 }
 
-// appliedTool is under which tool checksums are recorded.
-func appliedTool(files history.Files) history.Tool {
-	if files == nil {
-		return modelsTool
+// history is under which name checksums are recorded: two services may share a
+// database, each with a version table of its own.
+func (s Spec) history(files history.Files) string {
+	switch {
+	case files == nil:
+		return string(modelsTool)
+	case s.VersionTable != "":
+		return string(files.Tool()) + " " + s.VersionTable
+	default:
+		return string(files.Tool())
 	}
-	return files.Tool()
 }
 
 // notSchema says what in a database is nobody's schema.

@@ -114,7 +114,7 @@ func planVersioned(s Spec, f Finding) Plan {
 	switch {
 	case len(f.Edited) > 0 && s.EditedFiles != Allow:
 		return stopFor(s, f, RefusedEdited, editedReason(f.Edited), fmt.Sprintf("restore what was applied and put the change into a new migration; "+
-			"or accept a file as it is: DELETE FROM %s.applied WHERE tool = '%s' AND version = '%s'", s.store().Schema(), f.Tool, f.Edited[0].Version))
+			"or accept a file as it is: DELETE FROM %s.applied WHERE tool = '%s' AND version = '%s'", s.store().Schema(), s.history(f.files), f.Edited[0].Version))
 	case len(f.Late) > 0 && s.OutOfOrder != Allow:
 		return stopFor(s, f, RefusedOutOfOrder, fmt.Sprintf("pending, and older than what is applied: %s", few(f.Late)),
 			"give these files a version of today, or allow it with schema.out_of_order: allow")

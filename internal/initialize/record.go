@@ -235,8 +235,8 @@ func failureOf(err error) control.RunFailure {
 
 // steps is the watcher of a run's own database: it records steps, and what their files were.
 type steps struct {
-	record *record
-	tool   history.Tool
+	record  *record
+	history string // under which checksums are recorded
 }
 
 var _ watcher = steps{}
@@ -248,13 +248,13 @@ func (s steps) started(ctx context.Context, step history.Step) error {
 	}
 	// What the file was when an earlier run applied it, before it was taken back.
 	return s.record.locked(ctx, func(ctx context.Context, db control.DB) error {
-		return s.record.store.ForgetApplied(ctx, db, string(s.tool), step.Version)
+		return s.record.store.ForgetApplied(ctx, db, s.history, step.Version)
 	})
 }
 
 func (s steps) done(ctx context.Context, step history.Step) error {
 	err := s.record.locked(ctx, func(ctx context.Context, db control.DB) error {
-		return s.record.store.RecordApplied(ctx, db, string(s.tool), s.record.run, checksums([]history.Step{step}))
+		return s.record.store.RecordApplied(ctx, db, s.history, s.record.run, checksums([]history.Step{step}))
 	})
 	if err != nil {
 		return err

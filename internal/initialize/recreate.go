@@ -82,7 +82,7 @@ func (r *run) guard(ctx context.Context, request RecreateRequest) error {
 	if err := r.conn.QueryRow(ctx, "SELECT to_regclass($1) IS NOT NULL", control.Once, store.Schema()+".force_recreate_tokens").Scan(&known); err != nil || !known {
 		return r.spec.wrap("look", err)
 	}
-	mark, err := store.Production(ctx, r.conn)
+	mark, _, err := store.Production(ctx, r.conn)
 	if err != nil {
 		return r.spec.wrap("look", err)
 	}
