@@ -107,6 +107,7 @@ func TestAlembicRefuses(t *testing.T) {
 		"not UTF-8":                {map[string]string{"a.py": "# ok\n# \xff\nrevision = 'a1'\n"}, []string{"a.py:2: it is not UTF-8"}},
 		"an unknown encoding":      {map[string]string{"a.py": "# coding: shift_jis\nrevision = 'a1'\n"}, []string{`a.py:1: it is in the encoding "shiftjis"`}},
 		"require in the body":      {map[string]string{"a.py": revisionFile("a1", "None") + "    # bbmd:require finished x\n"}, []string{"a.py:9: bbmd:require stands below the header"}},
+		"require in a docstring":   {map[string]string{"a.py": "\"\"\"x\n\n# bbmd:require finished x\n\"\"\"\nrevision = 'a1'\ndown_revision = None\n"}, []string{"a.py:1: the string that begins here has a line # bbmd:"}},
 		"all faults at once":       {map[string]string{"a.py": "revision = 1", "x.py": "x"}, []string{"a.py:1: the value", "x.py:1: it sets no revision"}},
 	} {
 		t.Run(name, func(t *testing.T) {

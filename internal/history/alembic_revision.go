@@ -31,6 +31,9 @@ func parseRevision(file string, content []byte) (revision, error) {
 		return revision{}, err
 	}
 	r := revision{Step: Step{Name: docTitle(src), File: file, Checksum: checksum(content), Transactional: !autocommits(src)}}
+	if err := refuseQuoted(file, src); err != nil {
+		return revision{}, err
+	}
 	if r.Requires, err = requirements(file, headed(src)); err != nil {
 		return revision{}, err
 	}
@@ -92,6 +95,24 @@ func autocommits(src pySource) bool {
 		}
 	}
 	return false
+}
+
+// refuseQuoted refuses a directive in a string, the docstring most likely.
+func refuseQuoted(file string, src pySource) error {
+	for _, line := range src.lines {
+		for _, t := range line.tokens {
+			if t.kind != pyString || !strings.Contains(t.text, directivePrefix) {
+				continue
+			}
+			for quoted := range strings.Lines(t.text) {
+				mark, found := strings.CutPrefix(strings.TrimSpace(quoted), "#")
+				if found && strings.HasPrefix(strings.TrimSpace(mark), directivePrefix) {
+					return faultf(file, t.line, "the string that begins here has a line # bbmd:, which is not looked for in strings: make it a comment")
+				}
+			}
+		}
+	}
+	return nil
 }
 
 // headed marks the comments that stand before the first function or class.
