@@ -2,7 +2,10 @@ package control
 
 import (
 	"context"
+	"errors"
 	"fmt"
+
+	"github.com/jackc/pgx/v5"
 )
 
 //nolint:gosec // keys passed, no password
@@ -46,12 +49,16 @@ func (s Store) SetSize(ctx context.Context, db DB, migration int32, rows int64, 
 }
 
 // Total returns how many rows a migration has in all, as estimated last; negative: nobody knows.
-func (s Store) Total(ctx context.Context, db DB, migration int32) (rows int64, err error) {
-	err = db.QueryRow(ctx, s.sql("SELECT coalesce(total_tuple_count, -1) FROM bbm.batched_background_migrations WHERE id = $1"), migration).Scan(&rows)
-	if err != nil {
-		return 0, fmt.Errorf("look up the rows of migration %d: %w", migration, err)
+// It reports whether the migration is running.
+func (s Store) Total(ctx context.Context, db DB, migration int32) (rows int64, running bool, err error) {
+	err = db.QueryRow(ctx, s.sql("SELECT coalesce(total_tuple_count, -1), status = 'running' FROM bbm.batched_background_migrations WHERE id = $1"), migration).Scan(&rows, &running)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return -1, false, nil // somebody has deleted it
 	}
-	return rows, nil
+	if err != nil {
+		return 0, false, fmt.Errorf("look up the rows of migration %d: %w", migration, err)
+	}
+	return rows, running, nil
 }
 
 // Landmarks returns how many keys of a sample of its rows were recorded of a

@@ -20,7 +20,8 @@ type counting struct {
 	e       *Executor
 	mu      sync.Mutex
 	workers map[*worker]bool // whether it has committed a batch
-	first   chan struct{}    // a worker was added: begin to tick
+	left    []*worker        // workers that have ended since the last tick
+	first   chan struct{}    // a worker was added, or has ended: begin to tick
 	sized   map[int32]bool   // migrations whose rows were estimated, for the first time
 	revised map[int32]time.Time
 }
@@ -33,23 +34,32 @@ func (c *counting) add(w *worker) {
 	c.mu.Lock()
 	c.workers[w] = false
 	c.mu.Unlock()
+	c.begin()
+}
+
+func (c *counting) begin() {
 	select {
 	case c.first <- struct{}{}:
 	default:
 	}
 }
 
-// remove counts what is left of a worker's tally, and reports whether it has committed a batch.
+// remove counts what is left of a worker's tally, and reports whether it has committed a batch. What
+// the rest is estimated to be is looked at later: nobody waits for it.
 func (c *counting) remove(ctx context.Context, w *worker) bool {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	if c.count(ctx, w) {
-		c.revise(ctx, w, 0)
-	}
+	counted := c.count(ctx, w)
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	progress := c.workers[w]
 	delete(c.workers, w)
+	if counted {
+		c.left = append(c.left, w)
+	}
+	c.mu.Unlock()
+	if counted {
+		c.begin()
+	}
 	return progress
 }
 
@@ -74,11 +84,18 @@ func (c *counting) tick(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
-		all := c.all()
+		all, left := c.all()
+		for _, w := range left {
+			c.size(ctx, w)
+			c.revise(ctx, w, 0)
+		}
 		if len(all) == 0 {
 			return
 		}
 		for _, w := range all {
+			if !w.tally.empty() {
+				c.size(ctx, w)
+			}
 			if c.count(ctx, w) {
 				c.revise(ctx, w, reviseInterval)
 			}
@@ -86,14 +103,16 @@ func (c *counting) tick(ctx context.Context) {
 	}
 }
 
-func (c *counting) all() []*worker {
+// all returns the workers, and takes those that have ended.
+func (c *counting) all() (now, left []*worker) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	all := make([]*worker, 0, len(c.workers))
+	now = make([]*worker, 0, len(c.workers))
 	for w := range c.workers {
-		all = append(all, w)
+		now = append(now, w)
 	}
-	return all
+	left, c.left = c.left, nil
+	return now, left
 }
 
 // count writes a worker's tally, and reports whether there was anything to count.
@@ -105,7 +124,6 @@ func (c *counting) count(ctx context.Context, w *worker) bool {
 	c.mu.Lock()
 	c.workers[w] = true
 	c.mu.Unlock()
-	c.size(ctx, w)
 	if s := w.sizer.Load(); s != nil {
 		t.BatchSize, t.P90, t.Reason = s.report()
 		t.Throttled = w.throttling()

@@ -25,6 +25,13 @@ func (t *tally) finished(j *control.Job, rows int64, ms float32, recorded bool) 
 	}
 }
 
+// empty reports whether nothing was collected.
+func (t *tally) empty() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.t.Batches == 0
+}
+
 // take returns what was collected and starts again.
 func (t *tally) take() control.Tally {
 	t.mu.Lock()

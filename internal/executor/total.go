@@ -51,8 +51,8 @@ func (p place) total(keys, known int64) int64 {
 // along its keys it is and how many were behind these.
 func (w *worker) revise(ctx context.Context) error {
 	c, store, db := &w.candidate, w.opts.Store, w.opts.Pool
-	known, err := store.Total(ctx, db, c.ID)
-	if err != nil {
+	known, running, err := store.Total(ctx, db, c.ID)
+	if err != nil || !running {
 		return err
 	}
 	keys, after, err := store.Passed(ctx, db, c.ID)
@@ -127,7 +127,7 @@ func (t target) interpolated(ctx context.Context, db control.DB, first, last, af
 // called when the first batches are done, so that no migration waits for it before it begins.
 func (w *worker) size(ctx context.Context) error {
 	c, t, store, db := &w.candidate, w.target, w.opts.Store, w.opts.Pool
-	if known, err := store.Total(ctx, db, c.ID); err != nil || known >= 0 || t.null != "" {
+	if known, running, err := store.Total(ctx, db, c.ID); err != nil || !running || known >= 0 || t.null != "" {
 		return err
 	}
 	first, last := value(c.MinValue), value(c.MaxValue)
