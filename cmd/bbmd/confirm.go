@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -23,7 +24,7 @@ func (a *app) confirm(question, word string) error {
 func (a *app) ask(question, word string) error {
 	_, _ = fmt.Fprintf(a.err, "%s.\nType %s to go on: ", question, word)
 	line, err := bufio.NewReader(a.in).ReadString('\n')
-	if err != nil && err != io.EOF { //nolint:errorlint // a Reader returns it as it is
+	if err != nil && !errors.Is(err, io.EOF) {
 		return fmt.Errorf("read the answer: %w", err)
 	}
 	if strings.TrimSpace(line) != word {

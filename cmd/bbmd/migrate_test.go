@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"syscall"
 	"testing"
 
@@ -60,10 +61,10 @@ const (
 )
 
 // shop is a workspace whose one database has two migrations.
-func shop(t *testing.T, db *pgtest.Database, more string) workspace {
+func shop(t *testing.T, db *pgtest.Database) workspace {
 	t.Helper()
 	return newWorkspace(t, map[string]string{
-		"bbmd.yaml":                   fmt.Sprintf("databases: {shop: {url: %q, schema: {migrations: migrations%s}}}\n", db.URL, more),
+		"bbmd.yaml":                   fmt.Sprintf("databases: {shop: {url: %q, schema: {migrations: migrations}}}\n", db.URL),
 		"migrations/00001_users.sql":  usersStep,
 		"migrations/00002_orders.sql": ordersStep,
 	})
@@ -72,7 +73,7 @@ func shop(t *testing.T, db *pgtest.Database, more string) workspace {
 func TestMigrate(t *testing.T) {
 	t.Parallel()
 	db := pgtest.NewEmpty(t)
-	w := shop(t, db, "")
+	w := shop(t, db)
 
 	r := w.run("plan")
 	require.Equal(t, 0, r.code, r.err)
@@ -113,7 +114,7 @@ func TestMigrate(t *testing.T) {
 func TestBaselineAndStamp(t *testing.T) {
 	t.Parallel()
 	db := pgtest.NewEmpty(t)
-	w := shop(t, db, "")
+	w := shop(t, db)
 	db.Exec(t, "CREATE TABLE users (id bigint PRIMARY KEY); INSERT INTO users VALUES (7)")
 
 	r := w.run("migrate")
@@ -190,7 +191,7 @@ func TestSchemasThatSomebodyHasToLookAt(t *testing.T) {
 			if test.sql != "" {
 				db.Exec(t, test.sql)
 			}
-			w := shop(t, db, "")
+			w := shop(t, db)
 			w.write("broken/00001_bad.sql", "-- +goose Up\nCREATE TABLE t (\n  id nonsense\n);\n")
 			w.write("late/00001_users.sql", usersStep)
 			w.write("late/00009_orders.sql", ordersStep)
@@ -219,18 +220,11 @@ func everything(t *testing.T, db *pgtest.Database) string {
 func TestMigrateWaitsForAnAddress(t *testing.T) {
 	t.Parallel()
 	db := pgtest.NewEmpty(t)
-	w := shop(t, db, "")
-	var config net.ListenConfig
-	listener, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	address := listener.Addr().String()
-	require.NoError(t, listener.Close())
-
+	w := shop(t, db)
+	address, listen := reservePort(t)
 	p := w.start("migrate", "--wait-for", address)
 	p.waitLog("waiting for " + address)
-	listener, err = config.Listen(t.Context(), "tcp", address)
-	require.NoError(t, err)
-	defer func() { _ = listener.Close() }()
+	listen()
 	r := p.result()
 	require.Equal(t, 0, r.code, r.err)
 	require.Contains(t, r.out, "migrated")
@@ -243,11 +237,26 @@ func TestMigrateWaitsForAnAddress(t *testing.T) {
 	require.Contains(t, r.err, "127.0.0.1:1 accepts no connections")
 }
 
+// reservePort returns an address that nobody else can take, and that accepts
+// connections once listen is called.
+func reservePort(t *testing.T) (address string, listen func()) {
+	t.Helper()
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
+	require.NoError(t, err)
+	socket := os.NewFile(uintptr(fd), "socket") //nolint:gosec // descriptors are small
+	t.Cleanup(func() { _ = socket.Close() })
+	require.NoError(t, syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
+	name, err := syscall.Getsockname(fd)
+	require.NoError(t, err)
+	port := name.(*syscall.SockaddrInet4).Port //nolint:forcetypeassert // it was bound to one
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), func() { require.NoError(t, syscall.Listen(fd, 1)) }
+}
+
 // TestMigrateTimesOut has somebody else hold the lock.
 func TestMigrateTimesOut(t *testing.T) {
 	t.Parallel()
 	db := pgtest.NewEmpty(t)
-	w := shop(t, db, "")
+	w := shop(t, db)
 	_, err := db.Conn(t).Exec(t.Context(), "SELECT pg_advisory_lock(7704, 0)")
 	require.NoError(t, err)
 	r := w.run("migrate", "--timeout", "1s")
@@ -258,7 +267,7 @@ func TestMigrateTimesOut(t *testing.T) {
 func TestReset(t *testing.T) {
 	t.Parallel()
 	db := pgtest.NewEmpty(t)
-	w := shop(t, db, "")
+	w := shop(t, db)
 	require.Equal(t, 0, w.run("migrate").code)
 	db.Exec(t, "INSERT INTO users VALUES (1)")
 
@@ -287,7 +296,7 @@ func TestReset(t *testing.T) {
 func TestMigrateIsInterrupted(t *testing.T) {
 	t.Parallel()
 	db := pgtest.NewEmpty(t)
-	w := shop(t, db, "")
+	w := shop(t, db)
 	w.write("migrations/00003_slow.sql", "-- +goose Up\nSELECT pg_sleep(600);\n")
 	p := w.start("migrate")
 	db.WaitFor(t, "SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '%pg_sleep(600)%' AND pid <> pg_backend_pid()")

@@ -60,7 +60,7 @@ func chooseSchemas(cfg config.Config, names []string, all bool) ([]string, error
 }
 
 // errSchemaTimeout is why a command ends after --timeout.
-var errSchemaTimeout = errors.New("not done in time: what is done stays done, and can be gone on with")
+var errSchemaTimeout = fmt.Errorf("not done in time, what is done stays done: %w", context.DeadlineExceeded)
 
 // schemaCommand is one call of a command about schemas.
 type schemaCommand struct {
