@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -91,6 +92,15 @@ func TestSchemaByHand(t *testing.T) {
 	require.NoError(t, cfg.Validate())
 	cfg.Databases["a"] = config.Database{URL: "host=a", Schema: config.Schema{Migrations: schema.Migrations}}
 	require.ErrorContains(t, cfg.Validate(), "databases.a.schema.history")
+}
+
+func TestTwoHistoriesInOneDatabase(t *testing.T) {
+	t.Parallel()
+	const content = "databases: {a: {url: host=h, schema: {migrations: a%s}}, b: {url: host=h, schema: {migrations: b%s}}}"
+	_, err := config.Load(services(t, fmt.Sprintf(content, "", ""), "a", "b"))
+	require.ErrorContains(t, err, "it is the same database as databases.a; remove one, correct its url, or give each history a schema.version_table")
+	_, err = config.Load(services(t, fmt.Sprintf(content, ", version_table: public.a_version", ", version_table: public.b_version"), "a", "b"))
+	require.NoError(t, err)
 }
 
 func TestDiscover(t *testing.T) {

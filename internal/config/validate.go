@@ -119,7 +119,8 @@ func (v *validator) duplicate(seen map[string]string, name string) {
 	}
 	check("name "+envName(name), "environment variables cannot tell it from databases.%s", "rename one of them")
 	if db.URL != "" || db.URLFile != "" {
-		check("url "+string(db.URL)+"\x00"+db.URLFile, "it is the same database as databases.%s", "remove one, or correct its url")
+		check("url "+string(db.URL)+"\x00"+db.URLFile+"\x00"+db.Schema.VersionTable, "it is the same database as databases.%s",
+			"remove one, correct its url, or give each history a schema.version_table of its own")
 	}
 }
 
