@@ -102,6 +102,28 @@ func TestASchemaIsVerified(t *testing.T) {
 	d.waitReady()
 }
 
+// TestASchemaMigrationWaitsForABackgroundMigration that nobody but the same daemon executes.
+func TestASchemaMigrationWaitsForABackgroundMigration(t *testing.T) {
+	t.Parallel()
+	db := pgtest.NewEmpty(t)
+	p := newProject(t).migration(1, "CREATE TABLE t (id bigint PRIMARY KEY, n int NOT NULL DEFAULT 0);")
+	cfg := configWith(db, p.schema())
+	_, err := daemon.Migrate(t.Context(), cfg, daemon.SchemaOptions{})
+	require.NoError(t, err)
+	db.Exec(t, "INSERT INTO t SELECT generate_series(1, 1000)")
+	enqueue(t, db, "gate", "t", 100)
+	p.write("migrations/00002_step.sql", "-- +goose Up\n-- bbmd:require finished t\nALTER TABLE t ADD CHECK (n = 1);\n")
+
+	gate := newGate()
+	d := start(t, cfg, works(t, gate.work()))
+	gate.waitBegun(t)
+	d.waitAnswer("/readyz?verbose", http.StatusServiceUnavailable, `\[-\] schema/default: is being brought up`)
+	close(gate.open)
+	d.waitReady()
+	waitFinished(t, db, "t")
+	require.Equal(t, 1, pgtest.One[int](t, db, "SELECT count(*) FROM pg_constraint WHERE conrelid = 't'::regclass AND contype = 'c'"))
+}
+
 func TestADatabaseIsCreated(t *testing.T) {
 	t.Parallel()
 	db := pgtest.NewEmpty(t)
