@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -54,8 +55,8 @@ func (o *output) blame(err error) error {
 
 // last returns the last line that says something.
 func (o *output) last() string {
-	for i := len(o.tail) - 1; i >= 0; i-- {
-		line := strings.TrimSpace(o.tail[i])
+	for _, line := range slices.Backward(o.tail) {
+		line = strings.TrimSpace(line)
 		if strings.IndexFunc(line, isLetter) >= 0 && !strings.HasPrefix(line, "(Background on this error at") {
 			return line
 		}
@@ -68,8 +69,8 @@ func isLetter(r rune) bool { return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z'
 // refusal returns what the server refused, as drivers print it, or nil: psycopg and asyncpg name the
 // condition, libpq's programs the severity, and others the SQLSTATE.
 func (o *output) refusal() error {
-	for i := len(o.tail) - 1; i >= 0; i-- {
-		if pg := refusalIn(o.tail[i]); pg != nil {
+	for i, line := range slices.Backward(o.tail) {
+		if pg := refusalIn(line); pg != nil {
 			o.details(pg, i+1)
 			return pg
 		}

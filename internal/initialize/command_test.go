@@ -30,8 +30,7 @@ func bringCommand(t *testing.T, program string, environment ...string) *bringing
 	return b
 }
 
-func (b *bringing) command(t *testing.T, ctx context.Context) error { //nolint:revive // t comes first in tests
-	t.Helper()
+func (b *bringing) command(ctx context.Context) error {
 	return initialize.RunSteps(ctx, b.spec, b.target, initialize.Command, nil, nil, initialize.Watch{})
 }
 
@@ -39,7 +38,7 @@ func TestCommandFindsWhatItNeeds(t *testing.T) {
 	t.Parallel()
 	b := bringCommand(t, "environment", "GREETING=hello")
 	b.spec.Dir = t.TempDir()
-	require.NoError(t, b.command(t, t.Context()))
+	require.NoError(t, b.command(t.Context()))
 	said := b.said.String()
 	require.Regexp(t, `(?m)^DATABASE_URL=postgresql://.*:\*\*\*@`, said)
 	require.Contains(t, said, "PGAPPNAME="+initialize.ApplicationName("test")+"\n")
@@ -50,21 +49,21 @@ func TestCommandFindsWhatItNeeds(t *testing.T) {
 	require.Contains(t, said, "in "+dir+"\n")
 
 	b.spec.URLVariable = "BILLING_URL"
-	require.NoError(t, b.command(t, t.Context()))
+	require.NoError(t, b.command(t.Context()))
 	require.Contains(t, b.said.String(), "BILLING_URL=postgresql://")
 }
 
 func TestCommandWorksOnTheDatabase(t *testing.T) {
 	t.Parallel()
 	b := bringCommand(t, "sql", "SQL=CREATE TABLE limits AS SELECT current_setting('lock_timeout') AS lock_timeout, current_setting('application_name') AS name")
-	require.NoError(t, b.command(t, t.Context()))
+	require.NoError(t, b.command(t.Context()))
 	require.Equal(t, "200ms "+initialize.ApplicationName("test"), pgtest.One[string](t, b.Database, "SELECT lock_timeout || ' ' || name FROM limits"))
 }
 
 func TestCommandSaysWhatWasRefused(t *testing.T) {
 	t.Parallel()
 	b := bringCommand(t, "sql", "SQL=SELECT nothing")
-	err := b.command(t, t.Context())
+	err := b.command(t.Context())
 	var pg *pgconn.PgError
 	require.ErrorAs(t, err, &pg)
 	require.Equal(t, "42703", pg.Code)
@@ -77,8 +76,7 @@ func TestCommandTriesAgainForItsLock(t *testing.T) {
 	b := bringCommand(t, "sql", "SQL=ALTER TABLE busy ADD COLUMN n int")
 	b.Exec(t, "CREATE TABLE busy (id int)")
 	end := b.begin(t, "SELECT FROM busy")
-	ended := make(chan error, 1)
-	go func() { ended <- b.command(t, t.Context()) }()
+	ended := background(t, t.Context(), b.command)
 	b.says(t, "(SQLSTATE 55P03): again in ")
 	end()
 	require.NoError(t, wait(t, ended))
@@ -88,7 +86,7 @@ func TestCommandSaysWhichIndexItLeftInvalid(t *testing.T) {
 	t.Parallel()
 	b := bringCommand(t, "sql", "SQL=CREATE UNIQUE INDEX CONCURRENTLY a_id ON a (id)")
 	b.Exec(t, "CREATE TABLE a (id int); INSERT INTO a VALUES (1), (1)")
-	require.ErrorContains(t, b.command(t, t.Context()), "DROP INDEX CONCURRENTLY a_id")
+	require.ErrorContains(t, b.command(t.Context()), "DROP INDEX CONCURRENTLY a_id")
 }
 
 // TestCommandIsEndedWithAllThatItStarted: also one that does not want to.
@@ -97,8 +95,7 @@ func TestCommandIsEndedWithAllThatItStarted(t *testing.T) {
 	b := bringCommand(t, "stubborn")
 	stop := errors.New("SIGTERM")
 	ctx, cancel := context.WithCancelCause(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- b.command(t, ctx) }()
+	ended := background(t, ctx, b.command)
 	b.says(t, "child ")
 	cancel(stop)
 	err := wait(t, ended)
@@ -122,8 +119,7 @@ func TestCommandsSessionsAreEndedWithIt(t *testing.T) {
 	t.Parallel()
 	b := bringCommand(t, "sql", "SQL=SELECT pg_sleep(600)")
 	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- b.command(t, ctx) }()
+	ended := background(t, ctx, b.command)
 	b.WaitFor(t, "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name = $1 AND query = 'SELECT pg_sleep(600)')", initialize.ApplicationName("test"))
 	cancel()
 	err := wait(t, ended)
@@ -134,7 +130,7 @@ func TestCommandsSessionsAreEndedWithIt(t *testing.T) {
 func TestCommandMayPrintWhatItLikes(t *testing.T) {
 	t.Parallel()
 	b := bringCommand(t, "print", "PRINT=one\r\n"+strings.Repeat("x", 40_000)+"\nno \xff end")
-	require.NoError(t, b.command(t, t.Context()))
+	require.NoError(t, b.command(t.Context()))
 	said := b.said.String()
 	require.True(t, strings.HasPrefix(said, "one\n"))
 	require.Equal(t, 40_000, strings.Count(said, "x"))
@@ -145,7 +141,7 @@ func TestCommandThatIsNotThere(t *testing.T) {
 	t.Parallel()
 	b := bringCommand(t, "print")
 	b.spec.Command = []string{"a-program-of-another-world", "--password=secret"}
-	err := b.command(t, t.Context())
+	err := b.command(t.Context())
 	require.ErrorContains(t, err, "start a-program-of-another-world")
 	require.NotContains(t, err.Error(), "=secret")
 }

@@ -85,7 +85,7 @@ func fakeAlembic(ctx context.Context, args []string) int {
 		fmt.Fprintln(os.Stderr, "sqlalchemy.exc.OperationalError: cannot connect")
 		return 1
 	}
-	defer conn.Close(ctx)
+	defer func() { _ = conn.Close(ctx) }()
 	a := alembic{conn: conn, how: how}
 	a.say("Context impl PostgresqlImpl.")
 	a.say("Will assume transactional DDL.")
@@ -219,24 +219,24 @@ func fakeCommand(ctx context.Context, how string) int {
 	switch how {
 	case "environment":
 		for _, name := range []string{"DATABASE_URL", "BILLING_URL", "PGAPPNAME", "PGOPTIONS", "GREETING"} {
-			fmt.Printf("%s=%s\n", name, os.Getenv(name))
+			fmt.Fprintf(os.Stdout, "%s=%s\n", name, os.Getenv(name))
 		}
 		dir, _ := os.Getwd()
-		fmt.Println("in " + dir)
+		fmt.Fprintln(os.Stdout, "in "+dir)
 		return 0
 	case "sql":
 		conn, err := pgx.Connect(ctx, os.Getenv("DATABASE_URL"))
 		if err != nil {
 			return 1
 		}
-		defer conn.Close(ctx)
+		defer func() { _ = conn.Close(ctx) }()
 		if _, err := conn.Exec(ctx, os.Getenv("SQL")); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}
 		return 0
 	case "print":
-		fmt.Print(os.Getenv("PRINT"))
+		fmt.Fprint(os.Stdout, os.Getenv("PRINT"))
 		fmt.Fprint(os.Stderr, os.Getenv("COMPLAIN"))
 		if os.Getenv("COMPLAIN") != "" {
 			return 3
@@ -250,7 +250,7 @@ func fakeCommand(ctx context.Context, how string) int {
 		if err := child.Start(); err != nil {
 			return 1
 		}
-		fmt.Printf("child %d\n", child.Process.Pid)
+		fmt.Fprintf(os.Stdout, "child %d\n", child.Process.Pid)
 		select {}
 	case "asleep":
 		signal.Ignore(syscall.SIGTERM)

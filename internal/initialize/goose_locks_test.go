@@ -32,7 +32,7 @@ func TestGooseTriesAgainForItsLock(t *testing.T) {
 	b.Exec(t, "CREATE TABLE busy (id int)")
 	b.write(t, map[string]string{"00001_a.sql": up("CREATE TABLE a (id int);\nALTER TABLE busy ADD COLUMN n int;")})
 	end := b.begin(t, "SELECT FROM busy")
-	ended := b.background(t, t.Context())
+	ended := background(t, t.Context(), b.prepare(t))
 	b.says(t, "(SQLSTATE 55P03): again in ")
 	end()
 	require.NoError(t, wait(t, ended))
@@ -67,7 +67,7 @@ func TestGooseBuildsConcurrentlyBesideLongTransactions(t *testing.T) {
 		"00001_index.sql": upOutside("CREATE INDEX CONCURRENTLY a_id ON a (id);\nCREATE TABLE limits AS SELECT current_setting('lock_timeout') AS lock_timeout;"),
 	})
 	end := b.begin(t, "SELECT FROM a")
-	ended := b.background(t, t.Context())
+	ended := background(t, t.Context(), b.prepare(t))
 	b.WaitFor(t, `SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'CREATE INDEX CONCURRENTLY%'
 		AND wait_event_type = 'Lock' AND clock_timestamp() - query_start > interval '300 ms')`)
 	end()
@@ -173,7 +173,7 @@ func TestGooseLeavesNobodyAtWorkWhenItIsStopped(t *testing.T) {
 			defer end()
 			stop := errors.New("SIGTERM")
 			ctx, cancel := context.WithCancelCause(t.Context())
-			ended := b.background(t, ctx)
+			ended := background(t, ctx, b.prepare(t))
 			b.WaitFor(t, `SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name = $1 AND state = 'active'
 				AND (query LIKE '%pg_sleep(600)%' OR query LIKE '%CONCURRENTLY%' AND wait_event_type = 'Lock'))`, initialize.ApplicationName("test"))
 			cancel(stop)
@@ -181,7 +181,7 @@ func TestGooseLeavesNobodyAtWorkWhenItIsStopped(t *testing.T) {
 			b.nobody(t)
 			require.ErrorIs(t, err, stop)
 			require.Equal(t, initialize.KindTransient, initialize.KindOf(err))
-			failedStep(t, err)
+			_ = failedStep(t, err)
 		})
 	}
 }
@@ -190,7 +190,7 @@ func TestGooseSurvivesALostConnection(t *testing.T) {
 	t.Parallel()
 	b := bring(t)
 	b.write(t, map[string]string{"00001_a.sql": up("CREATE TABLE a (id int);\nSELECT pg_sleep(600);")})
-	ended := b.background(t, t.Context())
+	ended := background(t, t.Context(), b.prepare(t))
 	b.WaitFor(t, "SELECT count(pg_terminate_backend(pid)) > 0 FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '%pg_sleep(600)%' AND pid <> pg_backend_pid()")
 	err := wait(t, ended)
 	require.Equal(t, initialize.KindTransient, initialize.KindOf(err), err)

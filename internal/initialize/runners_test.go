@@ -56,10 +56,11 @@ func (b *bringing) files(t *testing.T) history.Files {
 // run runs what is pending, as the version table says.
 func (b *bringing) run(t *testing.T) error {
 	t.Helper()
-	return b.runUntil(t, t.Context())
+	return b.prepare(t)(t.Context())
 }
 
-func (b *bringing) runUntil(t *testing.T, ctx context.Context) error { //nolint:revive // t comes first in tests
+// prepare looks what is pending, and returns what runs it.
+func (b *bringing) prepare(t *testing.T) func(context.Context) error {
 	t.Helper()
 	files := b.files(t)
 	records, err := history.Find(t.Context(), b.Conn(t), "bbm")
@@ -67,10 +68,13 @@ func (b *bringing) runUntil(t *testing.T, ctx context.Context) error { //nolint:
 	if len(records) > 0 {
 		b.target.Table = records[0]
 	}
-	return initialize.RunSteps(ctx, b.spec, b.target, files.Tool(), files, files.Compare(b.target.Table.Applied).Pending, initialize.Watch{
-		Started: func(_ context.Context, s history.Step) error { b.tell("started " + s.Version); return nil },
-		Done:    func(_ context.Context, s history.Step) error { b.tell("done " + s.Version); return nil },
-	})
+	pending := files.Compare(b.target.Table.Applied).Pending
+	return func(ctx context.Context) error {
+		return initialize.RunSteps(ctx, b.spec, b.target, files.Tool(), files, pending, initialize.Watch{
+			Started: func(_ context.Context, s history.Step) error { b.tell("started " + s.Version); return nil },
+			Done:    func(_ context.Context, s history.Step) error { b.tell("done " + s.Version); return nil },
+		})
+	}
 }
 
 func (b *bringing) tell(text string) {
@@ -85,12 +89,12 @@ func (b *bringing) heard() []string {
 	return slices.Clone(b.told)
 }
 
-// background runs what is pending beside the test, which waits for the error.
-func (b *bringing) background(t *testing.T, ctx context.Context) <-chan error { //nolint:revive // t comes first in tests
+// background runs something beside the test, which waits for its error.
+func background(t *testing.T, ctx context.Context, run func(context.Context) error) <-chan error { //nolint:revive // t comes first in tests
 	t.Helper()
 	ended := make(chan error, 1)
 	var running sync.WaitGroup
-	running.Go(func() { ended <- b.runUntil(t, ctx) })
+	running.Go(func() { ended <- run(ctx) })
 	t.Cleanup(running.Wait)
 	return ended
 }
