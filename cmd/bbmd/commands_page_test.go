@@ -104,7 +104,7 @@ func checkExamples(t *testing.T, name, section string) {
 	t.Helper()
 	own := 0
 	for _, block := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(section, -1) {
-		for _, line := range strings.Split(strings.TrimSpace(block[1]), "\n") {
+		for line := range strings.SplitSeq(strings.TrimSpace(block[1]), "\n") {
 			words := shellWords(line)
 			require.Equal(t, "bbmd", words[0], "%s: an example is a command on one line: %s", commandsPage, line)
 			root := main.Commands()

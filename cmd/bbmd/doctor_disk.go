@@ -28,7 +28,7 @@ func checkDisk(ctx context.Context, p *patient) (string, error) {
 	if err := p.conn.QueryRow(ctx, "SELECT pg_catalog.pg_database_size(current_database())").Scan(&database); err != nil {
 		return "", err
 	}
-	if control.Check(ctx, p.conn, p.config.ControlSchema) == nil {
+	if p.installed(ctx) {
 		err := p.conn.QueryRow(ctx, strings.ReplaceAll(neededSQL, "bbm.", control.NewStore(p.config.ControlSchema).Schema()+".")).Scan(&needed)
 		if err != nil {
 			return "", err

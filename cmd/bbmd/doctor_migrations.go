@@ -18,7 +18,7 @@ const migrationsExamined = 20
 // checkMigrations looks at each open migration as a worker does before it
 // starts, and at the plan of its statement. No batch is tried.
 func checkMigrations(ctx context.Context, p *patient) (string, error) {
-	if control.Check(ctx, p.conn, p.config.ControlSchema) != nil {
+	if !p.installed(ctx) {
 		return "there are none yet", nil
 	}
 	store := control.NewStore(p.config.ControlSchema)

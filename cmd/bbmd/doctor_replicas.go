@@ -27,7 +27,7 @@ func checkReplicas(ctx context.Context, p *patient) (string, error) {
 	if listening == 0 {
 		detail = "none is listening"
 	}
-	if control.Check(ctx, p.conn, p.config.ControlSchema) != nil {
+	if !p.installed(ctx) {
 		return detail, nil // told already
 	}
 	var found problems

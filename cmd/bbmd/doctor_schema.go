@@ -25,6 +25,11 @@ func checkControlSchema(ctx context.Context, p *patient) (string, error) {
 	}
 }
 
+// installed reports whether there is a control schema to look into. Why not is told by its own check.
+func (p *patient) installed(ctx context.Context) bool {
+	return control.Check(ctx, p.conn, p.config.ControlSchema) == nil
+}
+
 // checkPrivileges asks whether the role may use the control schema, or create
 // it where it is missing.
 func checkPrivileges(ctx context.Context, p *patient) (string, error) {

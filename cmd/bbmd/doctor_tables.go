@@ -51,7 +51,7 @@ WHERE has_schema_privilege(s.oid, 'USAGE') ORDER BY 1`
 
 // checkTables looks at the tables of the migrations that are not over.
 func checkTables(ctx context.Context, p *patient) (string, error) {
-	if control.Check(ctx, p.conn, p.config.ControlSchema) != nil {
+	if !p.installed(ctx) {
 		return "there are no migrations yet", nil
 	}
 	rows, err := p.conn.Query(ctx, strings.ReplaceAll(tablesSQL, "bbm.", control.NewStore(p.config.ControlSchema).Schema()+"."))

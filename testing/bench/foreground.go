@@ -31,7 +31,8 @@ type beside struct {
 func besides() []beside {
 	limits := throttle.Default()
 	return []beside{
-		{name: "nothing"}, {name: "nothing again"},
+		{name: "nothing"},
+		{name: "nothing again"},
 		{name: "a throttled backfill", backfill: true, throttle: &limits},
 		{name: "an unthrottled backfill", backfill: true},
 	}
