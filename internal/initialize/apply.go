@@ -227,11 +227,7 @@ func (r *run) end(ctx context.Context, failed error) error {
 	} else if failed == nil {
 		failed = err
 	}
-	level, text := slog.LevelInfo, "run finished"
-	if failed != nil {
-		level, text = slog.LevelWarn, "run failed"
-	}
-	r.logger.Log(ctx, level, text, "run", r.record.run, "at", r.result.To, "seconds", time.Since(r.began).Seconds())
+	r.logger.InfoContext(ctx, "run ends", "run", r.record.run, "at", r.result.To, "seconds", time.Since(r.began).Seconds(), "failed", failed != nil)
 	return r.record.end(ctx, r.result.To, failed)
 }
 

@@ -234,7 +234,7 @@ func begunEmpty(runs []control.Run, tool history.Tool) int64 {
 		if r.Outcome == control.OutcomeFinished || r.Tool == nil || *r.Tool != string(tool) {
 			return 0
 		}
-		if !(r.StateBefore == string(Empty) && r.Action == string(ActMigrate)) && !dropped(r) {
+		if began := r.StateBefore == string(Empty) && r.Action == string(ActMigrate); !began && !dropped(r) {
 			return 0
 		}
 		for _, step := range r.Steps {

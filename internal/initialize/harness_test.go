@@ -148,13 +148,13 @@ func (l *logbook) String() string {
 }
 
 // refused asserts that err is a refusal, and returns it.
-func refused(t *testing.T, err error, refusal initialize.Refusal) *initialize.RefusalError {
+func refused(t *testing.T, err error, refusal initialize.Refusal) initialize.RefusalError {
 	t.Helper()
 	var refusalErr *initialize.RefusalError
 	require.ErrorAs(t, err, &refusalErr)
 	require.Equal(t, refusal, refusalErr.Refusal, err.Error())
 	require.Equal(t, initialize.KindRefused, initialize.KindOf(err))
-	return refusalErr
+	return *refusalErr
 }
 
 // role makes a role of the test's, as which the spec connects from now on.

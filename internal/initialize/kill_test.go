@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strconv"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -84,9 +85,22 @@ func TestKilledInAStepInATransaction(t *testing.T) {
 	require.Equal(t, []int64{1, 2, 3, 4}, s.versions(t))
 	runs := s.runs(t)
 	require.Equal(t, []string{control.OutcomeFinished, control.OutcomeInterrupted}, []string{runs[0].Outcome, runs[1].Outcome})
-	require.Contains(t, runs[0].Log, "which a killed run had left")
 	require.Contains(t, runs[0].Log, "run 1 was interrupted")
 	require.Equal(t, 4, pgtest.One[int](t, s.Database, "SELECT count(*) FROM bbm.applied"))
+}
+
+func TestSessionsOfAKilledRunAreEnded(t *testing.T) {
+	t.Parallel()
+	s := newSubject(t)
+	s.write(t, two)
+	orphan, err := connect(t.Context(), s.URL, initialize.ApplicationPrefix+"another name of it", "")
+	require.NoError(t, err)
+	defer orphan.Close(t.Context()) //nolint:errcheck // it is to be cut
+
+	s.apply(t)
+	require.Error(t, orphan.Ping(t.Context()))
+	require.Contains(t, s.runs(t)[0].Log, "(bbmd-migrate/another name of it)")
+	require.Contains(t, s.runs(t)[0].Log, "which a killed run had left")
 }
 
 func TestKilledWhileModelsRun(t *testing.T) {
@@ -227,7 +241,7 @@ func TestKilledAnywhere(t *testing.T) {
 	}
 	const steps = 6
 	for at := range steps {
-		t.Run(fmt.Sprint(at), func(t *testing.T) {
+		t.Run(strconv.Itoa(at), func(t *testing.T) {
 			t.Parallel()
 			s := newSubject(t)
 			for i := range steps {
@@ -259,12 +273,15 @@ func TestKilledAnywhere(t *testing.T) {
 func TestHeldEndsWithTheSession(t *testing.T) {
 	t.Parallel()
 	db := pgtest.NewEmpty(t)
-	conn := db.Conn(t)
+	conn, other := db.Conn(t), db.Conn(t)
 	require.NoError(t, initialize.Held(t.Context(), conn, func(context.Context) error { return nil }))
 	require.NoError(t, conn.Ping(t.Context()), "it is as good as before")
 
 	err := initialize.Held(t.Context(), conn, func(ctx context.Context) error {
-		db.Exec(t, "SELECT pg_terminate_backend($1)", int32(conn.PgConn().PID()))
+		_, err := other.Exec(ctx, "SELECT pg_terminate_backend($1)", int32(conn.PgConn().PID()))
+		if err != nil {
+			return err
+		}
 		<-ctx.Done()
 		return ctx.Err()
 	})

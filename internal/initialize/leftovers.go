@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -139,12 +140,7 @@ func (f Finding) createdAgain() func(name string) bool {
 	}
 	return func(name string) bool {
 		word := regexp.MustCompile(`(?i)(^|[^\w$])` + regexp.QuoteMeta(name) + `($|[^\w$])`)
-		for _, text := range texts {
-			if word.MatchString(text) {
-				return true
-			}
-		}
-		return false
+		return slices.ContainsFunc(texts, word.MatchString)
 	}
 }
 

@@ -127,7 +127,8 @@ func see(ctx context.Context, tx pgx.Tx, s Spec, files history.Files) (sight, er
 			return v, err
 		}
 	}
-	if v.control && !(files != nil && p.found && files.Compare(p.record.Applied).UpToDate()) { // else there is nothing to clear away or to go on with
+	upToDate := files != nil && p.found && files.Compare(p.record.Applied).UpToDate() // then there is nothing to clear away or to go on with
+	if v.control && !upToDate {
 		if v.runs, err = store.RunsWithoutLog(ctx, tx, runsLooked); err != nil {
 			return v, err
 		}

@@ -116,7 +116,7 @@ func planVersioned(s Spec, f Finding) Plan {
 		return stopFor(s, f, RefusedEdited, editedReason(f.Edited), fmt.Sprintf("restore what was applied and put the change into a new migration; "+
 			"or accept a file as it is: DELETE FROM %s.applied WHERE tool = '%s' AND version = '%s'", s.store().Schema(), s.history(f.files), f.Edited[0].Version))
 	case len(f.Late) > 0 && s.OutOfOrder != Allow:
-		return stopFor(s, f, RefusedOutOfOrder, fmt.Sprintf("pending, and older than what is applied: %s", few(f.Late)),
+		return stopFor(s, f, RefusedOutOfOrder, "pending, and older than what is applied: "+few(f.Late),
 			"give these files a version of today, or allow it with schema.out_of_order: allow")
 	case s.History == Command:
 		return Plan{Action: ActMigrate, Why: "what is pending only the command knows: run it", Steps: []Planned{commanded(s)}}
@@ -146,7 +146,7 @@ func planUnversioned(s Spec, f Finding) Plan {
 		if heads, then, err = baselineAt(f.files, s.Baseline); err != nil {
 			return stopFor(s, f, RefusedState, fmt.Sprintf("baseline_version %q: %v", s.Baseline, err), "correct it")
 		}
-		p.Why = fmt.Sprintf("not versioned: baseline_version says that it is at %s", s.Baseline)
+		p.Why = "not versioned: baseline_version says that it is at " + s.Baseline
 	} else {
 		p.Why = "not versioned: compare it with the declared schema, and stamp it where they are equal"
 		p.Steps = append(p.Steps, Planned{Does: doesCompare, Detail: declaredBy(s)})
