@@ -86,6 +86,23 @@ func FuzzRequirements(f *testing.F) {
 	})
 }
 
+// TestPythonFormattedStrings has what Python allows since 3.12, and golden
+// files of an older one cannot have.
+func TestPythonFormattedStrings(t *testing.T) {
+	t.Parallel()
+	for _, expression := range []string{
+		`f"{x["it's"]}"`, `f"{'"' + "'"}"`, `f"{d["a"]:{w["b"]}}"`, `f"{d:%H'%M}"`, `rf"\{{{x["n"]}"`, "f'''{ # it's a comment\n x }'''",
+		`f"{f"{f"'"}"}"`, `t"{x["'"]}"`, `f"{x:{y:{"'"}}}"`, `f"{ {'a': "}"}["a"] }"`,
+	} {
+		source := "a = " + expression + "\nrevision = 'a1'\nb = " + expression + "; down_revision = None\n"
+
+		values, _, err := history.PythonValues("a.py", []byte(source))
+
+		require.NoError(t, err, source)
+		require.Equal(t, map[string]any{"revision": "a1", "down_revision": nil}, values, source)
+	}
+}
+
 // FuzzPython: what is read does not change with what follows and sets
 // nothing, and no value appears that is not written out.
 func FuzzPython(f *testing.F) {

@@ -154,6 +154,16 @@ func TestStampRefuses(t *testing.T) {
 	require.NoError(t, tx.Rollback(t.Context()))
 }
 
+// TestStampWritesNoAncestors: Alembic refuses a table that has some.
+func TestStampWritesNoAncestors(t *testing.T) {
+	t.Parallel()
+	db := pgtest.NewEmpty(t)
+
+	stamp(t, db, openProject(t, "depends"), history.Place{}, []string{"c1", "c2", "b1"})
+
+	require.Equal(t, []string{"b1"}, pgtest.Column[string](t, db, "SELECT version_num FROM alembic_version"))
+}
+
 // TestStampWaitsForOthers: two at once leave one of them whole.
 func TestStampWaitsForOthers(t *testing.T) {
 	t.Parallel()
