@@ -38,6 +38,9 @@ func (a alembicRunner) run(ctx context.Context, to target, pending []history.Ste
 	if len(pending) == 0 {
 		return nil
 	}
+	if err := furnish(ctx, a.spec, to); err != nil {
+		return err
+	}
 	r := &alembicRun{alembicRunner: a, to: to, watch: watch, around: make(map[time.Duration]environment)}
 	defer r.hangUp(ctx)
 	var err error

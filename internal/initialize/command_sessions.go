@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/bbmd-dev/bbmd/internal/control"
 )
 
 // briefly does something on a session of its own that has to be done also when ctx has ended.
@@ -29,4 +31,17 @@ func endSessions(ctx context.Context, to target) error {
 		}
 		return err
 	})
+}
+
+// furnish gives a shadow the control schema, for steps that enqueue background migrations. Nobody runs them there.
+func furnish(ctx context.Context, s Spec, to target) error {
+	if !to.shadow {
+		return nil
+	}
+	conn, err := to.connect(ctx)
+	if err != nil {
+		return fmt.Errorf("connect: %w", err)
+	}
+	defer hangUp(ctx, conn)
+	return control.Install(ctx, conn, s.ControlSchema)
 }

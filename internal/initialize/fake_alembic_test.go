@@ -13,6 +13,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/bbmd-dev/bbmd/internal/initialize"
 )
 
 // fakeVariable makes this test's program another one.
@@ -252,7 +254,15 @@ func fakeCommand(ctx context.Context, how string) int {
 		}
 		fmt.Fprintf(os.Stdout, "child %d\n", child.Process.Pid)
 		select {}
+	case "parent": // has a program at work
+		s := initialize.Spec{Database: "test", Command: []string{os.Args[0]}, Environment: []string{fakeVariable + "=asleep"}}
+		to := initialize.Target{URL: os.Getenv("DATABASE_URL"), Log: os.Stdout, Connect: func(ctx context.Context) (*pgx.Conn, error) {
+			return pgx.Connect(ctx, os.Getenv("DATABASE_URL"))
+		}}
+		_ = initialize.RunSteps(ctx, s, to, initialize.Command, nil, nil, initialize.Watch{})
+		return 1
 	case "asleep":
+		fmt.Fprintf(os.Stdout, "asleep %d\n", os.Getpid())
 		signal.Ignore(syscall.SIGTERM)
 		select {}
 	default:

@@ -40,6 +40,9 @@ func (g gooseRunner) run(ctx context.Context, to target, pending []history.Step,
 	if len(pending) == 0 {
 		return nil
 	}
+	if err := furnish(ctx, g.spec, to); err != nil {
+		return err
+	}
 	r := &gooseRun{spec: g.spec, to: to, watch: watch, trace: &trace{lockTimeout: g.spec.Limits.orDefaults().LockTimeout}}
 	defer func() { r.close(ctx, err) }()
 	if err := r.open(ctx); err != nil {

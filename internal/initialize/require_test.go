@@ -172,13 +172,14 @@ func TestRequireOfWhatAFreshDatabaseNeverHad(t *testing.T) {
 	require.Contains(t, b.said.String(), "which was never enqueued here")
 }
 
+// TestRequireIsNothingToAShadow: there, what is enqueued is run by nobody.
 func TestRequireIsNothingToAShadow(t *testing.T) {
 	t.Parallel()
-	b := bring(t)
-	b.write(t, map[string]string{"00001_a.sql": "-- bbmd:require finished normalize_users\n" + up("CREATE TABLE a (id int);")})
+	b := requiring(t)
 	b.target.Fresh, b.target.Shadow = true, true
 	b.Exec(t, "DROP SCHEMA bbm CASCADE")
 	require.NoError(t, b.run(t))
+	require.Equal(t, []int64{1, 2, 3}, b.versions(t))
 }
 
 // TestRequireOfARevision: Alembic runs up to it, waits, and goes on.
