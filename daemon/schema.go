@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"slices"
 	"strings"
@@ -40,16 +39,6 @@ type SchemaOptions struct {
 	// Finalize runs the background migrations that a schema migration requires in this
 	// process, without throttle, instead of waiting until daemons have finished them.
 	Finalize bool
-	// Wait is how long to wait for another process that is at work on the same
-	// database. 0: for as long as the context allows.
-	Wait time.Duration
-	// Began, if not nil, is called when a database is begun with, and Ended when it
-	// is done with, one call at a time.
-	Began func(database string)
-	// Ended see Began.
-	Ended func(Outcome)
-	// Output gets what programs print that it runs. Nil: the logger, line by line.
-	Output io.Writer
 	// Logger gets what happens. Nil: nobody does.
 	Logger *slog.Logger
 	// Works may run, where background migrations run in this process. Nil: [registry.Default].
@@ -169,31 +158,14 @@ func (o SchemaOptions) orDefaults(cfg Config) SchemaOptions {
 	if o.Works == nil {
 		o.Works = registry.Default()
 	}
-	if o.Output != nil {
-		o.Output = &oneAtATime{to: o.Output}
-	}
 	return o
-}
-
-// oneAtATime lets several databases write to one place.
-type oneAtATime struct {
-	mu sync.Mutex
-	to io.Writer
-}
-
-func (w *oneAtATime) Write(p []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.to.Write(p)
 }
 
 // spec returns what a database's schema should be.
 func (o SchemaOptions) spec(cfg Config, name string) initialize.Spec {
-	spec := specOf(cfg, name, schemaContext{
-		dialer: dial.New(cfg.Databases[name]), works: o.Works, logger: o.Logger, output: o.Output, version: o.Version, finalize: o.Finalize,
+	return specOf(cfg, name, schemaContext{
+		dialer: dial.New(cfg.Databases[name]), works: o.Works, logger: o.Logger, version: o.Version, finalize: o.Finalize,
 	})
-	spec.Limits.Wait = o.Wait
-	return spec
 }
 
 // eachDatabase does something about every chosen database, some at a time.
@@ -208,7 +180,6 @@ func eachDatabase(ctx context.Context, cfg Config, opts SchemaOptions, do func(c
 	opts = opts.orDefaults(cfg)
 	var (
 		group    sync.WaitGroup
-		telling  sync.Mutex
 		turns    = make(chan struct{}, opts.Parallel)
 		outcomes = make([]Outcome, len(names))
 	)
@@ -216,12 +187,10 @@ func eachDatabase(ctx context.Context, cfg Config, opts SchemaOptions, do func(c
 		group.Go(func() {
 			turns <- struct{}{}
 			defer func() { <-turns }()
-			tell(&telling, opts.Began, name)
 			began := time.Now()
 			outcomes[i] = do(ctx, opts.spec(cfg, name))
 			outcomes[i].Database, outcomes[i].Took = name, time.Since(began)
 			outcomes[i].Err = about(name, outcomes[i].Err)
-			tell(&telling, opts.Ended, outcomes[i])
 		})
 	}
 	group.Wait()
@@ -235,16 +204,6 @@ func about(name string, err error) error {
 		return err
 	}
 	return fmt.Errorf("%s%w", prefix, err)
-}
-
-// tell calls fn, if there is one, while nobody else is told anything.
-func tell[T any](telling *sync.Mutex, fn func(T), what T) {
-	if fn == nil {
-		return
-	}
-	telling.Lock()
-	defer telling.Unlock()
-	fn(what)
 }
 
 func joined(outcomes []Outcome) error {

@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"path/filepath"
 	"strings"
@@ -22,7 +21,6 @@ type schemaContext struct {
 	dialer   *dial.Dialer
 	works    *registry.Registry
 	logger   *slog.Logger
-	output   io.Writer // what programs print; nil: the logger
 	version  string
 	finalize bool // required background migrations run here, instead of being waited for
 }
@@ -62,7 +60,6 @@ func specOf(cfg Config, name string, c schemaContext) initialize.Spec {
 
 		Version: c.version,
 		Logger:  c.logger,
-		Output:  c.output,
 	}
 	spec.HistoryOptions, spec.Arguments = alembicOptions(schema)
 	return spec
