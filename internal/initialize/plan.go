@@ -69,7 +69,7 @@ func wayOut(s Spec, f Finding) string {
 	case Ambiguous:
 		return "say which one counts, with history or version_table, or drop the table that does not"
 	case Dirty:
-		if f.record.Remedy != "" {
+		if f.record.Dirty != "" && f.record.Remedy != "" {
 			return "see what the failed migration has left, mend that, then: " + f.record.Remedy
 		}
 		return "see what is wrong with the version table's rows, then set them: bbmd stamp " + s.Database + " VERSION"
