@@ -243,13 +243,14 @@ func reservePort(t *testing.T) (address string, listen func()) {
 	t.Helper()
 	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
 	require.NoError(t, err)
-	socket := os.NewFile(uintptr(fd), "socket") //nolint:gosec // descriptors are small
+	socket := os.NewFile(uintptr(fd), "socket")
 	t.Cleanup(func() { _ = socket.Close() })
 	require.NoError(t, syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
 	name, err := syscall.Getsockname(fd)
 	require.NoError(t, err)
-	port := name.(*syscall.SockaddrInet4).Port //nolint:forcetypeassert // it was bound to one
-	return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), func() { require.NoError(t, syscall.Listen(fd, 1)) }
+	bound, ok := name.(*syscall.SockaddrInet4)
+	require.True(t, ok)
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(bound.Port)), func() { require.NoError(t, syscall.Listen(fd, 1)) }
 }
 
 // TestMigrateTimesOut has somebody else hold the lock.
