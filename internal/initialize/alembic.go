@@ -48,7 +48,7 @@ func (a alembicRunner) run(ctx context.Context, to target, pending []history.Ste
 		return err
 	}
 	everything := len(a.files.Compare(to.table.Applied).Pending) == len(pending)
-	all := parts(pending, to.shadow)
+	all := parts(pending, to)
 	for i, part := range all {
 		if err := require(ctx, a.spec, to, part[0]); err != nil {
 			return err
@@ -69,12 +69,13 @@ func (a alembicRunner) run(ctx context.Context, to target, pending []history.Ste
 }
 
 // parts cuts steps into those that one call of Alembic runs. A step that waits
-// for a background migration begins one, and what builds CONCURRENTLY is by itself: it
-// waits for other transactions, and a lock timeout would only leave an invalid index.
-func parts(pending []history.Step, shadow bool) [][]history.Step {
+// for a background migration begins one. What builds CONCURRENTLY is by itself: it
+// waits for other transactions, and a lock timeout would only leave an invalid index; there are none
+// where the database is new.
+func parts(pending []history.Step, to target) [][]history.Step {
 	var all [][]history.Step
 	for i, step := range pending {
-		if i == 0 || len(step.Requires) > 0 && !shadow || step.Transactional != pending[i-1].Transactional {
+		if i == 0 || len(step.Requires) > 0 && !to.shadow || step.Transactional != pending[i-1].Transactional && !to.fresh {
 			all = append(all, nil)
 		}
 		all[len(all)-1] = append(all[len(all)-1], step)
@@ -107,7 +108,7 @@ func (a alembicRunner) targets(part []history.Step) ([]string, error) {
 // upgrade runs Alembic, again when others were in its way, and looks what it has done.
 func (r *alembicRun) upgrade(ctx context.Context, revision string, part []history.Step) error {
 	limits := r.spec.Limits.orDefaults()
-	if !part[0].Transactional {
+	if !slices.ContainsFunc(part, func(s history.Step) bool { return s.Transactional }) {
 		limits.LockTimeout = 0
 	}
 	around, err := r.surroundings(ctx, limits.LockTimeout)

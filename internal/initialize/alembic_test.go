@@ -316,7 +316,7 @@ func TestAlembicParts(t *testing.T) {
 	files, err := history.Open("testdata/alembic/migrations", history.Alembic, history.Options{})
 	require.NoError(t, err)
 	pending := files.Steps()
-	parts, err := initialize.Parts(files, pending)
+	parts, err := initialize.Parts(files, pending, false)
 	require.NoError(t, err)
 	for _, part := range parts {
 		slices.Sort(part)
@@ -324,9 +324,12 @@ func TestAlembicParts(t *testing.T) {
 	require.Equal(t, [][]string{{"b2c3d4e5f6a7", "c3d4e5f6a7b8"}, {"d4e5f6a7b8c9"}, {"f6a7b8c9d0e1"}}, parts)
 	last := slices.IndexFunc(pending, func(s history.Step) bool { return s.Version == "f6a7b8c9d0e1" })
 	pending[last].Requires = []string{"fill_is_active"}
-	parts, err = initialize.Parts(files, pending)
+	parts, err = initialize.Parts(files, pending, false)
 	require.NoError(t, err)
 	require.Equal(t, [][]string{{"e5f6a7b8c9d0"}, {"f6a7b8c9d0e1"}}, parts[2:])
+	parts, err = initialize.Parts(files, pending, true)
+	require.NoError(t, err)
+	require.Equal(t, [][]string{{"e5f6a7b8c9d0"}, {"f6a7b8c9d0e1"}}, parts, "nobody is to be waited for where the database is new")
 }
 
 func TestAlembicsWordsAreUnderstood(t *testing.T) {

@@ -141,9 +141,9 @@ var (
 )
 
 // Parts are the calls of Alembic, and what each is to upgrade to.
-func Parts(files history.Files, pending []history.Step) ([][]string, error) {
+func Parts(files history.Files, pending []history.Step, fresh bool) ([][]string, error) {
 	var all [][]string
-	for _, part := range parts(pending, false) {
+	for _, part := range parts(pending, target{fresh: fresh}) {
 		targets, err := alembicRunner{files: files}.targets(part)
 		if err != nil {
 			return nil, err
