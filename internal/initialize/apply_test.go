@@ -268,7 +268,7 @@ func TestRunIsRecordedWhileItRuns(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 	require.Equal(t, initialize.KindTransient, initialize.KindOf(err))
 	require.Equal(t, control.OutcomeFailed, s.runs(t)[0].Outcome, "recorded although the context had ended")
-	require.Zero(t, pgtest.One[int](t, s.Database, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'bbmd%'"))
+	s.WaitFor(t, "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'bbmd%')")
 
 	_, err = gate.Exec(t.Context(), "SELECT pg_advisory_unlock(1)")
 	require.NoError(t, err)

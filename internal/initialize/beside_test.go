@@ -31,7 +31,7 @@ func TestIndexIsBuiltWhileOthersWaitForTheLock(t *testing.T) {
 	begin()
 	s.WaitFor(t, "SELECT EXISTS (SELECT FROM pg_stat_progress_create_index WHERE datname = current_database())")
 	begin()
-	s.WaitFor(t, "SELECT count(*) = 3 FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'bbmd/test/initialize'")
+	s.WaitFor(t, "SELECT count(*) = 4 FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'bbmd/test/initialize'")
 	require.NoError(t, tx.Commit(t.Context()))
 	require.NoError(t, <-ended)
 	require.NoError(t, <-ended)

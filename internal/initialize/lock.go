@@ -24,9 +24,10 @@ const (
 // INDEX CONCURRENTLY of the holder would wait in turn.
 func (s Spec) lock(ctx context.Context, conn *pgx.Conn) (waited time.Duration, err error) {
 	began := time.Now()
+	patience := ctx // of the waiting alone: a statement that is cut off costs the session
 	if s.Limits.Wait > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, s.Limits.Wait, fmt.Errorf("waited for %v: %w", s.Limits.Wait, context.DeadlineExceeded))
+		patience, cancel = context.WithTimeoutCause(ctx, s.Limits.Wait, fmt.Errorf("waited for %v: %w", s.Limits.Wait, context.DeadlineExceeded))
 		defer cancel()
 	}
 	var told time.Time
@@ -35,35 +36,21 @@ func (s Spec) lock(ctx context.Context, conn *pgx.Conn) (waited time.Duration, e
 		if locked {
 			return time.Since(began), nil
 		}
-		who := ""
-		if err == nil {
-			who, err = s.holder(ctx, conn)
-		}
 		if err != nil {
-			return 0, s.notLocked(ctx, conn, err)
+			return 0, s.wrap("lock", err)
+		}
+		who, err := s.holder(ctx, conn)
+		if err != nil {
+			return 0, s.wrap("lock", err)
 		}
 		if time.Since(told) > tellEvery {
 			s.logger().InfoContext(ctx, "waiting for another process that is at work on this database", "who", who)
 			told = time.Now()
 		}
-		if err := rest(ctx, pause); err != nil {
-			return 0, s.notLocked(ctx, conn, err)
+		if err := rest(patience, pause); err != nil {
+			return 0, &BusyError{Database: s.Database, Who: who, Err: err}
 		}
 	}
-}
-
-// notLocked says why the lock was not had, and whom one had waited for.
-func (s Spec) notLocked(ctx context.Context, conn *pgx.Conn, err error) error {
-	if ctx.Err() == nil {
-		return s.wrap("lock", err)
-	}
-	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
-	defer cancel()
-	who, err := s.holder(after, conn)
-	if err != nil {
-		who = "somebody else is at work"
-	}
-	return &BusyError{Database: s.Database, Who: who, Err: context.Cause(ctx)}
 }
 
 // rest waits for about as long as it is told, so that replicas do not come back all at once.

@@ -168,7 +168,7 @@ func (r *run) cancel(ctx context.Context, db control.DB, reason string) error {
 // drain waits until no live worker has running jobs. Their executors were told by
 // the cancellation; each look is woken by what they do, or comes after a pause.
 func (r *run) drain(ctx context.Context) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, r.spec.Limits.Drain, fmt.Errorf("waited for %v: %w", r.spec.Limits.Drain, context.DeadlineExceeded))
+	patience, cancel := context.WithTimeoutCause(ctx, r.spec.Limits.Drain, fmt.Errorf("waited for %v: %w", r.spec.Limits.Drain, context.DeadlineExceeded))
 	defer cancel()
 	if _, err := r.conn.Exec(ctx, "LISTEN bbm_status"); err != nil {
 		return err
@@ -182,7 +182,7 @@ func (r *run) drain(ctx context.Context) error {
 			_, err := r.conn.Exec(ctx, "UNLISTEN bbm_status")
 			return err
 		}
-		if err := r.hear(ctx, pause); err != nil {
+		if err := r.hear(patience, pause); err != nil {
 			return &BusyError{Database: r.spec.Database, Who: "batches of cancelled background migrations still run: " + workers(owners), Err: err}
 		}
 	}
