@@ -47,6 +47,7 @@ func (a alembicRunner) run(ctx context.Context, to target, pending []history.Ste
 	if r.known, err = invalidIndexes(ctx, to); err != nil {
 		return err
 	}
+	defer reportWaits(ctx, a.spec, to, waitsAfter, waitsEvery)()
 	everything := len(a.files.Compare(to.table.Applied).Pending) == len(pending)
 	all := parts(pending, to)
 	for i, part := range all {

@@ -28,6 +28,7 @@ func (c commandRunner) run(ctx context.Context, to target, _ []history.Step, _ w
 	if err != nil {
 		return err
 	}
+	defer reportWaits(ctx, c.spec, to, waitsAfter, waitsEvery)()
 	var out output
 	err = c.spec.Limits.orDefaults().retry(ctx, func() error {
 		out = output{log: to.log, mask: around.mask}

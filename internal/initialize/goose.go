@@ -48,6 +48,7 @@ func (g gooseRunner) run(ctx context.Context, to target, pending []history.Step,
 	if err := r.open(ctx); err != nil {
 		return err
 	}
+	defer reportWaits(ctx, g.spec, to, waitsAfter, waitsEvery)()
 	for _, step := range pending {
 		if err := require(ctx, r.spec, to, step); err != nil {
 			return err

@@ -66,10 +66,12 @@ func TestGooseBuildsConcurrentlyBesideLongTransactions(t *testing.T) {
 	b.write(t, map[string]string{
 		"00001_index.sql": upOutside("CREATE INDEX CONCURRENTLY a_id ON a (id);\nCREATE TABLE limits AS SELECT current_setting('lock_timeout') AS lock_timeout;"),
 	})
-	end := b.begin(t, "SELECT FROM a")
+	end := b.begin(t, "SET application_name = 'a long report'; SELECT FROM a")
+	defer initialize.ReportWaits(t.Context(), b.spec, b.target, 10*time.Millisecond)()
 	ended := background(t, t.Context(), b.prepare(t))
 	b.WaitFor(t, `SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'CREATE INDEX CONCURRENTLY%'
 		AND wait_event_type = 'Lock' AND clock_timestamp() - query_start > interval '300 ms')`)
+	b.says(t, "(a long report of ")
 	end()
 	require.NoError(t, wait(t, ended))
 	require.True(t, pgtest.One[bool](t, b.Database, "SELECT indisvalid FROM pg_index WHERE indexrelid = 'a_id'::regclass"))

@@ -155,3 +155,8 @@ func Parts(files history.Files, pending []history.Step, fresh bool) ([][]string,
 
 // AlembicCall is how Alembic is called, and where.
 func AlembicCall(s Spec) (argv []string, dir string, err error) { return s.alembic("upgrade", "heads") }
+
+// ReportWaits says for whom a runner's sessions wait.
+func ReportWaits(ctx context.Context, s Spec, t Target, every time.Duration) (stop func()) {
+	return reportWaits(ctx, s, t.inside(), every, every)
+}
