@@ -33,15 +33,27 @@ type JobTally struct {
 const windowLength = "15 seconds"
 
 // A migration's percent is computed as it is counted, and never falls: not when the estimate of its rows
-// grows, nor when a range is queued again.
+// grows, nor when a range is queued again. When the chain of jobs is complete there is nothing left to estimate:
+// the total is what was passed, and what the open jobs have.
 const countSQL = `
-WITH counted AS (
-  INSERT INTO bbm.counters AS c (batched_background_migration_id, owner, batches, keys, rows, batch_size, p90_ms, batch_size_reason, throttled, percent)
-  SELECT m.id, $2::int, $3::bigint, $4::bigint, $5::bigint, $10::int, nullif($11::real, 0), $12::text, nullif($13::text, ''),
-    CASE WHEN m.total_tuple_count > 0 THEN least(99.9,
-      100.0 * (m.keys_done + $4::bigint + (SELECT coalesce(sum(keys), 0) FROM bbm.counters WHERE batched_background_migration_id = m.id)) / m.total_tuple_count) END
+WITH migration AS (
+  SELECT m.id, m.keys_done + $4::bigint + (SELECT coalesce(sum(keys), 0)::bigint FROM bbm.counters WHERE batched_background_migration_id = m.id) AS keys,
+    CASE WHEN m.max_value = (SELECT max_value FROM bbm.batched_background_migration_jobs
+      WHERE batched_background_migration_id = m.id AND ordinal IS NOT NULL ORDER BY ordinal DESC LIMIT 1)
+    THEN (SELECT coalesce(sum(batch_size), 0)::bigint FROM bbm.batched_background_migration_jobs
+      WHERE batched_background_migration_id = m.id AND status <> 'finished') END AS rest, m.total_tuple_count
   FROM bbm.batched_background_migrations m WHERE id = $1::int AND status <> 'finished'
-  ON CONFLICT (batched_background_migration_id, owner) DO UPDATE
+), total AS (
+  SELECT id, keys, coalesce(keys + rest, total_tuple_count) AS rows, total_tuple_count FROM migration
+), complete AS (
+  UPDATE bbm.batched_background_migrations m SET total_tuple_count = total.rows
+  FROM total WHERE m.id = total.id AND m.status = 'running' AND total.rows IS DISTINCT FROM total.total_tuple_count
+), counted AS (
+  INSERT INTO bbm.counters AS c (batched_background_migration_id, owner, batches, keys, rows, batch_size, p90_ms, batch_size_reason, throttled, percent)
+  SELECT id, $2::int, $3::bigint, $4::bigint, $5::bigint, $10::int, nullif($11::real, 0), $12::text, nullif($13::text, ''),
+    CASE WHEN total.rows > 0 THEN least(100.0 * keys / total.rows, 99.9) END
+  FROM total, (SELECT count(*) FROM complete) first -- the migration's row, then counters, as when it finishes
+  WHERE true ON CONFLICT (batched_background_migration_id, owner) DO UPDATE
   SET batches = c.batches + excluded.batches, keys = c.keys + excluded.keys, rows = c.rows + excluded.rows,
     batch_size = excluded.batch_size, p90_ms = excluded.p90_ms, batch_size_reason = excluded.batch_size_reason,
     throttled = excluded.throttled, percent = greatest(c.percent, excluded.percent), updated_at = excluded.updated_at,

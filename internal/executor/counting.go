@@ -20,8 +20,7 @@ type counting struct {
 	e       *Executor
 	mu      sync.Mutex
 	workers map[*worker]bool // whether it has committed a batch
-	left    []*worker        // workers that have ended since the last tick
-	first   chan struct{}    // a worker was added, or has ended: begin to tick
+	first   chan struct{}    // a worker was added: begin to tick
 	sized   map[int32]bool   // migrations whose rows were estimated, for the first time
 	revised map[int32]time.Time
 }
@@ -34,32 +33,21 @@ func (c *counting) add(w *worker) {
 	c.mu.Lock()
 	c.workers[w] = false
 	c.mu.Unlock()
-	c.begin()
-}
-
-func (c *counting) begin() {
 	select {
 	case c.first <- struct{}{}:
 	default:
 	}
 }
 
-// remove counts what is left of a worker's tally, and reports whether it has committed a batch. What
-// the rest is estimated to be is looked at later: nobody waits for it.
+// remove counts what is left of a worker's tally, and reports whether it has committed a batch.
 func (c *counting) remove(ctx context.Context, w *worker) bool {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	counted := c.count(ctx, w)
+	c.count(ctx, w)
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	progress := c.workers[w]
 	delete(c.workers, w)
-	if counted {
-		c.left = append(c.left, w)
-	}
-	c.mu.Unlock()
-	if counted {
-		c.begin()
-	}
 	return progress
 }
 
@@ -84,11 +72,7 @@ func (c *counting) tick(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
-		all, left := c.all()
-		for _, w := range left {
-			c.size(ctx, w)
-			c.revise(ctx, w, 0)
-		}
+		all := c.all()
 		if len(all) == 0 {
 			return
 		}
@@ -97,22 +81,20 @@ func (c *counting) tick(ctx context.Context) {
 				c.size(ctx, w)
 			}
 			if c.count(ctx, w) {
-				c.revise(ctx, w, reviseInterval)
+				c.revise(ctx, w)
 			}
 		}
 	}
 }
 
-// all returns the workers, and takes those that have ended.
-func (c *counting) all() (now, left []*worker) {
+func (c *counting) all() []*worker {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	now = make([]*worker, 0, len(c.workers))
+	all := make([]*worker, 0, len(c.workers))
 	for w := range c.workers {
-		now = append(now, w)
+		all = append(all, w)
 	}
-	left, c.left = c.left, nil
-	return now, left
+	return all
 }
 
 // count writes a worker's tally, and reports whether there was anything to count.
@@ -142,33 +124,26 @@ func (c *counting) count(ctx context.Context, w *worker) bool {
 }
 
 // size estimates the rows of a worker's migration for the first time, so that its
-// percentage is right from the beginning.
+// percentage is right from the beginning. Only the goroutine that ticks calls it.
 func (c *counting) size(ctx context.Context, w *worker) {
-	c.mu.Lock()
-	done := c.sized[w.candidate.ID]
-	c.sized[w.candidate.ID] = true
-	c.mu.Unlock()
-	if done {
+	if c.sized[w.candidate.ID] {
 		return
 	}
+	c.sized[w.candidate.ID] = true
 	if err := w.size(ctx); err != nil {
 		w.log.DebugContext(ctx, "rows not estimated", "error", err) // progress is less exact, nothing else
 	}
 }
 
-// revise estimates the rows of a worker's migration anew, unless that was done an interval ago.
-func (c *counting) revise(ctx context.Context, w *worker, interval time.Duration) {
+// revise estimates the rows of a worker's migration anew, if that is due. Only
+// the goroutine that ticks calls it.
+func (c *counting) revise(ctx context.Context, w *worker) {
 	now := time.Now()
-	c.mu.Lock()
-	due := now.Sub(c.revised[w.candidate.ID]) >= interval
-	if due {
-		maps.DeleteFunc(c.revised, func(_ int32, at time.Time) bool { return now.Sub(at) > reviseInterval })
-		c.revised[w.candidate.ID] = now
-	}
-	c.mu.Unlock()
-	if !due {
+	if now.Sub(c.revised[w.candidate.ID]) < reviseInterval {
 		return
 	}
+	maps.DeleteFunc(c.revised, func(_ int32, at time.Time) bool { return now.Sub(at) > reviseInterval })
+	c.revised[w.candidate.ID] = now
 	if err := w.revise(ctx); err != nil {
 		w.log.DebugContext(ctx, "rows not estimated", "error", err) // progress is less exact, nothing else
 	}

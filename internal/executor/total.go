@@ -66,7 +66,7 @@ func (w *worker) revise(ctx context.Context) error {
 		return nil
 	}
 	if *after == value(c.MaxValue) {
-		return store.SetTotal(ctx, db, c.ID, keys)
+		return nil // the total is known, and counted
 	}
 	p, err := w.reached(ctx, *after)
 	if err != nil {
