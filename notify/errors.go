@@ -12,12 +12,17 @@ var (
 		"which drops LISTEN between statements, so no notification would ever arrive: " +
 		"set listen_url to a direct connection (or a session-mode pool) of the same database")
 
-	// ErrStandby means that the server is read-only and refuses LISTEN: whoever
+	// ErrStandby means that the server is read-only and has no events: whoever
 	// configures it has to name the primary.
-	ErrStandby = errors.New("the server is a hot standby, which refuses LISTEN: " +
+	ErrStandby = errors.New("the server is a hot standby, which has no events of its own: " +
 		"point listen_url at the primary, or name all hosts in it with target_session_attrs=primary")
 
-	// ErrRunning means that a Listener was run while it is running. One Listener
+	// ErrCannotStream means that the database does not let its events be streamed,
+	// and what has to be done about it: somebody has to set or grant something, or
+	// choose the other source.
+	ErrCannotStream = errors.New("events cannot be streamed")
+
+	// ErrRunning means that a source was run while it is running. One source
 	// is one connection; make a second one.
 	ErrRunning = errors.New("the listener is already running")
 )

@@ -28,7 +28,7 @@ func (l *Listener) WaitOn(ctx context.Context, conn net.Conn, deliver func(Event
 		session:      s,
 		interval:     l.config.PingInterval,
 		timeout:      l.config.PingTimeout,
-		notification: func(n *pgproto3.NotificationResponse) { l.notified(n, deliver) },
+		notification: func(n *pgproto3.NotificationResponse) { l.deliverKnown(n.Channel, n.Payload, deliver) },
 	}
 	return w.wait(ctx)
 }

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -60,11 +59,9 @@ type ListenerConfig struct {
 // Listener is the [Source] that uses LISTEN, on one connection of its own. Make
 // one with [NewListener]. All methods may be called from any goroutine.
 type Listener struct {
-	config  ListenerConfig
-	logger  *slog.Logger
-	secret  string
-	tracker tracker
-	running atomic.Bool
+	life
+
+	config ListenerConfig
 
 	mu   sync.Mutex
 	conn *pgconn.Config // without the settings that the server refused so far
@@ -83,13 +80,18 @@ func NewListener(config ListenerConfig) (*Listener, error) {
 		return nil, errors.New("listener: a duration is negative: leave it out for the default")
 	}
 	prepare(conn)
-	return &Listener{
-		config:  config.withDefaults(),
-		logger:  loggerOf(config),
-		tracker: tracker{onChange: config.OnChange},
-		secret:  secretOf(conn),
-		conn:    conn,
-	}, nil
+	config = config.withDefaults()
+	return &Listener{life: newLife(config, conn), config: config, conn: conn}, nil
+}
+
+func newLife(config ListenerConfig, conn *pgconn.Config) life {
+	return life{
+		logger:   loggerOf(config),
+		secret:   secretOf(conn),
+		retryMin: config.RetryMin,
+		retryMax: config.RetryMax,
+		tracker:  tracker{onChange: config.OnChange},
+	}
 }
 
 func loggerOf(config ListenerConfig) *slog.Logger {
@@ -133,35 +135,11 @@ func prepare(conn *pgconn.Config) {
 	}
 }
 
-// State returns what the Listener knows of itself now.
-func (l *Listener) State() State { return l.tracker.snapshot() }
-
 // Run listens until ctx ends and returns its cause. It reconnects for as long as
 // it takes, whatever the reason; State and the log say what is wrong. The only
 // other error is ErrRunning.
 func (l *Listener) Run(ctx context.Context, deliver func(Event)) error {
-	if !l.running.CompareAndSwap(false, true) {
-		return ErrRunning
-	}
-	defer l.running.Store(false)
-
-	l.tracker.started()
-	defer l.tracker.disconnected(nil)
-
-	retry := newRetry(l.config.RetryMin, l.config.RetryMax)
-	var told string
-	for ctx.Err() == nil {
-		lived, err := l.listen(ctx, deliver)
-		if ctx.Err() != nil {
-			break
-		}
-		err = oneLine(err, l.secret)
-		l.tracker.disconnected(err)
-		delay := retry.delay(lived)
-		l.tell(ctx, lived, delay, err, &told)
-		pause(ctx, delay)
-	}
-	return context.Cause(ctx)
+	return l.run(ctx, func(ctx context.Context) (time.Duration, error) { return l.listen(ctx, deliver) })
 }
 
 // Check connects once, subscribes, verifies that notifications would arrive, and
@@ -193,22 +171,11 @@ func (l *Listener) listen(ctx context.Context, deliver func(Event)) (lived time.
 		interval: l.config.PingInterval,
 		timeout:  l.config.PingTimeout,
 		notification: func(n *pgproto3.NotificationResponse) {
-			l.notified(n, deliver)
+			l.deliverKnown(n.Channel, n.Payload, deliver)
 		},
 	}
 	err = w.wait(ctx)
 	return time.Since(since), err
-}
-
-// notified hands a notification over, or drops it if it is not for us.
-func (l *Listener) notified(n *pgproto3.NotificationResponse, deliver func(Event)) {
-	event, ok := known(n.Channel, n.Payload)
-	if !ok {
-		l.tracker.ignored.Add(1)
-		return
-	}
-	l.tracker.notified(time.Now())
-	deliver(event)
 }
 
 // open opens a session and remembers which settings the server refused.
@@ -231,18 +198,4 @@ func secretOf(conn *pgconn.Config) string {
 		return ""
 	}
 	return conn.Password
-}
-
-// tell logs a failure: the end of a connection and each new reason as a warning,
-// the same reason over and over for those who look closely.
-func (l *Listener) tell(ctx context.Context, lived, delay time.Duration, err error, told *string) {
-	level := slog.LevelWarn
-	switch {
-	case lived == 0 && err.Error() == *told:
-		level = slog.LevelDebug
-	case errors.Is(err, ErrTransactionPooler), errors.Is(err, ErrStandby):
-		level = slog.LevelError // waiting will not help
-	}
-	*told = err.Error()
-	l.logger.Log(ctx, level, "not listening for events", "error", err, "listened_for", lived, "retry_in", delay)
 }

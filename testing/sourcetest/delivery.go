@@ -7,11 +7,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/bbmd-dev/bbmd/testing/pgtest"
+	"github.com/bbmd-dev/bbmd/notify"
 )
 
 func resyncFirst(t *testing.T, subject Subject) {
-	w := newWorld(t, subject, pgtest.NewEmpty(t))
+	w := newWorld(t, subject, subject.Empty(t))
 	conn := w.db.Conn(t)
 	w.commit(t, conn, 1)
 	c := consume(t, w.New(t, w.db.URL, Timing{}), w.db.URL, nil)
@@ -28,7 +28,7 @@ func resyncFirst(t *testing.T, subject Subject) {
 // subscribedBeforeResync commits a change as soon as a resync is there, when a
 // subscription that came later would miss it and the scan may be over.
 func subscribedBeforeResync(t *testing.T, subject Subject) {
-	w := newWorld(t, subject, pgtest.NewEmpty(t))
+	w := newWorld(t, subject, subject.Empty(t))
 	conn := w.db.Conn(t)
 	c := consume(t, w.New(t, w.db.URL, quick()), w.db.URL, nil)
 	for round := 1; round <= 15; round++ {
@@ -44,35 +44,89 @@ func subscribedBeforeResync(t *testing.T, subject Subject) {
 	}
 }
 
-// randomTerminations ends the source's session at random points of its life while
-// another session commits, and looks whether the last change is always seen.
+// reconnects is how often the source has to come back.
+const reconnects = 100
+
+// randomTerminations ends the source's session a hundred times, at random points of
+// its life, while another session commits without a pause, and looks whether the last
+// change is always seen. Half of the rounds end the session once more while it
+// recovers.
 func randomTerminations(t *testing.T, subject Subject) {
-	w := newWorld(t, subject, pgtest.NewEmpty(t))
+	w := newWorld(t, subject, subject.Empty(t))
 	writer, killer := w.db.Conn(t), w.db.Conn(t)
-	c := consume(t, w.New(t, w.db.URL, quick()), w.db.URL, nil)
+	c := consume(t, w.New(t, w.db.URL, Timing{DeadAfter: time.Second, RetryWithin: 50 * time.Millisecond}), w.db.URL, nil)
+	c.untilResyncs(t, 1)
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // it has to be repeatable, not secret
-	id := 0
-	for range 12 {
-		for range 1 + random.IntN(3) {
-			for range random.IntN(40) {
-				id++
-				w.commit(t, writer, id)
+	last, ended := 0, 0
+	for ended < reconnects {
+		changes := 1 + random.IntN(30)
+		wrote := make(chan int, changes)
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for id := last + 1; id <= last+changes; id++ {
+				if !w.tryCommit(t, writer, id) {
+					return
+				}
+				wrote <- id
 			}
-			w.terminate(t, killer)
+		}()
+		for range random.IntN(changes + 1) { // the point is one between two commits
+			<-wrote
 		}
-		for range random.IntN(3) {
-			id++
-			w.commit(t, writer, id)
+		ended += w.terminate(t, killer)
+		if random.IntN(2) == 0 {
+			ended += w.terminate(t, killer)
 		}
-		c.untilSeen(t, id)
+		<-done
+		require.False(t, t.Failed(), "the writer has failed")
+		last += changes
+		c.untilSeen(t, last)
+	}
+	c.until(t, "the last reconnect", func() bool { return c.resyncs() > reconnects/2 })
+}
+
+// openAcrossConnect commits, after the source has started, what was begun before.
+func openAcrossConnect(t *testing.T, subject Subject) {
+	w := newWorld(t, subject, subject.Empty(t))
+	conn := w.db.Conn(t)
+	for round := 1; round <= 3; round++ {
+		tx := w.begin(t, conn, round)
+		c := consume(t, w.New(t, w.db.URL, quick()), w.db.URL, nil)
+		if round == 1 { // as soon as it has a session, wherever it is with that
+			w.untilSession(t)
+		}
+		require.NoError(t, tx.Commit(t.Context()))
+		c.untilSeen(t, round)
+		require.True(t, c.received()[0].Resync())
+		c.stop(t)
+	}
+}
+
+// oneTransaction makes a change a thousand times in one transaction. It is told as a whole, after its end.
+func oneTransaction(t *testing.T, subject Subject) {
+	w := newWorld(t, subject, subject.Empty(t))
+	conn := w.db.Conn(t)
+	c := consume(t, w.New(t, w.db.URL, Timing{}), w.db.URL, nil)
+	c.untilResyncs(t, 1)
+	tx := w.begin(t, conn, 1)
+	for range 1000 {
+		_, err := tx.Exec(t.Context(), w.Change)
+		require.NoError(t, err)
+	}
+	require.Len(t, c.received(), 1, "nothing before the end")
+	require.NoError(t, tx.Commit(t.Context()))
+	c.untilSeen(t, 1)
+	for _, event := range c.received()[1:] {
+		require.Equal(t, notify.ChannelNew, event.Channel)
 	}
 }
 
 // changesWhileDisconnected commits when the source cannot connect.
 func changesWhileDisconnected(t *testing.T, subject Subject) {
-	w := newWorld(t, subject, pgtest.NewEmpty(t))
+	w := newWorld(t, subject, subject.Empty(t))
 	conn := w.db.Conn(t)
 	c := consume(t, w.New(t, w.db.URL, quick()), w.db.URL, nil)
 	c.untilResyncs(t, 1)
@@ -92,7 +146,7 @@ func changesWhileDisconnected(t *testing.T, subject Subject) {
 }
 
 func rolledBack(t *testing.T, subject Subject) {
-	w := newWorld(t, subject, pgtest.NewEmpty(t))
+	w := newWorld(t, subject, subject.Empty(t))
 	conn := w.db.Conn(t)
 	c := consume(t, w.New(t, w.db.URL, Timing{}), w.db.URL, nil)
 	c.untilResyncs(t, 1)
@@ -109,7 +163,7 @@ func rolledBack(t *testing.T, subject Subject) {
 // all, and exactly one more scan follows.
 func slowConsumer(t *testing.T, subject Subject) {
 	const changes = 10_000
-	w := newWorld(t, subject, pgtest.NewEmpty(t))
+	w := newWorld(t, subject, subject.Empty(t))
 	gate := newGate()
 	c := consume(t, w.New(t, w.db.URL, Timing{}), w.db.URL, gate)
 	gate.hold(t) // the scan of the resync
@@ -127,7 +181,7 @@ func slowConsumer(t *testing.T, subject Subject) {
 }
 
 func twoSources(t *testing.T, subject Subject) {
-	w := newWorld(t, subject, pgtest.NewEmpty(t))
+	w := newWorld(t, subject, subject.Empty(t))
 	conn := w.db.Conn(t)
 	first := consume(t, w.New(t, w.db.URL, quick()), w.db.URL, nil)
 	second := consume(t, w.New(t, w.db.URL, quick()), w.db.URL, nil)
@@ -142,7 +196,7 @@ func twoSources(t *testing.T, subject Subject) {
 }
 
 func otherDatabase(t *testing.T, subject Subject) {
-	here, there := newWorld(t, subject, pgtest.NewEmpty(t)), newWorld(t, subject, pgtest.NewEmpty(t))
+	here, there := newWorld(t, subject, subject.Empty(t)), newWorld(t, subject, subject.Empty(t))
 	conn := here.db.Conn(t)
 	c := consume(t, here.New(t, here.db.URL, Timing{}), here.db.URL, nil)
 	c.untilResyncs(t, 1)

@@ -14,7 +14,7 @@ import (
 // does.
 func idleIsSilent(t *testing.T, subject Subject) {
 	const window = 3 * time.Second
-	w := newWorld(t, subject, pgtest.NewEmpty(t))
+	w := newWorld(t, subject, subject.Empty(t))
 	p := newProxy(t, w.db.URL)
 	c := consume(t, w.New(t, p.url, Timing{}), w.db.URL, nil)
 	c.untilResyncs(t, 1)
@@ -60,7 +60,7 @@ func outage(t *testing.T, subject Subject, end func(context.Context, *pgtest.Ser
 // halfOpen cuts the connection without a word to either side, commits a change
 // that cannot get through, and waits for it.
 func halfOpen(t *testing.T, subject Subject) {
-	w := newWorld(t, subject, pgtest.NewEmpty(t))
+	w := newWorld(t, subject, subject.Empty(t))
 	p := newProxy(t, w.db.URL)
 	conn := w.db.Conn(t)
 	c := consume(t, w.New(t, p.url, quick()), w.db.URL, nil)
@@ -73,7 +73,7 @@ func halfOpen(t *testing.T, subject Subject) {
 }
 
 func endsWithTheCause(t *testing.T, subject Subject) {
-	w := newWorld(t, subject, pgtest.NewEmpty(t))
+	w := newWorld(t, subject, subject.Empty(t))
 	c := consume(t, w.New(t, w.db.URL, Timing{}), w.db.URL, nil)
 	c.untilResyncs(t, 1)
 	c.stop(t)
@@ -81,7 +81,7 @@ func endsWithTheCause(t *testing.T, subject Subject) {
 }
 
 func endsWhileServerIsAway(t *testing.T, subject Subject) {
-	w := newWorld(t, subject, pgtest.NewEmpty(t))
+	w := newWorld(t, subject, subject.Empty(t))
 	p := newProxy(t, w.db.URL)
 	c := consume(t, w.New(t, p.url, Timing{}), w.db.URL, nil)
 	c.untilResyncs(t, 1)
@@ -93,7 +93,7 @@ func endsWhileServerIsAway(t *testing.T, subject Subject) {
 // endsWhileServerIsMute ends a source whose server takes connections and says
 // nothing.
 func endsWhileServerIsMute(t *testing.T, subject Subject) {
-	w := newWorld(t, subject, pgtest.NewEmpty(t))
+	w := newWorld(t, subject, subject.Empty(t))
 	p := newProxy(t, w.db.URL)
 	p.silence(true)
 	c := consume(t, w.New(t, p.url, Timing{}), w.db.URL, nil)
@@ -112,7 +112,7 @@ func stopsSoon(t *testing.T, c *consumer) {
 }
 
 func canBeRunAgain(t *testing.T, subject Subject) {
-	w := newWorld(t, subject, pgtest.NewEmpty(t))
+	w := newWorld(t, subject, subject.Empty(t))
 	conn := w.db.Conn(t)
 	source := w.New(t, w.db.URL, Timing{})
 	consume(t, source, w.db.URL, nil).stop(t)

@@ -19,6 +19,10 @@ type Subject struct {
 	// nothing.
 	Prepare func(t *testing.T, db *pgtest.Database)
 
+	// Empty returns a new database on a server that the source can work with. Nil
+	// means one on the server that all tests share.
+	Empty func(t *testing.T) *pgtest.Database
+
 	// Change is one SQL statement, run in a transaction beside others. If that
 	// transaction commits, the source delivers exactly one event for it. Defaults
 	// to a NOTIFY on notify.ChannelNew with a payload of its own.
@@ -58,6 +62,12 @@ func (s Subject) withDefaults() Subject {
 	if s.Prepare == nil {
 		s.Prepare = func(*testing.T, *pgtest.Database) {}
 	}
+	if s.Empty == nil {
+		s.Empty = func(t *testing.T) *pgtest.Database {
+			t.Helper()
+			return pgtest.NewEmpty(t)
+		}
+	}
 	return s
 }
 
@@ -69,6 +79,8 @@ func Run(t *testing.T, subject Subject) {
 		"resync comes first":                resyncFirst,
 		"subscribed before resync":          subscribedBeforeResync,
 		"random terminations":               randomTerminations,
+		"transaction open across a connect": openAcrossConnect,
+		"one transaction is one event":      oneTransaction,
 		"changes while disconnected":        changesWhileDisconnected,
 		"rolled back":                       rolledBack,
 		"slow consumer":                     slowConsumer,

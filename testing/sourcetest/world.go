@@ -33,6 +33,22 @@ func (w *world) commit(t *testing.T, conn *pgx.Conn, id int) {
 	require.NoError(t, tx.Commit(t.Context()))
 }
 
+// tryCommit is commit for another goroutine than the test's.
+func (w *world) tryCommit(t *testing.T, conn *pgx.Conn, id int) bool {
+	t.Helper()
+	err := pgx.BeginFunc(t.Context(), conn, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(t.Context(), "INSERT INTO sourcetest_changes VALUES ($1)", id); err != nil {
+			return err
+		}
+		_, err := tx.Exec(t.Context(), w.Change)
+		return err
+	})
+	if err != nil {
+		t.Errorf("commit change %d: %v", id, err)
+	}
+	return err == nil
+}
+
 // begin makes change number id in a transaction that is left open.
 func (w *world) begin(t *testing.T, conn *pgx.Conn, id int) pgx.Tx {
 	t.Helper()
@@ -81,6 +97,12 @@ func (w *world) untilNoSessions(t *testing.T, conn *pgx.Conn) {
 			END LOOP;
 		END $$`)
 	require.NoError(t, err)
+}
+
+// untilSession waits until a source has a session, whether it is subscribed or not.
+func (w *world) untilSession(t *testing.T) {
+	t.Helper()
+	w.db.WaitFor(t, "SELECT EXISTS ("+w.Sessions+")")
 }
 
 // allowConnections opens and shuts the database for new sessions.
