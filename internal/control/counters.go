@@ -48,6 +48,7 @@ WITH migration AS (
 ), complete AS (
   UPDATE bbm.batched_background_migrations m SET total_tuple_count = total.rows
   FROM total WHERE m.id = total.id AND m.status = 'running' AND total.rows IS DISTINCT FROM total.total_tuple_count
+  RETURNING 1
 ), counted AS (
   INSERT INTO bbm.counters AS c (batched_background_migration_id, owner, batches, keys, rows, batch_size, p90_ms, batch_size_reason, throttled, percent)
   SELECT id, $2::int, $3::bigint, $4::bigint, $5::bigint, $10::int, nullif($11::real, 0), $12::text, nullif($13::text, ''),
