@@ -12,14 +12,23 @@ import (
 )
 
 // ValidateArguments decodes raw strictly into a new value of w.Arguments' type
-// and validates it, as [Decode] does. A Work without arguments accepts only an
-// empty object. No text at all counts as an empty object.
+// and validates it, as [Decode] does, and asks w.Accept. A Work without arguments
+// accepts only an empty object. No text at all counts as an empty object.
 func (w Work) ValidateArguments(raw []byte) error {
 	target := any(new(struct{}))
 	if w.Arguments != nil {
 		target = reflect.New(reflect.TypeOf(w.Arguments).Elem()).Interface()
 	}
 	if err := decode(raw, target); err != nil {
+		return fmt.Errorf("arguments of %s: %w", w.Name, err)
+	}
+	if w.Accept == nil {
+		return nil
+	}
+	if len(bytes.TrimSpace(raw)) == 0 {
+		raw = []byte("{}")
+	}
+	if err := w.Accept(raw); err != nil {
 		return fmt.Errorf("arguments of %s: %w", w.Name, err)
 	}
 	return nil

@@ -19,6 +19,10 @@ type Work struct {
 	// alone. Defaults to 1.
 	Version int
 
+	// Digest identifies the content of a Work that is not compiled in, as
+	// "sha256:…". Empty for a compiled Work.
+	Digest string
+
 	// Summary is one sentence for people, shown by `bbmd works`.
 	Summary string
 
@@ -37,6 +41,10 @@ type Work struct {
 	// migration's arguments are decoded into a new value of its type, unknown
 	// fields refused, and validated if it has a method Validate() error.
 	Arguments any
+
+	// Accept is asked after that, with arguments that decode, for what their type
+	// does not say: for a type that is made while the program runs. Nil accepts all.
+	Accept func(arguments json.RawMessage) error
 
 	// Check is asked once, before the migration starts, and returns what is
 	// missing. Nil means that nothing is checked.
