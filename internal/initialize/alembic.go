@@ -140,6 +140,8 @@ func (r *alembicRun) upgrade(ctx context.Context, revision string, part []histor
 	switch {
 	case failed != nil:
 		return errors.Join(err, failed)
+	case err != nil && len(missing) == 0:
+		return failure(r.spec, fmt.Errorf("%w (all that it was to apply is applied)", err))
 	case err != nil:
 		return seen.blame(leftInvalid(ctx, r.to, r.known, err))
 	case len(missing) > 0:

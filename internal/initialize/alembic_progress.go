@@ -124,7 +124,7 @@ func (p *progress) wanted(revision string) (func(string) bool, error) {
 // blame makes err that of the step that Alembic was at, with the line in its file and the statement.
 func (p *progress) blame(err error) error {
 	at := slices.IndexFunc(p.part, func(s history.Step) bool { return s.Version == p.last })
-	if at < 0 {
+	if at < 0 || slices.Contains(p.run.finish, p.last) {
 		if _, own := errors.AsType[interface {
 			error
 			Kind() Kind

@@ -139,7 +139,7 @@ func TestAlembicBuildsConcurrentlyBesideLongTransactions(t *testing.T) {
 			b.spec.Limits.LockTimeout = 20 * time.Millisecond
 			end := b.begin(t, "SELECT FROM invoice")
 			ended := background(t, t.Context(), b.prepare(t))
-			b.WaitFor(t, `SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'CREATE INDEX CONCURRENTLY%'
+			b.await(t, `SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'CREATE INDEX CONCURRENTLY%'
 			AND wait_event_type = 'Lock' AND clock_timestamp() - query_start > interval '300 ms')`)
 			end()
 			require.NoError(t, wait(t, ended))
@@ -229,6 +229,19 @@ func TestAlembicThatSaysNothing(t *testing.T) {
 	b := bringAlembic(t, alembics(t)["fake"])
 	b.spec.Environment = append(b.spec.Environment, "FAKE=quiet")
 	require.NoError(t, b.run(t))
+	require.Len(t, b.heard(), 12)
+	require.Equal(t, []string{"f6a7b8c9d0e1"}, b.rows(t))
+}
+
+func TestAlembicThatFailsWhenAllIsDone(t *testing.T) {
+	t.Parallel()
+	b := bringAlembic(t, alembics(t)["fake"])
+	b.target.Fresh = true
+	b.spec.Environment = append(b.spec.Environment, "FAKE=late")
+	err := b.run(t)
+	require.ErrorContains(t, err, "exit status 1")
+	require.ErrorContains(t, err, "(all that it was to apply is applied)")
+	require.Equal(t, initialize.KindFailed, initialize.KindOf(err))
 	require.Len(t, b.heard(), 12)
 	require.Equal(t, []string{"f6a7b8c9d0e1"}, b.rows(t))
 }

@@ -95,13 +95,17 @@ func startOptions(ctx context.Context, to target, limits Limits) (string, error)
 			hangUp(ctx, conn)
 			return try, nil
 		}
-		if _, refused := errors.AsType[*pgconn.PgError](err); !refused {
+		if pg, ok := errors.AsType[*pgconn.PgError](err); !ok || !slices.Contains(refusedOptions(), pg.Code) {
 			return "", fmt.Errorf("connect: %w", err)
 		}
 	}
 	fprintf(to.log, "sessions cannot be started with options here (a pooler refuses them): what this program runs has no lock_timeout but the role's: ALTER ROLE … SET lock_timeout\n")
 	return "", nil
 }
+
+// refusedOptions are the SQLSTATEs with which a server that does not know an option, or a
+// pooler that knows none, refuses a session.
+func refusedOptions() []string { return []string{"42704", "22023", "08P01"} }
 
 // leftSome reports whether there are new invalid indexes, over which another attempt would stumble.
 func leftSome(ctx context.Context, to target, known []string) bool {

@@ -120,7 +120,7 @@ func TestCommandsSessionsAreEndedWithIt(t *testing.T) {
 	b := bringCommand(t, "sql", "SQL=SELECT pg_sleep(600)")
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := background(t, ctx, b.command)
-	b.WaitFor(t, "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name = $1 AND query = 'SELECT pg_sleep(600)')", initialize.ApplicationName("test"))
+	b.await(t, "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name = $1 AND query = 'SELECT pg_sleep(600)')", initialize.ApplicationName("test"))
 	cancel()
 	err := wait(t, ended)
 	b.nobody(t)

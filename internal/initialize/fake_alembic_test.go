@@ -64,7 +64,8 @@ func ancestors(id string) []string {
 
 // fakeAlembic does what Alembic does with the sample, as far as a client of the server and a reader of
 // its output can tell. FAKE says what it does otherwise: "single" has one transaction for all revisions,
-// "quiet" says nothing, "idle" does nothing and reports success, "leak" prints its connection string.
+// "quiet" says nothing, "idle" does nothing and reports success, "leak" prints its connection string,
+// "late" fails when all is done.
 func fakeAlembic(ctx context.Context, args []string) int {
 	how := os.Getenv("FAKE")
 	at := slices.Index(args, "upgrade")
@@ -91,7 +92,7 @@ func fakeAlembic(ctx context.Context, args []string) int {
 	a := alembic{conn: conn, how: how}
 	a.say("Context impl PostgresqlImpl.")
 	a.say("Will assume transactional DDL.")
-	if err := a.upgrade(ctx, args[at+1]); err != nil {
+	if err := a.upgrade(ctx, args[at+1]); err != nil || how == "late" {
 		return 1
 	}
 	return 0

@@ -69,7 +69,7 @@ func TestGooseBuildsConcurrentlyBesideLongTransactions(t *testing.T) {
 	end := b.begin(t, "SET application_name = 'a long report'; SELECT FROM a")
 	defer initialize.ReportWaits(t.Context(), b.spec, b.target, 10*time.Millisecond)()
 	ended := background(t, t.Context(), b.prepare(t))
-	b.WaitFor(t, `SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'CREATE INDEX CONCURRENTLY%'
+	b.await(t, `SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'CREATE INDEX CONCURRENTLY%'
 		AND wait_event_type = 'Lock' AND clock_timestamp() - query_start > interval '300 ms')`)
 	b.says(t, "(a long report of ")
 	end()
@@ -176,7 +176,7 @@ func TestGooseLeavesNobodyAtWorkWhenItIsStopped(t *testing.T) {
 			stop := errors.New("SIGTERM")
 			ctx, cancel := context.WithCancelCause(t.Context())
 			ended := background(t, ctx, b.prepare(t))
-			b.WaitFor(t, `SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name = $1 AND state = 'active'
+			b.await(t, `SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name = $1 AND state = 'active'
 				AND (query LIKE '%pg_sleep(600)%' OR query LIKE '%CONCURRENTLY%' AND wait_event_type = 'Lock'))`, initialize.ApplicationName("test"))
 			cancel(stop)
 			err := wait(t, ended)
@@ -193,7 +193,7 @@ func TestGooseSurvivesALostConnection(t *testing.T) {
 	b := bring(t)
 	b.write(t, map[string]string{"00001_a.sql": up("CREATE TABLE a (id int);\nSELECT pg_sleep(600);")})
 	ended := background(t, t.Context(), b.prepare(t))
-	b.WaitFor(t, "SELECT count(pg_terminate_backend(pid)) > 0 FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '%pg_sleep(600)%' AND pid <> pg_backend_pid()")
+	b.await(t, "SELECT count(pg_terminate_backend(pid)) > 0 FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '%pg_sleep(600)%' AND pid <> pg_backend_pid()")
 	err := wait(t, ended)
 	require.Equal(t, initialize.KindTransient, initialize.KindOf(err), err)
 	b.nobody(t)

@@ -57,21 +57,30 @@ func (w *wait) finished(ctx context.Context) error {
 	if w.inline() {
 		return w.finalize(ctx, conn)
 	}
+	if err := w.tell(ctx, conn, migration); err != nil {
+		return err
+	}
 	if w.spec.Limits.Finish > 0 {
 		limit := fmt.Errorf("%s has not finished within %s: %w", w.name, w.spec.Limits.Finish, context.DeadlineExceeded)
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, w.spec.Limits.Finish, limit)
 		defer cancel()
 	}
+	return w.because(ctx, w.follow(ctx, conn))
+}
+
+// follow waits for events until the migration has finished.
+func (w *wait) follow(ctx context.Context, conn *pgx.Conn) error {
 	for {
-		if err := w.tell(ctx, conn, migration); err != nil {
-			return w.because(ctx, err)
-		}
 		if err := event(ctx, conn); err != nil {
-			return w.because(ctx, err)
+			return err
 		}
-		if migration, err = w.look(ctx, conn); err != nil || migration == nil || migration.Status == control.StatusFinished {
-			return w.because(ctx, err)
+		migration, err := w.look(ctx, conn)
+		if err != nil || migration == nil || migration.Status == control.StatusFinished {
+			return err
+		}
+		if err := w.tell(ctx, conn, migration); err != nil {
+			return err
 		}
 	}
 }

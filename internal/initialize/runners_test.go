@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/bbmd-dev/bbmd/internal/history"
@@ -117,10 +118,21 @@ func (b *bringing) nobody(t *testing.T) {
 		initialize.ApplicationName("test")))
 }
 
+// await waits until a query that returns one boolean returns true, for longer
+// than [pgtest.Database.WaitFor]: a program may have to begin first, on a busy machine.
+func (b *bringing) await(t *testing.T, sql string, args ...any) {
+	t.Helper()
+	conn := b.Conn(t)
+	require.Eventually(t, func() bool {
+		var reached bool
+		return assert.NoError(t, conn.QueryRow(t.Context(), sql, args...).Scan(&reached)) && reached
+	}, patience, 20*time.Millisecond, sql)
+}
+
 // blocked waits until a session of the runner's waits for a lock.
 func (b *bringing) blocked(t *testing.T) {
 	t.Helper()
-	b.WaitFor(t, "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name = $1 AND wait_event_type = 'Lock')",
+	b.await(t, "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name = $1 AND wait_event_type = 'Lock')",
 		initialize.ApplicationName("test"))
 }
 
