@@ -189,6 +189,10 @@ func TestDoctorJudges(t *testing.T) {
 	require.ErrorContains(t, main.JudgeSlot("s", false, 2*gigabyte)[0], "nobody reads from it")
 	require.ErrorContains(t, main.JudgeSlot("s", true, 2*gigabyte)[0], "behind")
 
+	require.Equal(t, "direct", main.KindOfConnection(7, 7, false))
+	require.Contains(t, main.KindOfConnection(7, 8, false), "through a pooler in session mode")
+	require.Equal(t, "direct; events come another way (listen_url)", main.KindOfConnection(7, 7, true))
+
 	require.Empty(t, main.JudgeTimeouts(map[string]time.Duration{"lock_timeout": time.Second, "log_min_duration_statement": -1}))
 }
 

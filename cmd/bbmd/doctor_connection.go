@@ -1,8 +1,6 @@
 package main
 
-import (
-	"context"
-)
+import "context"
 
 // checkConnection tells how the sessions come to the server. A pooler that
 // passed the check of session locks pools by session; it hands out sessions under numbers of its own.
@@ -11,11 +9,18 @@ func checkConnection(ctx context.Context, p *patient) (string, error) {
 	if err := row(ctx, p.conn, "SELECT pg_backend_pid()").Scan(&pid); err != nil {
 		return "", err
 	}
-	if pid != p.conn.PgConn().PID() {
-		return "through a pooler in session mode: it must allow as many sessions as bbmd needs, and let idle ones be", nil
+	return kindOfConnection(pid, p.conn.PgConn().PID(), p.config.Databases[p.name].ListenURL != ""), nil
+}
+
+// kindOfConnection compares the number of the server's process with the one that the session was
+// opened with.
+func kindOfConnection(process, announced uint32, listensElsewhere bool) string {
+	kind := "direct"
+	if process != announced {
+		kind = "through a pooler in session mode, which must allow as many sessions as bbmd needs, and let idle ones be"
 	}
-	if p.config.Databases[p.name].ListenURL != "" {
-		return "direct, with another way for the events (listen_url)", nil
+	if listensElsewhere {
+		kind += "; events come another way (listen_url)"
 	}
-	return "direct", nil
+	return kind
 }

@@ -10,6 +10,8 @@ var (
 	JudgeTimeouts = judgeTimeouts
 	JudgeSkew     = judgeSkew
 	JudgeSlot     = judgeSlot
+
+	KindOfConnection = kindOfConnection
 )
 
 // Finding is one line of the doctor's report.
