@@ -261,6 +261,8 @@ const (
 	codeUniqueViolation       = "23505"
 	codeObjectInUse           = "55006"
 	codeInsufficientPrivilege = "42501"
+	codeUnknownStatement      = "26000"
+	codeDuplicateStatement    = "42P05"
 )
 
 // few names the first of many.

@@ -117,13 +117,18 @@ func (s Spec) proveSession(ctx context.Context, conn, other *pgx.Conn) error {
 	case err == nil && same:
 		return nil
 	case err == nil, errors.Is(err, context.DeadlineExceeded):
-		return &RefusalError{
-			Database: s.Database, Refusal: RefusedPooler, Err: err,
-			Reason: "the connection goes through a transaction pooler, where a session's lock does not hold",
-			WayOut: "give a url that leads to PostgreSQL directly, or through a pooler in session mode",
-		}
+		return s.pooled(err)
 	default:
 		return s.wrap("prove the session", err)
+	}
+}
+
+// pooled refuses a session that is none.
+func (s Spec) pooled(err error) error {
+	return &RefusalError{
+		Database: s.Database, Refusal: RefusedPooler, Err: err,
+		Reason: "the connection goes through a transaction pooler, where a session's lock does not hold",
+		WayOut: "give a url that leads to PostgreSQL directly, or through a pooler in session mode",
 	}
 }
 

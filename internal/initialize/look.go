@@ -58,10 +58,16 @@ func (s Spec) wrap(doing string, err error) error {
 	}](err); own || err == nil {
 		return err
 	}
-	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == codeInsufficientPrivilege {
-		return &RefusalError{
-			Database: s.Database, Refusal: RefusedPrivilege, Reason: fmt.Sprintf("%s: %v", doing, err),
-			WayOut: "grant that to the role, or connect as one that may", Err: err,
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
+		switch pg.Code {
+		case codeInsufficientPrivilege:
+			return &RefusalError{
+				Database: s.Database, Refusal: RefusedPrivilege, Reason: fmt.Sprintf("%s: %v", doing, err),
+				WayOut: "grant that to the role, or connect as one that may", Err: err,
+			}
+		case codeUnknownStatement, codeDuplicateStatement: // what one transaction prepared is gone, or another session's, in the next
+			return s.pooled(err)
+		default:
 		}
 	}
 	return fmt.Errorf("database %s: %s: %w", s.Database, doing, err)
