@@ -131,7 +131,7 @@ func (b *bringup) announce(ctx context.Context, cfg Config, token config.Token) 
 	}
 	consumed, err = store.TokenConsumed(ctx, conn, string(token))
 	if err == nil && !consumed {
-		_, err = conn.Exec(ctx, "SELECT pg_catalog.pg_notify($1, $2)", notify.ChannelForceRecreate, string(token))
+		_, err = conn.Exec(ctx, notify.RaiseSQL, notify.ChannelForceRecreate, string(token))
 	}
 	return consumed, err
 }

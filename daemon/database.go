@@ -33,6 +33,7 @@ type database struct {
 	name    string
 	config  Database
 	schema  string // the control schema's name
+	events  config.EventSource
 	options options
 	log     *slog.Logger
 	dialer  *dial.Dialer
@@ -58,6 +59,7 @@ func newDatabase(name string, cfg Config, o options, metrics *health.DatabaseMet
 		name:      name,
 		config:    cfg.Databases[name],
 		schema:    cfg.ControlSchema,
+		events:    cfg.Events,
 		options:   o,
 		log:       o.logger.With("database", name),
 		dialer:    dialer,

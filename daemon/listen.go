@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/bbmd-dev/bbmd/internal/config"
 	"github.com/bbmd-dev/bbmd/notify"
 )
 
@@ -43,22 +44,37 @@ func (d *database) listenOnce(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	listener, err := notify.NewListener(notify.ListenerConfig{
-		URL:          url,
-		Logger:       d.log,
-		PingInterval: d.options.pingInterval,
-		RetryMax:     d.options.longestRetry,
-		OnChange: func(s notify.State) {
-			d.listenerChanged(s)
-			if now, err := d.config.ListenConnString(); !s.Connected && err == nil && now != url {
-				cancel(errRotated)
-			}
-		},
+	source, err := d.newSource(url, func(s notify.State) {
+		d.listenerChanged(s)
+		if now, err := d.config.ListenConnString(); !s.Connected && err == nil && now != url {
+			cancel(errRotated)
+		}
 	})
 	if err != nil {
 		return err
 	}
-	return listener.Run(ctx, d.deliver)
+	return source.Run(ctx, d.deliver)
+}
+
+// newSource returns the source of events that is configured.
+func (d *database) newSource(url string, onChange func(notify.State)) (notify.Source, error) {
+	if d.events == config.EventsWAL {
+		return notify.NewStream(notify.StreamConfig{
+			URL:           url,
+			ControlSchema: d.schema,
+			Logger:        d.log,
+			PingInterval:  d.options.pingInterval,
+			RetryMax:      d.options.longestRetry,
+			OnChange:      onChange,
+		})
+	}
+	return notify.NewListener(notify.ListenerConfig{
+		URL:          url,
+		Logger:       d.log,
+		PingInterval: d.options.pingInterval,
+		RetryMax:     d.options.longestRetry,
+		OnChange:     onChange,
+	})
 }
 
 // deliver wakes the executor in the goroutine that has read the event.

@@ -13,7 +13,7 @@ import (
 
 // replicasSQL counts the daemons that listen for events on this database.
 const replicasSQL = `
-SELECT count(*) FROM pg_catalog.pg_stat_activity WHERE datname = current_database() AND application_name = 'bbmd/listener'`
+SELECT count(*) FROM pg_catalog.pg_stat_activity WHERE datname = current_database() AND application_name IN ('bbmd/listener', 'bbmd/stream')`
 
 // checkReplicas looks for replicas that differ from this bbmd. A session does not say
 // which version of bbmd it belongs to; what tells are the versions of the control

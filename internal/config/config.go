@@ -46,6 +46,11 @@ type Config struct {
 	// BackgroundMigrations says whether and how background migrations run.
 	BackgroundMigrations BackgroundMigrations `koanf:"background_migrations"`
 
+	// Events is where the daemon learns of changes: notify listens to
+	// notifications, wal decodes them from the write-ahead log, which needs
+	// wal_level = logical and a role that may replicate. Defaults to notify.
+	Events EventSource `koanf:"events"`
+
 	// DevelopmentMode says that the data of these databases may be lost. It
 	// allows nothing by itself; ForceRecreate and `bbmd reset` need it.
 	// Defaults to false.
@@ -163,6 +168,15 @@ type Log struct {
 // Object is a JSON object, whose keys are its reader's business. Empty is none.
 type Object string
 
+// EventSource is where events come from.
+type EventSource string
+
+// The sources of events.
+const (
+	EventsNotify EventSource = "notify" // LISTEN and NOTIFY
+	EventsWAL    EventSource = "wal"    // logical replication
+)
+
 // LogFormat is how log records are written.
 type LogFormat string
 
@@ -199,6 +213,7 @@ func Default() Config {
 			StatementTimeout:  30 * time.Second,
 			LockTimeout:       time.Second,
 		},
+		Events:        EventsNotify,
 		HTTP:          HTTP{Listen: ":8080"},
 		Log:           Log{Level: slog.LevelInfo, Format: LogAuto},
 		ShutdownGrace: 30 * time.Second,

@@ -163,7 +163,7 @@ func TestEnvironmentSetsEveryKey(t *testing.T) {
 		schema + "baseline_version": "7", schema + "bootstrap": "migrations", schema + "out_of_order": "allow", schema + "create": "true",
 		schema + "arguments": `["-x","a=b"]`, schema + "version_table": "a.b", schema + "edited_files": "allow",
 		"discover": dir + "/services", "profiles": `{"small":["default"]}`, "profile": "small",
-		"control_schema": "c", "development_mode": "true", "force_recreate": "t", "schema_migrations.skip_version_check": "true",
+		"control_schema": "c", "events": "wal", "development_mode": "true", "force_recreate": "t", "schema_migrations.skip_version_check": "true",
 		"background_migrations.enabled": "false", "background_migrations.synchronous_commit": "on",
 		"http.listen": ":1", "background_migrations.statement_timeout": "7s", "background_migrations.throttle": `{"duty":1}`, "log.level": "error", "log.format": "json",
 	}

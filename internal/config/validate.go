@@ -31,6 +31,7 @@ func (v *validator) problems() []error {
 	v.controlSchema()
 	v.schemaMigrations()
 	v.backgroundMigrations()
+	v.events()
 	v.forceRecreate()
 	v.listen()
 	v.log()
@@ -168,6 +169,12 @@ func (v *validator) listen() {
 	}
 	if err != nil {
 		v.report("http.listen", refuse(v.quote("http.listen", address)+" is not host:port", `write :8080, 127.0.0.1:8080 or [::1]:8080; "" for no HTTP server`))
+	}
+}
+
+func (v *validator) events() {
+	if source := v.config.Events; source != EventsNotify && source != EventsWAL {
+		v.report("events", refuse(v.quote("events", string(source))+" is no source of events", "use notify or wal"))
 	}
 }
 

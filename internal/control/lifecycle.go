@@ -155,9 +155,13 @@ func (s Store) Hold(ctx context.Context, db DB, migration int32, reason string) 
 	return nil
 }
 
+// Those who follow the write-ahead log hear a message in it.
+const wakeSQL = `SELECT pg_notify('bbm_status', ''),
+	CASE current_setting('wal_level') WHEN 'logical' THEN pg_logical_emit_message(true, 'bbm_status', '') END`
+
 // Wake raises bbm_status, so that every executor looks.
 func (s Store) Wake(ctx context.Context, db DB) error {
-	if _, err := db.Exec(ctx, "SELECT pg_notify('bbm_status', '')"); err != nil {
+	if _, err := db.Exec(ctx, wakeSQL); err != nil {
 		return fmt.Errorf("wake the executors: %w", err)
 	}
 	return nil
