@@ -63,6 +63,7 @@ func (r *Report) measure(ctx context.Context, server *pgserver.Server, o Options
 		{SectionThroughput, r.measureThroughput},
 		{SectionForeground, r.measureForeground},
 		{SectionSparse, r.measureSparse},
+		{SectionStartUp, r.measureStartUp},
 	} {
 		if !o.wants(s.name) {
 			continue

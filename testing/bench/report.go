@@ -173,6 +173,8 @@ func titles(section string) string {
 		return "Foreground: transactions at a fixed rate, beside a backfill and beside nothing"
 	case SectionSparse:
 		return "Sparse keys beside dense ones: the same number of rows"
+	case SectionStartUp:
+		return "Start-up: a database that is up to date"
 	default:
 		return section
 	}
