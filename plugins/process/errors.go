@@ -25,7 +25,7 @@ func passing(format string, args ...any) error {
 // The ways in which a program ends badly, besides what the protocol refuses.
 var (
 	errEnded   = errors.New("it ended in the middle of a task")
-	errHangs   = errors.New("it did not answer in time, and not when it was cancelled either")
+	errHangs   = errors.New("it did not answer when its task was cancelled")
 	errWrongID = errors.New("it answered with a wrong id")
 	errKind    = errors.New("it answered with a message that does not belong there")
 )
@@ -47,6 +47,13 @@ func (e *CrashError) Unwrap() error { return e.Err }
 
 // whyBroken says what a failed read or write means, after the program was killed.
 func (c *child) whyBroken(err error) error {
+	if broken, ok := errors.AsType[*brokenError](err); ok {
+		why := c.whyBroken(broken.err)
+		if broken.after != nil {
+			why = fmt.Errorf("%w, after: %w", why, broken.after)
+		}
+		return why
+	}
 	switch {
 	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, os.ErrClosed) || isPipe(err):
 		if c.err == nil {

@@ -15,7 +15,9 @@ func terminate(pid int) { _ = syscall.Kill(-pid, syscall.SIGTERM) } // it may ha
 func killGroup(pid int) { _ = syscall.Kill(-pid, syscall.SIGKILL) } // as above
 
 // executable reports whether somebody may execute the file.
-func executable(info os.FileInfo) bool { return info.Mode().IsRegular() && info.Mode().Perm()&0o111 != 0 }
+func executable(info os.FileInfo) bool {
+	return info.Mode().IsRegular() && info.Mode().Perm()&0o111 != 0
+}
 
 // isPipe reports whether err is that nobody reads any more.
 func isPipe(err error) bool { return errors.Is(err, syscall.EPIPE) }

@@ -88,6 +88,12 @@ func (p *Plugin) Close() error {
 	return nil
 }
 
+func (p *Plugin) isClosed() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.closed
+}
+
 func (p *Plugin) replaced() error {
 	return passing("plugin %s: %w", p.manifest.Name, plugins.ErrReplaced)
 }
@@ -101,17 +107,36 @@ func (p *Plugin) acquire(ctx context.Context) (*child, error) {
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
+	if !p.enter() {
+		<-p.slots
+		return nil, p.replaced()
+	}
 	c, err := p.take(ctx)
 	if err != nil {
-		<-p.slots
+		p.leave()
 	}
 	return c, err
 }
 
+// enter counts a task among what Source.Run waits for, unless the plugin is closed.
+func (p *Plugin) enter() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.closed {
+		p.all.Add(1)
+	}
+	return !p.closed
+}
+
+func (p *Plugin) leave() {
+	<-p.slots
+	p.all.Done()
+}
+
 func (p *Plugin) take(ctx context.Context) (*child, error) {
-	c, wait, err := p.waiting()
-	if c != nil || err != nil {
-		return c, err
+	c, wait := p.waiting()
+	if c != nil {
+		return c, nil
 	}
 	if wait > 0 {
 		timer := time.NewTimer(wait)
@@ -129,22 +154,19 @@ func (p *Plugin) take(ctx context.Context) (*child, error) {
 
 // waiting returns a program that waits for a task, or how long to wait before
 // one is started.
-func (p *Plugin) waiting() (*child, time.Duration, error) {
+func (p *Plugin) waiting() (*child, time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closed {
-		return nil, 0, p.replaced()
-	}
 	for len(p.idle) > 0 {
 		c := p.idle[len(p.idle)-1]
 		p.idle = p.idle[:len(p.idle)-1]
 		if c.alive() {
-			return c, 0, nil
+			return c, 0
 		}
 		p.log.Warn("a program of the plugin ended without a task", "error", fmt.Sprint(c.err))
 		c.kill() // it is dead; what is left of it is closed
 	}
-	return nil, time.Until(p.notBefore), nil
+	return nil, time.Until(p.notBefore)
 }
 
 // start starts a program and waits for its hello.
@@ -204,10 +226,10 @@ func (p *Plugin) crash(err error, starting bool) {
 
 // release takes a program back after a task that ended with err.
 func (p *Plugin) release(c *child, err error) error {
-	defer func() { <-p.slots }()
+	defer p.leave()
 	if broken, ok := errors.AsType[*brokenError](err); ok {
 		c.kill()
-		why := c.whyBroken(broken.err)
+		why := c.whyBroken(broken)
 		p.crash(why, false)
 		return &CrashError{Plugin: p.manifest.Name, Err: why}
 	}

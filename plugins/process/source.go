@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"github.com/bbmd-dev/bbmd/plugins"
@@ -98,7 +99,7 @@ func (s *Source) Open(_ context.Context, c plugins.Candidate) (plugins.Opened, e
 	p := newPlugin(found.manifest, found.location, s.options, &s.all)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.opened = append(s.opened, p)
+	s.opened = append(slices.DeleteFunc(s.opened, (*Plugin).isClosed), p)
 	return p, nil
 }
 

@@ -54,13 +54,13 @@ type talk struct {
 }
 
 // run sends a task and serves its statements until it is answered. The answer
-// is one of Done, Fail and Unverifiable. An error of type [CrashError]'s Err means
-// that the program is of no use any more; see broken.
+// is one of Done, Fail and Unverifiable. After a brokenError the program is of no
+// use any more.
 func (t *talk) run(ctx context.Context, timeout time.Duration, task protocol.Host) (protocol.Child, error) {
 	limited, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	if err := t.child.send(limited, task); err != nil {
-		return nil, &brokenError{err}
+		return nil, &brokenError{err: err}
 	}
 	for {
 		message, err := t.child.receive(limited)
@@ -68,7 +68,7 @@ func (t *talk) run(ctx context.Context, timeout time.Duration, task protocol.Hos
 			return nil, t.cancel(ctx, timeout)
 		}
 		if err != nil {
-			return nil, &brokenError{err}
+			return nil, &brokenError{err: err}
 		}
 		answer, err := t.answer(ctx, message)
 		switch {
@@ -78,13 +78,16 @@ func (t *talk) run(ctx context.Context, timeout time.Duration, task protocol.Hos
 			return message, nil
 		}
 		if err := t.child.send(limited, answer); err != nil {
-			return nil, &brokenError{err}
+			return nil, &brokenError{err: err}
 		}
 	}
 }
 
 // brokenError says that a program cannot be talked to any more.
-type brokenError struct{ err error }
+type brokenError struct {
+	err   error
+	after error // why the task had been cancelled before, or nil
+}
 
 func (e *brokenError) Error() string { return e.err.Error() }
 func (e *brokenError) Unwrap() error { return e.err }
@@ -110,7 +113,7 @@ func (t *talk) cancel(ctx context.Context, timeout time.Duration) error {
 			return why
 		}
 	}
-	return &brokenError{errors.Join(err, why)}
+	return &brokenError{err: err, after: why}
 }
 
 // kind tells messages apart by what they do to a task.
@@ -146,9 +149,9 @@ func (t *talk) answer(ctx context.Context, message protocol.Child) (protocol.Hos
 	id, kind := idOf(message)
 	switch {
 	case kind == misplaced:
-		return nil, &brokenError{errKind}
+		return nil, &brokenError{err: errKind}
 	case id != t.id:
-		return nil, &brokenError{fmt.Errorf("%w: %d, and the task is %d", errWrongID, id, t.id)}
+		return nil, &brokenError{err: fmt.Errorf("%w: %d, and the task is %d", errWrongID, id, t.id)}
 	case kind == ends:
 		return nil, nil //nolint:nilnil // the end of a task has no answer
 	}
@@ -166,7 +169,7 @@ func (t *talk) answer(ctx context.Context, message protocol.Child) (protocol.Hos
 		}
 		return protocol.OK{ID: t.id, Seq: m.Seq, Affected: affected}, nil
 	default:
-		return nil, &brokenError{errKind}
+		return nil, &brokenError{err: errKind}
 	}
 }
 

@@ -70,8 +70,13 @@ func (p *Plugin) batch(ctx context.Context, spec *WorkSpec, tx pgx.Tx, b registr
 	err = p.do(ctx, spec, tx, writingCommands, func(t *talk) (protocol.Child, error) {
 		message.ID = t.id
 		answer, err := t.run(ctx, time.Duration(spec.Timeout), message)
-		if done, ok := answer.(protocol.Done); ok && t.failed == nil {
-			rows, err = t.finish(ctx, done)
+		switch answer := answer.(type) {
+		case protocol.Done:
+			if t.failed == nil {
+				rows, err = t.finish(ctx, answer)
+			}
+		case protocol.Unverifiable:
+			err = &brokenError{err: errKind}
 		}
 		return answer, err
 	})
@@ -123,7 +128,11 @@ func (p *Plugin) check(ctx context.Context, spec *WorkSpec, db registry.Querier,
 	message := protocol.Check{Task: common}
 	return p.read(ctx, spec, db, func(t *talk) (protocol.Child, error) {
 		message.ID = t.id
-		return t.run(ctx, time.Duration(spec.Timeout), message)
+		answer, err := t.run(ctx, time.Duration(spec.Timeout), message)
+		if _, misplaced := answer.(protocol.Unverifiable); misplaced {
+			err = &brokenError{err: errKind}
+		}
+		return answer, err
 	})
 }
 
