@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/bbmd-dev/bbmd/registry"
 )
@@ -32,6 +33,14 @@ type Options struct {
 	// Logger gets one line for every change of a plugin's state. Required.
 	Logger *slog.Logger
 
+	// Settle is how long the directory has to stay as it is after a change before
+	// it is read: editors write files in parts. Defaults to 100ms.
+	Settle time.Duration
+
+	// Interval is how often the directory is read although nothing was noticed,
+	// as where notifications do not arrive. Defaults to a minute.
+	Interval time.Duration
+
 	// OnChange is called after the Works changed, by the goroutine that loaded
 	// them. Nil: nobody is told.
 	OnChange func(context.Context)
@@ -43,6 +52,7 @@ type Options struct {
 type Catalog struct {
 	options Options
 	current atomic.Pointer[Snapshot]
+	read    atomic.Bool // a Reload has succeeded
 
 	loading sync.Mutex // Reload and Close, one at a time
 	closed  bool
@@ -51,6 +61,12 @@ type Catalog struct {
 // New returns a Catalog that holds the compiled Works only; [Catalog.Reload]
 // loads the plugins.
 func New(options Options) *Catalog {
+	if options.Settle <= 0 {
+		options.Settle = 100 * time.Millisecond
+	}
+	if options.Interval <= 0 {
+		options.Interval = time.Minute
+	}
 	c := &Catalog{options: options}
 	c.current.Store(&Snapshot{compiled: compiledWorks(options.Compiled)})
 	return c
@@ -66,6 +82,10 @@ func compiledWorks(r *registry.Registry) map[string]registry.Work {
 
 // Snapshot returns what the Catalog holds now.
 func (c *Catalog) Snapshot() *Snapshot { return c.current.Load() }
+
+// Ready reports whether the plugins were loaded: true from the first
+// [Catalog.Reload] on that succeeded.
+func (c *Catalog) Ready() bool { return c.read.Load() }
 
 // Lookup is that of the present snapshot.
 func (c *Catalog) Lookup(name string) (registry.Work, error) { return c.Snapshot().Lookup(name) }
@@ -92,6 +112,7 @@ func (c *Catalog) Reload(ctx context.Context) error {
 		return fmt.Errorf("load plugins, those that were loaded stay: %w", err)
 	}
 	c.current.Store(next)
+	c.read.Store(true)
 	report(ctx, c.options.Logger, old, next)
 	err = closeReplaced(old, next)
 	if c.options.OnChange != nil && changed(old, next) {

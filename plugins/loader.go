@@ -33,12 +33,14 @@ func (l *loader) load() (*Snapshot, error) {
 		return nil, err
 	}
 	defer func() { _ = dir.Close() }() // it was only read
-	for _, source := range l.options.Sources {
-		candidates, err := source.Scan(l.ctx, dir)
-		if err != nil {
+	found := make([][]Candidate, len(l.options.Sources)) // all before any is opened
+	for i, source := range l.options.Sources {
+		if found[i], err = source.Scan(l.ctx, dir); err != nil {
 			return nil, fmt.Errorf("look for plugins of kind %s: %w", source.Kind(), err)
 		}
-		for _, candidate := range candidates {
+	}
+	for i, source := range l.options.Sources {
+		for _, candidate := range found[i] {
 			next.entries = append(next.entries, l.enter(source, candidate))
 		}
 	}

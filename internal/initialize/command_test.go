@@ -240,3 +240,31 @@ func FuzzKeywords(f *testing.F) {
 		}
 	})
 }
+
+// FuzzOutput: lines are the same in whatever pieces they come, secrets are hidden, and what is read
+// from lines is in them.
+func FuzzOutput(f *testing.F) {
+	const secret = "hunter22"
+	f.Add("Running upgrade a -> b, c\npsycopg2.errors.LockNotAvailable: no\r\n[SQL: SELECT 1\n]", 3)
+	f.Add("ERROR:  55P03: postgres://u:hunter22@h password='x", 20)
+	f.Add("  File \"a.py\", line 99999999999999999999, in x\n\xff\x00", 0)
+	f.Fuzz(func(t *testing.T, text string, at int) {
+		_, _, hide, err := initialize.LinkFor("postgres://u:" + secret + "@h/d")
+		require.NoError(t, err)
+		lines := initialize.Lines(text)
+		at = max(0, min(at, len(text)))
+		if len(text) < 1000 { // longer ones are cut where they come
+			require.Equal(t, lines, initialize.Lines(text[:at], text[at:]))
+		}
+		for _, line := range lines {
+			require.NotContains(t, hide(line), secret)
+			require.NotContains(t, line, "\n")
+			require.NotContains(t, line, "\x00")
+			revision, ok := initialize.RevisionOf(line)
+			require.True(t, !ok || strings.Contains(line, revision))
+		}
+		require.Contains(t, strings.Join(lines, "\n"), initialize.StatementIn(lines))
+		require.GreaterOrEqual(t, initialize.TracedLine(lines, "a.py"), 0)
+		_ = initialize.RefusalIn(lines...)
+	})
+}

@@ -72,7 +72,7 @@ func (w *wait) finished(ctx context.Context) error {
 // follow waits for events until the migration has finished.
 func (w *wait) follow(ctx context.Context, conn *pgx.Conn) error {
 	for {
-		if err := event(ctx, conn); err != nil {
+		if err := event(ctx, conn, pingEvery); err != nil {
 			return err
 		}
 		migration, err := w.look(ctx, conn)
@@ -97,9 +97,9 @@ func (w *wait) because(ctx context.Context, err error) error {
 // reason why a migration does not move.
 const pingEvery = time.Minute
 
-// event waits for news, or for as long as one can do without.
-func event(ctx context.Context, conn *pgx.Conn) error {
-	until, cancel := context.WithTimeout(ctx, pingEvery)
+// event waits for news, at most for so long.
+func event(ctx context.Context, conn *pgx.Conn, most time.Duration) error {
+	until, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
 	_, err := conn.WaitForNotification(until)
 	if err != nil && (ctx.Err() != nil || !pgconn.Timeout(err)) {

@@ -172,6 +172,24 @@ func TestRequireOfWhatAFreshDatabaseNeverHad(t *testing.T) {
 	require.Contains(t, b.said.String(), "which was never enqueued here")
 }
 
+// TestEventDoesWithoutNews: the session is as good after a wait that was in vain.
+func TestEventDoesWithoutNews(t *testing.T) {
+	t.Parallel()
+	db := pgtest.NewEmpty(t)
+	conn := db.Conn(t)
+	_, err := conn.Exec(t.Context(), "LISTEN bbm_status")
+	require.NoError(t, err)
+	for range 3 {
+		require.NoError(t, initialize.Event(t.Context(), conn, time.Millisecond))
+	}
+	db.Exec(t, "NOTIFY bbm_status")
+	begun := time.Now()
+	require.NoError(t, initialize.Event(t.Context(), conn, time.Hour))
+	require.Less(t, time.Since(begun), patience)
+	db.Exec(t, "SELECT pg_terminate_backend($1)", int32(conn.PgConn().PID()))
+	require.Error(t, initialize.Event(t.Context(), conn, time.Hour))
+}
+
 // TestRequireIsNothingToAShadow: there, what is enqueued is run by nobody.
 func TestRequireIsNothingToAShadow(t *testing.T) {
 	t.Parallel()

@@ -160,3 +160,17 @@ func AlembicCall(s Spec) (argv []string, dir string, err error) { return s.alemb
 func ReportWaits(ctx context.Context, s Spec, t Target, every time.Duration) (stop func()) {
 	return reportWaits(ctx, s, t.inside(), every, every)
 }
+
+// Event waits for news, at most for so long.
+var Event = event
+
+// Lines cuts what is written in pieces into lines.
+func Lines(pieces ...string) []string {
+	var lines []string
+	w := &lineWriter{line: func(line string) { lines = append(lines, line) }}
+	for _, piece := range pieces {
+		_, _ = w.Write([]byte(piece))
+	}
+	w.flush()
+	return lines
+}

@@ -1,0 +1,179 @@
+package process
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/bbmd-dev/bbmd/plugins/process/protocol"
+	"github.com/bbmd-dev/bbmd/registry"
+)
+
+// work makes a Work of what the manifest says.
+func (p *Plugin) work(spec *WorkSpec) registry.Work {
+	w := registry.Work{
+		Name: spec.Name, Version: spec.Version, Summary: spec.Summary, Arguments: spec.target(),
+		Run: func(ctx context.Context, tx pgx.Tx, b registry.Batch) (registry.Result, error) {
+			return p.batch(ctx, spec, tx, b)
+		},
+		Check: func(ctx context.Context, db registry.Querier, m registry.Migration) error {
+			return p.check(ctx, spec, db, m)
+		},
+	}
+	if spec.Verify {
+		w.Verify = func(ctx context.Context, db registry.Querier, b registry.Batch) (int64, error) {
+			return p.verify(ctx, spec, db, b)
+		}
+	}
+	return w
+}
+
+// task fills in what all tasks have in common.
+func (w *WorkSpec) task(m registry.Migration) (protocol.Task, error) {
+	arguments, err := w.arguments(m.Arguments)
+	if err != nil {
+		return protocol.Task{}, err
+	}
+	t := protocol.Task{
+		Work: w.Name, Migration: m.Name, Table: m.Table, Key: []protocol.Column{},
+		Arguments: arguments, DeadlineMS: time.Duration(w.Timeout).Milliseconds(),
+	}
+	for _, c := range m.Key {
+		t.Key = append(t.Key, protocol.Column(c))
+	}
+	return t, nil
+}
+
+func migration(b registry.Batch) registry.Migration {
+	return registry.Migration{Name: b.Migration, Table: b.Table, Key: b.Key, Arguments: b.Arguments}
+}
+
+func within(b registry.Batch) protocol.Range {
+	r := protocol.Range{Where: b.Where(), Args: []string{}, First: b.First, After: b.After, Start: b.Start, End: b.End, Rows: b.Rows}
+	for _, arg := range b.Args() {
+		r.Args = append(r.Args, fmt.Sprint(arg))
+	}
+	return r
+}
+
+// batch processes a batch.
+func (p *Plugin) batch(ctx context.Context, spec *WorkSpec, tx pgx.Tx, b registry.Batch) (registry.Result, error) {
+	common, err := spec.task(migration(b))
+	if err != nil {
+		return registry.Result{}, err
+	}
+	message := protocol.Batch{Task: common, Range: within(b), Size: b.Size, Attempt: b.Attempt}
+	var rows int64
+	err = p.do(ctx, spec, tx, writingCommands, func(t *talk) (protocol.Child, error) {
+		message.ID = t.id
+		answer, err := t.run(ctx, time.Duration(spec.Timeout), message)
+		switch answer := answer.(type) {
+		case protocol.Done:
+			if t.failed == nil {
+				rows, err = t.finish(ctx, answer)
+			}
+		case protocol.Unverifiable:
+			err = &brokenError{err: errKind}
+		}
+		return answer, err
+	})
+	return registry.Result{Rows: rows}, err
+}
+
+// finish runs the statements that a program has left to us.
+func (t *talk) finish(ctx context.Context, done protocol.Done) (rows int64, err error) {
+	for i, s := range done.Statements {
+		affected, err := t.exec(ctx, s)
+		if err != nil {
+			return 0, fmt.Errorf("statement %d: %w", i+1, err)
+		}
+		rows += affected
+	}
+	if done.Affected != nil {
+		rows = *done.Affected
+	}
+	return rows, nil
+}
+
+// verify asks how many rows of a range are not as they should be.
+func (p *Plugin) verify(ctx context.Context, spec *WorkSpec, db registry.Querier, b registry.Batch) (wrong int64, err error) {
+	common, err := spec.task(migration(b))
+	if err != nil {
+		return 0, err
+	}
+	message := protocol.Verify{Task: common, Range: within(b)}
+	err = p.read(ctx, spec, db, func(t *talk) (protocol.Child, error) {
+		message.ID = t.id
+		answer, err := t.run(ctx, time.Duration(spec.Timeout), message)
+		switch answer := answer.(type) {
+		case protocol.Done:
+			wrong = answer.Wrong
+		case protocol.Unverifiable:
+			err = fmt.Errorf("%w: %s", registry.ErrUnverifiable, answer.Message)
+		}
+		return answer, err
+	})
+	return wrong, err
+}
+
+// check asks whether a migration can start.
+func (p *Plugin) check(ctx context.Context, spec *WorkSpec, db registry.Querier, m registry.Migration) error {
+	common, err := spec.task(m)
+	if err != nil || !spec.Check {
+		return err
+	}
+	message := protocol.Check{Task: common}
+	return p.read(ctx, spec, db, func(t *talk) (protocol.Child, error) {
+		message.ID = t.id
+		answer, err := t.run(ctx, time.Duration(spec.Timeout), message)
+		if _, misplaced := answer.(protocol.Unverifiable); misplaced {
+			err = &brokenError{err: errKind}
+		}
+		return answer, err
+	})
+}
+
+// read does a task that must not write. Where there is no transaction yet, it
+// gets one that cannot.
+func (p *Plugin) read(ctx context.Context, spec *WorkSpec, db registry.Querier, run func(*talk) (protocol.Child, error)) error {
+	connection, ok := db.(interface {
+		BeginTx(ctx context.Context, options pgx.TxOptions) (pgx.Tx, error)
+	})
+	if !ok {
+		return p.do(ctx, spec, db, readingCommands, run)
+	}
+	tx, err := connection.BeginTx(ctx, pgx.TxOptions{AccessMode: pgx.ReadOnly})
+	if err != nil {
+		return fmt.Errorf("begin to read: %w", err)
+	}
+	err = p.do(ctx, spec, tx, readingCommands, run)
+	return errors.Join(err, tx.Rollback(context.WithoutCancel(ctx)))
+}
+
+// do lets a program do a task, and makes errors of answers that are none.
+func (p *Plugin) do(ctx context.Context, spec *WorkSpec, db registry.Querier, allowed string, run func(*talk) (protocol.Child, error)) error {
+	c, err := p.acquire(ctx)
+	if err != nil {
+		return err
+	}
+	c.tasks++
+	t := &talk{child: c, db: db, allowed: allowed, id: c.tasks}
+	answer, err := run(t)
+	if err := p.release(c, err); err != nil {
+		return fmt.Errorf("%s: %w", spec.Name, err)
+	}
+	fail, failed := answer.(protocol.Fail)
+	switch {
+	case t.failed != nil: // PostgreSQL's own words, and its code
+		return fmt.Errorf("%s: %w", spec.Name, t.failed)
+	case failed && fail.Retryable:
+		return passing("%s: %s", spec.Name, clipMessage(fail.Message))
+	case failed:
+		return fmt.Errorf("%s: %s", spec.Name, clipMessage(fail.Message))
+	default:
+		return nil
+	}
+}
