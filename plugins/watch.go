@@ -49,7 +49,9 @@ type watch struct {
 	notify  *fsnotify.Watcher // nil where there are no notifications
 	lost    chan struct{}     // notifications were lost
 	drained chan struct{}
-	told    string // the last error that was logged
+	real    string          // the plugin directory without links
+	leads   map[string]bool // paths that decide where it and the lock file are
+	told    string          // the last error that was logged
 }
 
 // open starts the notifications. Without them the interval has to do.
@@ -97,18 +99,21 @@ func (w *watch) wait(ctx context.Context, settle *time.Timer, tick *time.Ticker)
 		case <-w.lost:
 			settle.Reset(w.catalog.options.Settle)
 		case event := <-events:
-			if event.Op != fsnotify.Chmod || w.concerns(event.Name) {
+			if w.concerns(event.Name) {
 				settle.Reset(w.catalog.options.Settle)
 			}
 		}
 	}
 }
 
-// concerns reports whether an event that changed no content matters: modes of
-// plugins do, those of their directory's neighbours do not.
+// concerns reports whether an event is about the plugins, and not about what
+// lies beside them.
 func (w *watch) concerns(path string) bool {
-	within, err := filepath.Rel(w.catalog.options.Dir, path)
-	return err == nil && filepath.IsLocal(within) || path == w.catalog.options.LockFile
+	if w.leads[path] {
+		return true
+	}
+	within, err := filepath.Rel(w.real, path)
+	return err == nil && filepath.IsLocal(within)
 }
 
 // renew watches the directories that matter now. One that is gone was forgotten
@@ -132,15 +137,20 @@ func (w *watch) renew() {
 // and to the lock file.
 func (w *watch) directories() map[string]bool {
 	all := make(map[string]bool)
+	w.leads = make(map[string]bool)
 	for _, path := range []string{w.catalog.options.Dir, w.catalog.options.LockFile} {
 		if path != "" {
-			leading(path, all)
+			w.lead(path, all)
 		}
 	}
 	real, err := filepath.EvalSymlinks(w.catalog.options.Dir)
+	if err == nil {
+		real, err = filepath.Abs(real)
+	}
 	if err != nil {
 		return all
 	}
+	w.real = real
 	_ = filepath.WalkDir(real, func(path string, entry fs.DirEntry, err error) error {
 		switch {
 		case err != nil || !entry.IsDir():
@@ -154,23 +164,26 @@ func (w *watch) directories() map[string]bool {
 	return all
 }
 
-// leading adds the directories in which a path's last links and itself are, or
-// the nearest that exists.
-func leading(path string, into map[string]bool) {
+// lead notes the entries that decide where a path leads: itself and what its
+// links name, or the first on the way that is missing. It adds the directories
+// that they are in.
+func (w *watch) lead(path string, into map[string]bool) {
+	path, err := filepath.Abs(path)
 	for range 40 { // links in a row, as in the kernel
-		parent := filepath.Dir(path)
+		if err != nil {
+			return
+		}
+		at, parent := path, filepath.Dir(path)
 		for parent != filepath.Dir(parent) {
 			if _, err := os.Stat(parent); err == nil {
 				break
 			}
-			parent = filepath.Dir(parent)
+			at, parent = parent, filepath.Dir(parent)
 		}
-		into[parent] = true
-		target, err := os.Readlink(path)
-		if err != nil {
-			return
-		}
-		if !filepath.IsAbs(target) {
+		w.leads[at], into[parent] = true, true
+		var target string
+		target, err = os.Readlink(path)
+		if err == nil && !filepath.IsAbs(target) {
 			target = filepath.Join(filepath.Dir(path), target)
 		}
 		path = target
