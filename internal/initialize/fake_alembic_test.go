@@ -262,11 +262,30 @@ func fakeCommand(ctx context.Context, how string) int {
 		}}
 		_ = initialize.RunSteps(ctx, s, to, initialize.Command, nil, nil, initialize.Watch{})
 		return 1
+	case "apply": // brings the database up by Alembic, as a process that can be killed
+		s := applying(os.Getenv("DATABASE_URL"), os.Getenv("MIGRATIONS"), os.Getenv("ALEMBIC"))
+		s.Output = os.Stdout
+		if _, err := initialize.Apply(ctx, s); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		return 0
 	case "asleep":
 		fmt.Fprintf(os.Stdout, "asleep %d\n", os.Getpid())
 		signal.Ignore(syscall.SIGTERM)
 		select {}
 	default:
 		return 2
+	}
+}
+
+// applying is how a database is brought up by Alembic.
+func applying(url, migrations, alembic string) initialize.Spec {
+	return initialize.Spec{
+		Database: "test", Migrations: migrations, Command: []string{alembic}, Environment: []string{fakeVariable + "=alembic"},
+		URL: func() (string, error) { return url, nil },
+		Connect: func(ctx context.Context, application, database string) (*pgx.Conn, error) {
+			return connect(ctx, url, application, database)
+		},
 	}
 }
