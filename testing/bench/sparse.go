@@ -6,6 +6,8 @@ import (
 	"math"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/bbmd-dev/bbmd/internal/executor"
 	"github.com/bbmd-dev/bbmd/internal/pgserver"
 )
@@ -20,6 +22,8 @@ type density struct {
 	make    string // %[1]d is the rows; it fills a table that exists
 	target  float64
 	elapsed []float64 // nanoseconds per row and round
+	bare    []float64 // the same, of a client's loop of UPDATEs over the same rows
+	batches []batch   // of that loop
 }
 
 // densities returns the tables, the first two of which are equals. Keys with gaps are the
@@ -65,17 +69,23 @@ func (r *Report) measureSparse(ctx context.Context, server *pgserver.Server, o O
 	defer rig.close()
 	for round := range n.rounds + 1 { // the first one warms up, and finds the pages not written since the checkpoint
 		for _, i := range shuffled(len(all)) {
-			took, err := rig.pass(ctx, all[i], n.slice)
+			t := all[i]
+			took, err := rig.pass(ctx, t, n.slice)
 			if err != nil {
-				return fmt.Errorf("%s: %w", all[i].name, err)
+				return fmt.Errorf("%s: %w", t.name, err)
+			}
+			bare, err := d.barePass(ctx, t)
+			if err != nil {
+				return fmt.Errorf("%s: %w", t.name, err)
 			}
 			if round > 0 {
-				all[i].elapsed = append(all[i].elapsed, float64(took.Nanoseconds())/float64(n.slice))
+				t.elapsed = append(t.elapsed, float64(took.Nanoseconds())/float64(n.slice))
+				t.bare = append(t.bare, float64(bare.Nanoseconds())/float64(n.slice))
 			}
 		}
 	}
 	for _, t := range all {
-		if err := d.checkPasses(ctx, t, n.slice, n.rounds+1); err != nil {
+		if err := d.checkPasses(ctx, t, n.slice, 2*(n.rounds+1)); err != nil {
 			return fmt.Errorf("%s: %w", t.name, err)
 		}
 	}
@@ -86,11 +96,34 @@ func (r *Report) measureSparse(ctx context.Context, server *pgserver.Server, o O
 // fillDensity makes a table, half of each page free, so that the rows stay on theirs.
 func (d *database) fillDensity(ctx context.Context, t *density, rows int) error {
 	table := "bench_" + t.name
-	return d.run(ctx,
+	err := d.run(ctx,
 		"CREATE TABLE "+table+" (id bigint NOT NULL, a text NOT NULL, b int NOT NULL DEFAULT 0) WITH (fillfactor = 45)",
 		fmt.Sprintf("INSERT INTO "+table+" "+t.make, rows),
 		"ALTER TABLE "+table+" ADD PRIMARY KEY (id)",
 		"VACUUM (ANALYZE) "+table)
+	if err != nil {
+		return err
+	}
+	found, err := d.admin.Query(ctx, "SELECT min(id)::text, max(id)::text FROM (SELECT id, (row_number() OVER (ORDER BY id) - 1) / 1000 AS n FROM "+table+") s GROUP BY n ORDER BY n")
+	if err != nil {
+		return fmt.Errorf("cut the table: %w", err)
+	}
+	var b batch
+	if _, err := pgx.ForEachRow(found, []any{&b.first, &b.last}, func() error { t.batches = append(t.batches, b); return nil }); err != nil {
+		return fmt.Errorf("cut the table: %w", err)
+	}
+	return nil
+}
+
+// barePass changes the same rows, batch by batch, as a client does that knows where they end.
+func (d *database) barePass(ctx context.Context, t *density) (time.Duration, error) {
+	began := time.Now()
+	for _, b := range t.batches {
+		if _, err := d.admin.Exec(ctx, "UPDATE bench_"+t.name+" SET b = b + 1 WHERE id >= $1::text::bigint AND id <= $2::text::bigint", b.first, b.last); err != nil {
+			return 0, fmt.Errorf("bare loop: %w", err)
+		}
+	}
+	return time.Since(began), nil
 }
 
 // pass runs one migration over a table, and takes the time from the event to its end.
@@ -146,6 +179,12 @@ func (r *Report) addSparse(all []*density) {
 			l.verdict = judgeAtMost(median(ratios), t.target, max(math.Abs(control-1), uncertainty(ratios)))
 		}
 		r.lines = append(r.lines, l)
+	}
+	for _, t := range []*density{all[0], all[len(all)-1]} {
+		r.lines = append(r.lines, line{
+			section: SectionSparse, what: "cost of a row, " + t.what + ", beside a bare loop over the same rows", value: nanoseconds(t.elapsed), beside: nanoseconds(t.bare),
+			ratio: fmt.Sprintf("%.2f", median(quotients(t.elapsed, t.bare))), target: "-", verdict: Shown,
+		})
 	}
 }
 
