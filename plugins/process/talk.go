@@ -77,6 +77,9 @@ func (t *talk) run(ctx context.Context, timeout time.Duration, task protocol.Hos
 		case answer == nil:
 			return message, nil
 		}
+		if limited.Err() != nil {
+			return nil, t.cancel(ctx, timeout)
+		}
 		if err := t.child.send(limited, answer); err != nil {
 			return nil, &brokenError{err: err}
 		}

@@ -1,0 +1,15 @@
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/bbmd-dev/bbmd/plugins/sdk"
+)
+
+func main() {
+	if err := sdk.Serve(normalizePhone); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
