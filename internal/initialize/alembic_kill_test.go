@@ -31,7 +31,7 @@ func TestAlembicIsRunAgainAfterAKill(t *testing.T) {
 			whole := pgtest.NewEmpty(t)
 			_, err := initialize.Apply(t.Context(), applying(whole.URL, migrations, alembic[0]))
 			require.NoError(t, err)
-			for revision := range len(revisions) {
+			for revision := range revisions {
 				t.Run("in revision "+strconv.Itoa(revision+1), func(t *testing.T) {
 					t.Parallel()
 					db := pgtest.NewEmpty(t)
