@@ -2,7 +2,6 @@ package sqlfile
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -30,7 +29,14 @@ func (f *File) check(ctx context.Context, db registry.Querier, m registry.Migrat
 			return fmt.Errorf("statement of line %d: %w", s.line, err)
 		}
 	}
-	return f.checkVerification(ctx, db, m.Key, m.Arguments)
+	if len(m.Key) == 0 {
+		return nil // the strategy "null": its predicate says when it is done
+	}
+	constants, err := f.constants(m.Arguments)
+	if err != nil {
+		return err
+	}
+	return f.checkVerification(ctx, db, m.Key, constants)
 }
 
 // checkTable refuses another table than the header's.
@@ -48,11 +54,11 @@ func (f *File) checkTable(ctx context.Context, db registry.Querier, table string
 	return nil
 }
 
-func (f *File) checkVerification(ctx context.Context, db registry.Querier, key registry.Key, arguments json.RawMessage) error {
-	if f.verify == nil || len(key) == 0 {
-		return nil // the strategy "null": its predicate says when it is done
+func (f *File) checkVerification(ctx context.Context, db registry.Querier, key registry.Key, constants map[string]string) error {
+	if f.verify == nil {
+		return nil
 	}
-	bound, err := f.verification(arguments)
+	bound, err := f.verification(constants)
 	if err != nil {
 		return err
 	}

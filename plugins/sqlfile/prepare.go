@@ -60,11 +60,7 @@ func primaryKey(ctx context.Context, tx pgx.Tx, table string) (registry.Key, err
 
 func (f *File) prepare(ctx context.Context, tx pgx.Tx, key registry.Key) error {
 	constants := f.samples()
-	all := f.run
-	if f.verify != nil {
-		all = append(all[:len(all):len(all)], *f.verify)
-	}
-	for _, s := range all {
+	for _, s := range f.run {
 		bound, err := registry.ParseStatement(s.fill(constants))
 		if err != nil {
 			return fmt.Errorf("statement of line %d: %w", s.line, err)
@@ -73,7 +69,7 @@ func (f *File) prepare(ctx context.Context, tx pgx.Tx, key registry.Key) error {
 			return fmt.Errorf("statement of line %d: %w", s.line, err)
 		}
 	}
-	return nil
+	return f.checkVerification(ctx, tx, key, constants)
 }
 
 // samples returns a constant of the right type for each parameter.

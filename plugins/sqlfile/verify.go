@@ -2,7 +2,6 @@ package sqlfile
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -14,11 +13,7 @@ import (
 
 // verification returns the query of the section "verify" as one that returns one
 // number, where PostgreSQL demands that it only reads.
-func (f *File) verification(arguments json.RawMessage) (registry.Statement, error) {
-	constants, err := f.constants(arguments)
-	if err != nil {
-		return registry.Statement{}, err
-	}
+func (f *File) verification(constants map[string]string) (registry.Statement, error) {
 	text := f.verify.fill(constants)
 	if strings.Contains(text, "--") {
 		text += "\n" // it may end in a comment
@@ -32,7 +27,11 @@ func (f *File) verification(arguments json.RawMessage) (registry.Statement, erro
 
 // count returns how many rows of a range are wrong.
 func (f *File) count(ctx context.Context, db registry.Querier, b registry.Batch) (wrong int64, err error) {
-	bound, err := f.verification(b.Arguments)
+	constants, err := f.constants(b.Arguments)
+	if err != nil {
+		return 0, err
+	}
+	bound, err := f.verification(constants)
 	if err != nil {
 		return 0, err
 	}

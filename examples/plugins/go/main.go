@@ -4,11 +4,12 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/bbmd-dev/bbmd/examples/plugins/go/phones"
 	"github.com/bbmd-dev/bbmd/plugins/sdk"
 )
 
 func main() {
-	if err := sdk.Serve(normalizePhone); err != nil {
+	if err := sdk.Serve(phones.Normalize); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}

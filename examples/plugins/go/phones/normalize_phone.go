@@ -1,4 +1,4 @@
-package main
+package phones
 
 import (
 	"context"
@@ -10,7 +10,8 @@ import (
 	"github.com/bbmd-dev/bbmd/registry"
 )
 
-var normalizePhone = registry.Work{ //nolint:gochecknoglobals // a Work is a constant in all but name
+// Normalize is the Work normalize_phone_go.
+var Normalize = registry.Work{ //nolint:gochecknoglobals // a Work is a constant in all but name
 	Name:      "normalize_phone_go",
 	Summary:   "Fills phone_e164 with the number in international form.",
 	Arguments: &arguments{},

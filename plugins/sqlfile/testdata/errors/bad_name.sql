@@ -1,0 +1,1 @@
+-- bbmd: work Normalize-Email

@@ -1,0 +1,1 @@
+-- bbmd: version 0

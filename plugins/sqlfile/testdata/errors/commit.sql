@@ -1,0 +1,5 @@
+-- bbmd: work a
+-- bbmd: table t
+-- bbmd: section run
+UPDATE t SET a = 1 WHERE :range;
+COMMIT;

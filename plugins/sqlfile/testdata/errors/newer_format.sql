@@ -1,0 +1,1 @@
+-- bbmd: format 2

@@ -1,0 +1,3 @@
+-- bbmd: work a
+-- bbmd: section run
+SELECT 1 WHERE :range;

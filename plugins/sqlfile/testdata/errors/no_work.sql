@@ -1,0 +1,3 @@
+-- bbmd: table t
+-- bbmd: section run
+SELECT 1 WHERE :range;

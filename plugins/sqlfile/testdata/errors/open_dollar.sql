@@ -1,0 +1,4 @@
+-- bbmd: work a
+-- bbmd: table t
+-- bbmd: section run
+UPDATE t SET a = $x$ WHERE :range;

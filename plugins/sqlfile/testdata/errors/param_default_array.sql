@@ -1,0 +1,3 @@
+-- bbmd: work a
+-- bbmd: table t
+-- bbmd: param a bigint[] = [1, null]

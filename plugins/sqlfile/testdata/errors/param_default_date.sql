@@ -1,0 +1,3 @@
+-- bbmd: work a
+-- bbmd: table t
+-- bbmd: param a date = "31.01.2026"

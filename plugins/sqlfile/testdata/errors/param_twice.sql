@@ -1,0 +1,4 @@
+-- bbmd: work a
+-- bbmd: table t
+-- bbmd: param a text
+-- bbmd: param a text

@@ -1,0 +1,2 @@
+-- bbmd: work a
+-- bbmd: work b

@@ -1,0 +1,2 @@
+-- bbmd: work a
+-- bbmd: batch-size 1000

@@ -1,0 +1,6 @@
+-- bbmd: work a
+-- bbmd: table t
+-- bbmd: section run
+SELECT 1 WHERE :range;
+-- bbmd: section verify
+  UPDATE t SET a = 1 WHERE :range;
