@@ -259,7 +259,7 @@ func notification(channel, payload string) *pgproto3.NotificationResponse {
 var errEnough = errors.New("test is over")
 
 // start runs the listener until the returned stop, which checks its result.
-func start(t *testing.T, l *notify.Listener, deliver func(notify.Event)) (stop func()) {
+func start(t *testing.T, l notify.Source, deliver func(notify.Event)) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancelCause(t.Context())
 	done := make(chan error, 1)

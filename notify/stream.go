@@ -46,8 +46,9 @@ type StreamConfig struct {
 const DefaultControlSchema = "bbm"
 
 // Stream is the [Source] that decodes the changes of bbmd's own tables from the
-// write-ahead log, on one connection of its own. Make one with [NewStream]. All
-// methods may be called from any goroutine.
+// write-ahead log, on two connections of its own: one that streams, and one that
+// looks whether what was committed can be seen already. Make one with [NewStream].
+// All methods may be called from any goroutine.
 //
 // Its events are those of [Listener], with two differences. What others raise
 // with NOTIFY alone is not in the log: [RaiseSQL] reaches both sources, from
@@ -149,6 +150,13 @@ func (s *Stream) Check(ctx context.Context) error {
 // stream is the life of one connection: begin, resync, receive. It returns how
 // long the stream was there.
 func (s *Stream) stream(ctx context.Context, deliver func(Event)) (lived time.Duration, err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	snapshots, err := s.connectWitness(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer snapshots.close()
 	session, decoder, err := s.open(ctx)
 	if err != nil {
 		return 0, err
@@ -159,17 +167,26 @@ func (s *Stream) stream(ctx context.Context, deliver func(Event)) (lived time.Du
 	s.tracker.connected(session.pid)
 	s.logger.InfoContext(ctx, "streaming events", "backend_pid", session.pid, "publication", s.publication)
 	deliver(Event{})
+
+	w := newWitness(snapshots, func(e Event) {
+		s.tracker.notified(time.Now())
+		deliver(e)
+	})
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		cancel(w.run(ctx)) // which ends the receiver as well
+	}()
 	r := receiver{
 		session:  session,
 		decoder:  decoder,
 		interval: s.config.PingInterval,
 		timeout:  s.config.PingTimeout,
-		event: func(e Event) {
-			s.tracker.notified(time.Now())
-			deliver(e)
-		},
+		tell:     w.add,
 	}
 	err = r.wait(ctx)
+	cancel(err)
+	<-ended
 	return time.Since(since), err
 }
 

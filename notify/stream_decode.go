@@ -118,15 +118,16 @@ type decoder struct {
 	ignored func() // told of each message that is not for us
 
 	open   bool // inside of a transaction
+	xid    uint32
 	events []Event
-	told   map[Event]struct{} // of this transaction
+	equal  map[Event]struct{} // those of events
 	row    []value
 }
 
 func newDecoder(schema string) *decoder {
 	return &decoder{
 		schema: schema, relations: make(map[uint32]*relation),
-		known: make(map[string]migration), told: make(map[Event]struct{}), ignored: func() {},
+		known: make(map[string]migration), equal: make(map[Event]struct{}), ignored: func() {},
 	}
 }
 
@@ -166,11 +167,12 @@ func (d *decoder) decode(data []byte) (end pglogrepl.LSN, err error) {
 }
 
 func (d *decoder) begin(c *cursor) error {
-	c.take(20) // its end, its time and its number
+	c.take(16) // its end and its time
+	xid := c.uint32()
 	if d.open {
 		return errOutOfOrder
 	}
-	d.open = true
+	d.open, d.xid = true, xid
 	return nil
 }
 
@@ -243,21 +245,21 @@ func (d *decoder) tell(e Event) {
 	if len(d.events) >= maxEvents {
 		e.Payload = ""
 	}
-	if _, again := d.told[e]; again {
+	if _, again := d.equal[e]; again {
 		return
 	}
-	d.told[e] = struct{}{}
+	d.equal[e] = struct{}{}
 	d.events = append(d.events, e)
 }
 
-// take returns what there is to tell, once; nothing while a transaction is open.
-// The slice lasts until the next message is decoded.
-func (d *decoder) take() []Event {
-	if d.open || len(d.events) == 0 {
-		return nil
+// take returns what there is to tell, once, and whether there is something; nothing
+// while a transaction is open.
+func (d *decoder) take() (told, bool) {
+	if d.open {
+		return told{}, false
 	}
-	events := d.events
-	d.events = d.events[:0]
-	clear(d.told)
-	return events
+	t := told{xid: d.xid, events: d.events}
+	d.xid, d.events = 0, nil
+	clear(d.equal)
+	return t, len(t.events) > 0
 }

@@ -24,9 +24,9 @@ type receiver struct {
 	decoder  *decoder
 	interval time.Duration // silence after which the peer is asked
 	timeout  time.Duration // silence after that, which means it is gone
-	event    func(Event)
+	tell     func(told) error
 
-	position pglogrepl.LSN // everything up to here has been delivered
+	position pglogrepl.LSN // everything up to here has been received
 	last     time.Time     // when the peer was last heard, or asked
 	acked    time.Time     // when the peer was last told the position
 	pinging  bool          // an answer is due
@@ -94,7 +94,7 @@ func (r *receiver) copied(ctx context.Context, data []byte) error {
 		if err != nil {
 			return fmt.Errorf("read keepalive: %w", err)
 		}
-		if !r.decoder.open { // all that was sent has been delivered
+		if !r.decoder.open { // all that was sent has been received
 			r.position = max(r.position, keepalive.ServerWALEnd)
 		}
 		reply = keepalive.ReplyRequested
@@ -121,15 +121,17 @@ func (r *receiver) copied(ctx context.Context, data []byte) error {
 	return nil
 }
 
-// change decodes one message, and delivers what a transaction has to tell at its
-// end.
+// change decodes one message, and tells what there is to tell at the end of a
+// transaction.
 func (r *receiver) change(data []byte) error {
 	end, err := r.decoder.decode(data)
 	if err != nil {
 		return err
 	}
-	for _, event := range r.decoder.take() {
-		r.event(event)
+	if t, ok := r.decoder.take(); ok {
+		if err := r.tell(t); err != nil {
+			return err
+		}
 	}
 	r.position = max(r.position, end)
 	return nil
@@ -164,9 +166,9 @@ func (r *receiver) due() time.Time {
 
 func (r *receiver) arm(ctx context.Context) error { return r.deadline(ctx, r.due()) }
 
-// ack tells the server up to where everything was delivered, and asks for an
-// answer if ping says so. Written, flushed and applied are the same: nothing is
-// kept here, and what an event says is in the tables.
+// ack tells the server up to where everything was received, and asks for an
+// answer if ping says so. Written, flushed and applied are the same: what
+// an event says is in the tables, and after a lost connection they are looked at.
 func (r *receiver) ack(ping bool) error {
 	r.acked = time.Now()
 	status := []byte{pglogrepl.StandbyStatusUpdateByteID}

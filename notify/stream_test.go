@@ -48,7 +48,8 @@ func TestStreamKeepsTheContract(t *testing.T) {
 		},
 		Change: `INSERT INTO bbm.batched_background_migrations (name, job_signature_name, table_name, status)
 			VALUES (gen_random_uuid()::text, 'nothing', 'public.sourcetest_changes', 'paused')`,
-		Sessions: "SELECT pid FROM pg_stat_activity WHERE application_name = 'bbmd/stream' AND datname = current_database()",
-		Server:   logical(),
+		Sessions:    "SELECT pid FROM pg_stat_activity WHERE application_name IN ('bbmd/stream', 'bbmd/witness') AND datname = current_database()",
+		Connections: 2,
+		Server:      logical(),
 	})
 }

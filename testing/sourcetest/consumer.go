@@ -177,6 +177,13 @@ func (c *consumer) resyncs() int {
 	return n
 }
 
+// countResyncs returns how many there were.
+func (c *consumer) countResyncs() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.resyncs()
+}
+
 // received returns a copy of the events so far.
 func (c *consumer) received() []notify.Event {
 	c.mu.Lock()

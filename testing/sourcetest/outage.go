@@ -38,6 +38,38 @@ func serverCrashes(t *testing.T, subject Subject) {
 	outage(t, subject, func(_ context.Context, server *pgtest.Server) error { return server.Kill() })
 }
 
+// notBeforeVisible commits on a server whose commits wait for a standby: the change is in
+// the write-ahead log then, and nobody sees it. A source that tells about it too
+// early makes its consumer look in vain.
+func notBeforeVisible(t *testing.T, subject Subject) {
+	server := pgtest.NewServer(t, subject.Server)
+	w := newWorld(t, subject, server.NewEmpty(t))
+	conn, writer := w.db.Conn(t), w.db.Conn(t)
+	c := consume(t, w.New(t, w.db.URL, Timing{}), w.db.URL, nil)
+	c.untilResyncs(t, 1)
+	_, err := writer.Exec(t.Context(), "SET synchronous_commit = on")
+	require.NoError(t, err)
+	tx := w.begin(t, writer, 1)
+	for _, sql := range []string{"ALTER SYSTEM SET synchronous_standby_names = 'nobody'", "SELECT pg_reload_conf()"} {
+		_, err := conn.Exec(t.Context(), sql)
+		require.NoError(t, err)
+	}
+	w.db.WaitFor(t, "SELECT current_setting('synchronous_standby_names') = 'nobody'")
+	committed := make(chan error, 1)
+	go func() { committed <- tx.Commit(context.WithoutCancel(t.Context())) }()
+	w.db.WaitFor(t, "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event = 'SyncRep')")
+	early := time.NewTimer(time.Second)
+	defer early.Stop()
+	<-early.C
+	require.Len(t, c.received(), 1, "told before anybody can see it")
+	for _, sql := range []string{"ALTER SYSTEM RESET synchronous_standby_names", "SELECT pg_reload_conf()"} {
+		_, err := conn.Exec(t.Context(), sql)
+		require.NoError(t, err)
+	}
+	require.NoError(t, <-committed)
+	c.untilSeen(t, 1)
+}
+
 // outage takes the server away and back, and commits before the source may have
 // noticed that it is back.
 func outage(t *testing.T, subject Subject, end func(context.Context, *pgtest.Server) error) {

@@ -32,6 +32,9 @@ type Subject struct {
 	// current database. Defaults to those that are called bbmd/listener.
 	Sessions string
 
+	// Connections is how many sessions one source has. Defaults to 1.
+	Connections int
+
 	// Server has the settings of a server that the source can work with, for the
 	// tests that stop it.
 	Server pgserver.Options
@@ -55,6 +58,9 @@ const (
 func (s Subject) withDefaults() Subject {
 	if s.Change == "" {
 		s.Change = defaultChange
+	}
+	if s.Connections == 0 {
+		s.Connections = 1
 	}
 	if s.Sessions == "" {
 		s.Sessions = defaultSessions
@@ -87,6 +93,7 @@ func Run(t *testing.T, subject Subject) {
 		"idle is silent":                    idleIsSilent,
 		"server stops":                      serverStops,
 		"server crashes":                    serverCrashes,
+		"not before it can be seen":         notBeforeVisible,
 		"half open connection":              halfOpen,
 		"ends with the cause":               endsWithTheCause,
 		"ends while the server is away":     endsWhileServerIsAway,
