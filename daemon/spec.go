@@ -34,7 +34,7 @@ func specOf(cfg Config, name string, c schemaContext) initialize.Spec {
 		Connect: func(ctx context.Context, application, database string) (*pgx.Conn, error) {
 			return c.dialer.ConnectTo(ctx, application, database)
 		},
-		URL:           database.ConnString,
+		URL:           database.ProgramURL,
 		ControlSchema: cfg.ControlSchema,
 
 		Models:       initialize.Models{Path: schema.Models.Path(), Command: schema.Models.Command()},

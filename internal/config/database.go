@@ -20,10 +20,18 @@ func badDatabaseName(name string) error {
 	return refuse(quote(name)+" cannot be the name of a database", "start with a small letter; then small letters, digits, '_' and '-', 63 at most")
 }
 
-// ConnString returns the connection string, password included. It reads
+// ConnString returns the connection string, password included, without what only
+// a Python driver understands (postgresql+asyncpg://). It reads
 // URLFile at every call, so call it at every connect. An empty string means
 // the libpq variables, which pgx reads when it is given nothing.
 func (d Database) ConnString() (string, error) {
+	conn, err := d.ProgramURL()
+	return plainURL(conn), err
+}
+
+// ProgramURL returns the connection string as it was configured, for programs
+// that are given it in their environment. It reads URLFile at every call.
+func (d Database) ProgramURL() (string, error) {
 	if d.URLFile == "" {
 		return string(d.URL), nil
 	}
@@ -57,7 +65,7 @@ func looksLikeConn(path string) bool {
 // listens: ListenURL, or what [Database.ConnString] returns.
 func (d Database) ListenConnString() (string, error) {
 	if d.ListenURL != "" {
-		return string(d.ListenURL), nil
+		return plainURL(string(d.ListenURL)), nil
 	}
 	return d.ConnString()
 }
@@ -65,6 +73,7 @@ func (d Database) ListenConnString() (string, error) {
 // checkConn reports what is wrong with a connection string, without quoting
 // more of it than is certainly harmless.
 func checkConn(conn string) error {
+	conn = plainURL(conn)
 	_, err := pgconn.ParseConfig(conn)
 	if err == nil {
 		return nil

@@ -19,7 +19,7 @@ func isOpenKey(key string) bool {
 		"gssencmode", "host", "hostaddr", "idle_in_transaction_session_timeout", "keepalives", "keepalives_count",
 		"keepalives_idle", "keepalives_interval", "krbspn", "krbsrvname", "load_balance_hosts", "lock_timeout",
 		"max_protocol_version", "min_protocol_version", "options", "passfile", "pool_max_conns", "port",
-		"require_auth", "role", "search_path", "service", "servicefile", "ssl_max_protocol_version",
+		"require_auth", "role", "search_path", "service", "servicefile", "ssl", "ssl_max_protocol_version",
 		"ssl_min_protocol_version", "sslcert", "sslcertmode", "sslcrl", "sslkey", "sslmode", "sslnegotiation",
 		"sslrootcert", "sslsni", "statement_cache_capacity", "statement_timeout", "target_session_attrs",
 		"tcp_user_timeout", "timezone", "user":
@@ -66,7 +66,7 @@ func open(conn string) (shown string, secrets []string, ok bool) {
 }
 
 func plainScheme(scheme string) bool {
-	return scheme == "postgres" || scheme == "postgresql"
+	return scheme == "postgres" || scheme == "postgresql" || dialect.MatchString(scheme)
 }
 
 // openURL takes apart what follows the scheme. It trusts a URL only if its one

@@ -41,10 +41,11 @@ func TestURLNeverShowsItsPassword(t *testing.T) {
 func TestMask(t *testing.T) {
 	t.Parallel()
 	tests := map[string]string{
-		"":                                            "",
-		"postgres://app:pw@h:5432/db":                 "postgres://app:***@h:5432/db",
-		"postgresql://app:pw@h/db":                    "postgresql://app:***@h/db",
-		"postgres://app@h/db":                         "postgres://app@h/db",
+		"":                            "",
+		"postgres://app:pw@h:5432/db": "postgres://app:***@h:5432/db",
+		"postgresql://app:pw@h/db":    "postgresql://app:***@h/db",
+		"postgres://app@h/db":         "postgres://app@h/db",
+		"postgresql+asyncpg://app:pw@h/db?ssl=require": "postgresql+asyncpg://app:***@h/db?ssl=require",
 		"postgres://h":                                "postgres://h",
 		"postgres://:pw@h":                            "postgres://:***@h",
 		"postgres://app:p:w@h/db":                     "postgres://app:***@h/db",
