@@ -22,6 +22,7 @@ type Target struct {
 	KeyTypes    []string
 	Collation   string // collation versions of the key's columns, to compare later
 	WorkVersion int
+	WorkDigest  string  // empty: the Work is compiled in
 	Tuples      int64   // rows in the range, estimated; negative: not known
 	MinValue    *string // first key, rendered; nil with the strategy "null"
 	MaxValue    *string // last key, rendered; nil with the strategy "null"
@@ -31,14 +32,14 @@ type Target struct {
 const startSQL = `
 UPDATE bbm.batched_background_migrations
 SET status = 'running', table_name = $2, table_oid = $3, key_columns = $4, key_types = $5, key_collation = $6, work_version = $7,
-  total_tuple_count = CASE WHEN $8::bigint >= 0 THEN $8::bigint END, min_value = $9, max_value = $10, verify = $11, started_at = clock_timestamp()
+  total_tuple_count = CASE WHEN $8::bigint >= 0 THEN $8::bigint END, min_value = $9, max_value = $10, verify = $11, work_digest = nullif($12, ''), started_at = clock_timestamp()
 WHERE id = $1 AND status = 'active' AND table_oid IS NULL`
 
 // Start makes an active migration running, and fixes its table, key, Work and
 // range. It reports false when the migration is not there to start any more. A
 // unique violation means that another migration runs on the table.
 func (s Store) Start(ctx context.Context, db DB, migration int32, t Target) (bool, error) {
-	tag, err := db.Exec(ctx, s.sql(startSQL), migration, t.Table, t.OID, t.KeyColumns, t.KeyTypes, t.Collation, t.WorkVersion, t.Tuples, t.MinValue, t.MaxValue, t.Verify)
+	tag, err := db.Exec(ctx, s.sql(startSQL), migration, t.Table, t.OID, t.KeyColumns, t.KeyTypes, t.Collation, t.WorkVersion, t.Tuples, t.MinValue, t.MaxValue, t.Verify, t.WorkDigest)
 	if err != nil {
 		return false, fmt.Errorf("start migration %d: %w", migration, err)
 	}

@@ -33,6 +33,7 @@ type Candidate struct {
 	Name            string
 	Work            string
 	WorkVersion     *int32 // nil before the start
+	WorkDigest      string // empty before the start, and for a Work that is compiled in
 	Table           string
 	KeyColumns      []string // nil before the start
 	KeyTypes        []string // nil before the start
@@ -106,7 +107,7 @@ SELECT m.id, m.name, m.job_signature_name, m.work_version, m.table_name, m.key_c
   coalesce(slots.held, 0), coalesce(open.owners, '{}'), open.due_in, open.last_error,
   m.max_value IS NOT NULL AND m.max_value IS NOT DISTINCT FROM tail.max_value, m.verify AND m.verified_ordinal < coalesce(tail.ordinal, 0),
   m.verified_ordinal,
-  coalesce(open.jobs, 0) > 0
+  coalesce(open.jobs, 0) > 0, coalesce(m.work_digest, '')
 FROM bbm.batched_background_migrations m
 LEFT JOIN slots ON slots.id = m.id
 LEFT JOIN LATERAL (
@@ -167,7 +168,7 @@ func scanCandidate(row pgx.CollectableRow) (Candidate, error) {
 	err := row.Scan(&c.ID, &c.Name, &c.Work, &c.WorkVersion, &c.Table, &c.KeyColumns, &c.KeyTypes, &c.TableOID, &c.Columns,
 		&c.Strategy, &c.Arguments, &c.MinValue, &c.MaxValue, &c.Parallelism, &c.MaxAttempts,
 		&c.Knobs.BatchSize, &c.Knobs.MinBatchSize, &c.Knobs.MaxBatchSize, &target, &pause, &c.Knobs.Throttle, &c.LastBatchSize, &c.Status, &c.StatusReason, &c.KeyCollation,
-		&c.Waiting, &c.TableBusy, &c.TableReplaced, &c.SlotsHeld, &c.Owners, &dueIn, &c.LastError, &c.ChainComplete, &c.Unverified, &c.VerifiedOrdinal, &c.HasOpenJobs)
+		&c.Waiting, &c.TableBusy, &c.TableReplaced, &c.SlotsHeld, &c.Owners, &dueIn, &c.LastError, &c.ChainComplete, &c.Unverified, &c.VerifiedOrdinal, &c.HasOpenJobs, &c.WorkDigest)
 	c.DueIn, c.Knobs.Target, c.Knobs.Pause = seconds(dueIn), seconds(target), *seconds(&pause)
 	return c, err
 }

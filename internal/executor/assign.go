@@ -12,7 +12,7 @@ import (
 
 // situation is what a decision about the queue rests on, besides the queue.
 type situation struct {
-	registry *registry.Registry
+	registry Works
 	settings Settings
 	now      time.Time
 	mine     map[int32]int        // workers of this process, by migration
@@ -111,6 +111,9 @@ func (d *decision) runnable(c *control.Candidate, s *situation) (registry.Work, 
 		return work, false
 	case c.WorkVersion != nil && int(*c.WorkVersion) != work.Version:
 		d.explain(c, fmt.Sprintf("waits for a replica that has version %d of the work %q; this one has version %d", *c.WorkVersion, c.Work, work.Version))
+		return work, false
+	case edited(c, work):
+		d.explain(c, editedReason(c, work))
 		return work, false
 	case len(c.Waiting) > 0:
 		d.explain(c, "waits for "+strings.Join(c.Waiting, ", ")+" to finish")

@@ -154,6 +154,14 @@ func TestDecide(t *testing.T) {
 			queue:   []control.Candidate{candidate(1, "a", started(func(c *control.Candidate) { c.WorkVersion = new(int32(2)) }))},
 			workers: 1, want: executor.Decision{Reasons: map[string]string{"a": `waits for a replica that has version 2 of the work "bump"; this one has version 1`}},
 		},
+		"another content": {
+			queue:   []control.Candidate{candidate(1, "a", started(func(c *control.Candidate) { c.WorkDigest = "sha256:0123456789abcdef" }))},
+			workers: 1, want: executor.Decision{Reasons: map[string]string{"a": `waits: the work "bump" changed after the migration had begun: it was sha256:0123456789ab and is compiled in here; put it back as it was, or let the migration go on with what is there now: bbmd plugins approve bump`}},
+		},
+		"another content before the start": {
+			queue:   []control.Candidate{candidate(1, "a", func(c *control.Candidate) { c.WorkDigest = "sha256:0" })},
+			workers: 1, want: executor.Decision{Begin: []string{"a"}, Wake: interval},
+		},
 		"dependencies": {
 			queue:   []control.Candidate{candidate(1, "a", func(c *control.Candidate) { c.Waiting = []string{"x (failed)", "y (unknown)"} })},
 			workers: 1, want: executor.Decision{Reasons: map[string]string{"a": "waits for x (failed), y (unknown) to finish"}},

@@ -113,8 +113,9 @@ func with(changes ...func(*executor.Options)) func(*executor.Options) {
 func works(t *testing.T, all ...registry.Work) func(*executor.Options) {
 	t.Helper()
 	return func(o *executor.Options) {
-		o.Registry = registry.New()
-		require.NoError(t, o.Registry.Register(all...))
+		r := registry.New()
+		require.NoError(t, r.Register(all...))
+		o.Registry = r
 	}
 }
 

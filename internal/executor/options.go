@@ -35,8 +35,9 @@ type Options struct {
 	// Store is the control schema.
 	Store control.Store
 
-	// Registry holds the Works that may run here.
-	Registry *registry.Registry
+	// Registry holds the Works that may run here. What it answers may change; call
+	// [Executor.Wake] then.
+	Registry Works
 
 	// Logger gets one line for every change of state.
 	Logger *slog.Logger
@@ -46,6 +47,12 @@ type Options struct {
 
 	// Settings are the knobs at the start; see [Executor.Configure].
 	Settings Settings
+}
+
+// Works finds Works by name, as a [registry.Registry] does. Its errors wrap
+// [registry.ErrUnknownWork].
+type Works interface {
+	Lookup(name string) (registry.Work, error)
 }
 
 // Settings are the knobs of an executor that may change while it runs. They

@@ -83,6 +83,8 @@ func (e *Executor) recall(queue []control.Candidate, settings Settings) {
 		switch {
 		case c == nil && len(queue) < control.ScanLimit, c != nil && c.TableReplaced, total > settings.Workers:
 			e.tell(r)
+		case e.replaced(r, c):
+			e.tell(r)
 		case c != nil && max(r.place.Load(), working[c.ID]) > c.Parallelism: // a place is one among those of all replicas
 			e.tell(r)
 		}

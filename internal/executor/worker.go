@@ -212,7 +212,7 @@ func (w *worker) start(ctx context.Context) (bool, error) {
 
 func (w *worker) recordable() control.Target {
 	t := control.Target{
-		Table: w.target.table, OID: w.target.oid, Collation: w.target.collation, WorkVersion: w.work.Version,
+		Table: w.target.table, OID: w.target.oid, Collation: w.target.collation, WorkVersion: w.work.Version, WorkDigest: w.work.Digest,
 		Tuples: unknownRows, MinValue: w.candidate.MinValue, MaxValue: w.candidate.MaxValue,
 		Verify: w.work.Verify != nil && w.target.null == "", // there the predicate itself tells
 	}

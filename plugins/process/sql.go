@@ -9,9 +9,9 @@ import (
 	"github.com/bbmd-dev/bbmd/plugins/process/protocol"
 )
 
-// send runs a statement in the task's transaction. Values are texts both ways,
+// start runs a statement in the task's transaction. Values are texts both ways,
 // so that none is rounded or needs a type: PostgreSQL infers those of parameters.
-func (t *talk) send(ctx context.Context, s protocol.Statement) (pgx.Rows, error) {
+func (t *talk) start(ctx context.Context, s protocol.Statement) (pgx.Rows, error) {
 	if t.failed != nil {
 		return nil, fmt.Errorf("a statement before has failed, and the transaction is lost: %w", t.failed)
 	}
@@ -32,7 +32,7 @@ func (t *talk) send(ctx context.Context, s protocol.Statement) (pgx.Rows, error)
 
 // exec runs a statement for its effect, and returns how many rows it has affected.
 func (t *talk) exec(ctx context.Context, s protocol.Statement) (int64, error) {
-	rows, err := t.send(ctx, s)
+	rows, err := t.start(ctx, s)
 	if err != nil {
 		return 0, err
 	}
@@ -42,7 +42,7 @@ func (t *talk) exec(ctx context.Context, s protocol.Statement) (int64, error) {
 
 // query runs a statement for its rows, as many as fit in a line.
 func query(ctx context.Context, t *talk, m protocol.Query) (protocol.Host, error) {
-	rows, err := t.send(ctx, m.Statement)
+	rows, err := t.start(ctx, m.Statement)
 	if err != nil {
 		return nil, err
 	}

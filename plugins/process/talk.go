@@ -59,8 +59,8 @@ type talk struct {
 func (t *talk) run(ctx context.Context, timeout time.Duration, task protocol.Host) (protocol.Child, error) {
 	limited, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	if err := t.child.send(limited, task); err != nil {
-		return nil, &brokenError{err: err}
+	if err := t.send(limited, task, timeout); err != nil {
+		return nil, err
 	}
 	for {
 		message, err := t.child.receive(limited)
@@ -80,8 +80,8 @@ func (t *talk) run(ctx context.Context, timeout time.Duration, task protocol.Hos
 		if limited.Err() != nil {
 			return nil, t.cancel(ctx, timeout)
 		}
-		if err := t.child.send(limited, answer); err != nil {
-			return nil, &brokenError{err: err}
+		if err := t.send(limited, answer, timeout); err != nil {
+			return nil, err
 		}
 	}
 }
@@ -95,12 +95,31 @@ type brokenError struct {
 func (e *brokenError) Error() string { return e.err.Error() }
 func (e *brokenError) Unwrap() error { return e.err }
 
+// send writes a message. A program that does not read it in time has to be killed,
+// since it may have read a part.
+func (t *talk) send(ctx context.Context, m protocol.Host, timeout time.Duration) error {
+	err := t.child.send(ctx, m)
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return &brokenError{err: err, after: whyOver(ctx, timeout)}
+	default:
+		return &brokenError{err: err}
+	}
+}
+
+// whyOver says why nobody waits for a task any more.
+func whyOver(ctx context.Context, timeout time.Duration) error {
+	if why := context.Cause(ctx); why != nil && !errors.Is(why, context.DeadlineExceeded) {
+		return why
+	}
+	return fmt.Errorf("the plugin took longer than %s: make batches smaller, or raise timeout in its manifest", timeout)
+}
+
 // cancel tells the program that nobody waits any more, and waits for it to agree.
 func (t *talk) cancel(ctx context.Context, timeout time.Duration) error {
-	why := context.Cause(ctx)
-	if why == nil {
-		why = fmt.Errorf("the plugin took longer than %s: make batches smaller, or raise timeout in its manifest", timeout)
-	}
+	why := whyOver(ctx, timeout)
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.child.options.CancelGrace)
 	defer cancel()
 	err := t.child.send(grace, protocol.Cancel{ID: t.id})

@@ -142,6 +142,9 @@ func (p *Plugin) read(ctx context.Context, spec *WorkSpec, db registry.Querier, 
 	connection, ok := db.(interface {
 		BeginTx(ctx context.Context, options pgx.TxOptions) (pgx.Tx, error)
 	})
+	if conn, is := db.(*pgx.Conn); is && conn.PgConn().TxStatus() != 'I' {
+		ok = false // there is one already
+	}
 	if !ok {
 		return p.do(ctx, spec, db, readingCommands, run)
 	}

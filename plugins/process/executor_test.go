@@ -1,0 +1,84 @@
+package process_test
+
+import (
+	"flag"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/bbmd-dev/bbmd/plugins/process"
+	"github.com/bbmd-dev/bbmd/registry"
+	"github.com/bbmd-dev/bbmd/testing/pgtest"
+)
+
+var seed = flag.Uint64("seed", rand.Uint64(), "where programs are killed")
+
+// TestKilledPrograms kills a program in the middle of 50 batches, which are
+// neither lost nor processed twice.
+func TestKilledPrograms(t *testing.T) {
+	t.Parallel()
+	const batches = 100
+	t.Logf("-seed %d", *seed)
+	db := pgtest.New(t)
+	h := newHouse(t, nil)
+	p := h.child("suicidal", strconv.FormatUint(*seed, 10))
+	execute(t, db, p.Works()...)
+	for _, name := range []string{"a", "b"} {
+		table(t, db, name, batches*suicidalSize)
+		enqueue(t, db, "bump", name, "{}", suicidalSize, 1)
+	}
+	for _, name := range []string{"a", "b"} {
+		finished(t, db, name)
+		require.Equal(t, []int{1}, pgtest.Column[int](t, db, "SELECT DISTINCT n FROM "+name))
+		require.EqualValues(t, batches*suicidalSize, pgtest.One[int64](t, db, "SELECT count(*) FROM "+name))
+	}
+	require.EqualValues(t, 2*batches/suicidalOne, h.crashes.Load())
+}
+
+// TestOtherWorkGoesOn demands that programs which are no good keep no other Work from finishing.
+func TestOtherWorkGoesOn(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	h := newHouse(t, func(o *process.Options) { o.CancelGrace = 10 * time.Millisecond })
+	for name, mode := range map[string]string{"bad_a": "hangs", "bad_b": "flood logs"} {
+		h.write(name, own(t, name, mode, nil, manifest{"name": name, "timeout": "1h"}))
+		table(t, db, name, 100)
+		enqueue(t, db, name, name, "{}", 10, 1)
+	}
+	h.write("good", own(t, "good", "good", nil, manifest{"name": "bump", "verify": true}, manifest{"name": "bump_sql"}))
+	var works []registry.Work
+	for _, p := range h.open() {
+		works = append(works, p.Works()...)
+	}
+	execute(t, db, works...)
+	db.WaitFor(t, "SELECT count(*) = 2 FROM bbm.batched_background_migrations WHERE status = 'active'")
+	for _, work := range []string{"bump", "bump_sql"} {
+		table(t, db, "t_"+work, 500)
+		enqueue(t, db, work, "t_"+work, "{}", 10, 1)
+		finished(t, db, "t_"+work)
+		require.Equal(t, []int{1}, pgtest.Column[int](t, db, "SELECT DISTINCT n FROM t_"+work))
+	}
+}
+
+// TestProgramsEndWithTheDaemon kills a daemon, which cannot end its programs then.
+func TestProgramsEndWithTheDaemon(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, nil)
+	note := filepath.Join(t.TempDir(), "pid")
+	h.write("child", own(t, "child", "notes", []string{note}, manifest{"name": "bump"}))
+	self, err := os.Executable()
+	require.NoError(t, err)
+	daemon := exec.Command(self, childFlag+"parent", h.dir)
+	daemon.Stderr = t.Output()
+	require.NoError(t, daemon.Start())
+	pid := waitForNumber(t, note)
+	require.NoError(t, daemon.Process.Kill())
+	require.Error(t, daemon.Wait())
+	waitForEnd(t, pid)
+}
