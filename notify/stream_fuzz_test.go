@@ -164,7 +164,7 @@ func FuzzDecode(f *testing.F) {
 			require.NoError(t, err)
 		}
 		events, _, err := d.Decode(data)
-		if len(data) > 0 && (data[0] == 'C' || data[0] == 'M') == false {
+		if len(data) > 0 && data[0] != 'C' {
 			require.Empty(t, events, "before the end of the transaction")
 		}
 		for _, e := range events {
@@ -188,7 +188,7 @@ func parsed(data []byte) (m pglogrepl.Message, ok bool) {
 	if len(data) == 0 || len(data) > 1<<16 || slices.Contains([]byte{'I', 'U', 'D', 'T'}, data[0]) {
 		return nil, false // what holds lengths that it would make room for
 	}
-	m, err := pglogrepl.Parse(data)
+	m, err := pglogrepl.Parse(slices.Clip(data)) // it reads what is behind the end, if there is something
 	return m, err == nil
 }
 

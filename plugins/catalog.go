@@ -99,14 +99,18 @@ var errClosed = errors.New("catalog of plugins is closed")
 // content, and closes what is gone. What did not change stays open, programs
 // that crashed excepted. Plugins that are broken do not make it fail. Where it
 // does, since the directory or the lock file cannot be read, all stays as it was.
-func (c *Catalog) Reload(ctx context.Context) error {
+func (c *Catalog) Reload(ctx context.Context) error { return c.load(ctx, true) }
+
+// load is Reload. Without revive, programs that crashed stay so until their
+// content changes.
+func (c *Catalog) load(ctx context.Context, revive bool) error {
 	c.loading.Lock()
 	defer c.loading.Unlock()
 	if c.closed {
 		return errClosed
 	}
 	old := c.Snapshot()
-	l := loader{options: &c.options, old: old, ctx: ctx}
+	l := loader{options: &c.options, old: old, revive: revive, ctx: ctx}
 	next, err := l.load()
 	if err != nil {
 		return fmt.Errorf("load plugins, those that were loaded stay: %w", err)

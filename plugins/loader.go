@@ -16,6 +16,7 @@ type loader struct {
 	options *Options
 	old     *Snapshot
 	lock    Lock
+	revive  bool            // open what crashed again
 	ctx     context.Context //nolint:containedctx // it lives as long as one call
 }
 
@@ -32,7 +33,7 @@ func (l *loader) load() (*Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = dir.Close() }() // it was only read
+	defer func() { _ = dir.Close() }()                   // it was only read
 	found := make([][]Candidate, len(l.options.Sources)) // all before any is opened
 	for i, source := range l.options.Sources {
 		if found[i], err = source.Scan(l.ctx, dir); err != nil {
@@ -89,7 +90,7 @@ func (l *loader) open(source Source, c Candidate, e *entry) error {
 		if before.key != e.key || before.opened == nil {
 			continue
 		}
-		if state, _ := before.opened.State(); state == StateOK {
+		if state, _ := before.opened.State(); state == StateOK || !l.revive {
 			e.opened, e.plugin.Works = before.opened, before.plugin.Works
 			return nil
 		}

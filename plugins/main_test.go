@@ -48,6 +48,7 @@ type words struct {
 	opened map[string]int // by digest, how often
 	closed map[string]int
 	crash  map[string]bool // by digest
+	scans  int
 }
 
 func newWords(kind plugins.Kind) *words {
@@ -57,6 +58,9 @@ func newWords(kind plugins.Kind) *words {
 func (w *words) Kind() plugins.Kind { return w.kind }
 
 func (w *words) Scan(_ context.Context, dir *plugins.Dir) ([]plugins.Candidate, error) {
+	w.mu.Lock()
+	w.scans++
+	w.mu.Unlock()
 	entries, err := dir.Entries()
 	var found []plugins.Candidate
 	for _, entry := range entries {

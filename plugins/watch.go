@@ -21,7 +21,8 @@ const maxWatched = 500
 // lock file changes, until ctx ends, and returns its cause. It follows the
 // directory through everything that replaces its content: writes, renames, links
 // that are swapped (Kubernetes' ConfigMaps), removal and return. What keeps the
-// plugins from being loaded is logged, once.
+// plugins from being loaded is logged, once. Programs that crashed stay so until
+// their content changes, or Reload is called.
 func (c *Catalog) Run(ctx context.Context) error {
 	if c.options.Dir == "" {
 		<-ctx.Done()
@@ -192,7 +193,7 @@ func (w *watch) lead(path string, into map[string]bool) {
 
 // reload loads the plugins, and says once why they cannot be loaded.
 func (w *watch) reload(ctx context.Context) {
-	err := w.catalog.Reload(ctx)
+	err := w.catalog.load(ctx, false)
 	if err == nil || ctx.Err() != nil || errors.Is(err, errClosed) {
 		w.told = ""
 		return

@@ -123,8 +123,16 @@ func TestRunLooksNowAndThen(t *testing.T) {
 	f.write(t, "a.word", "one")
 	f.until(t, f.has("one", "one"))
 	f.words.setCrashed("one", true)
-	opened, _ := f.words.counts("one")
-	f.until(t, func() bool { now, _ := f.words.counts("one"); return now > opened })
+	looks := func() int {
+		f.words.mu.Lock()
+		defer f.words.mu.Unlock()
+		return f.words.scans
+	}
+	before := looks()
+	require.Eventually(t, func() bool { return looks() > before+2 }, patience, time.Millisecond)
+	require.Equal(t, plugins.StateCrashed, f.states()["a"], "a look does not revive")
+	f.write(t, "a.word", "one again")
+	f.until(t, f.has("one", "one again"))
 }
 
 func TestRunWithoutDirectory(t *testing.T) {
