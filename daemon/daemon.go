@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"sync"
 	"syscall"
 
@@ -23,6 +24,7 @@ type Daemon struct {
 	metrics   *health.Metrics
 	databases []*database
 	working   sync.WaitGroup // databases that are not drained
+	stopping  chan struct{}  // closed when the daemon stops
 	drained   chan struct{}  // closed when none is working any more
 
 	current Config // in force; belongs to the config watcher once it runs
@@ -38,15 +40,16 @@ func New(cfg Config, opts ...Option) (*Daemon, error) {
 	o.turns = make(chan struct{}, cfg.SchemaMigrations.Parallel)
 	gatherer := health.NewRegistry(o.version)
 	d := &Daemon{
-		options: o,
-		logger:  o.logger,
-		metrics: health.NewMetrics(gatherer),
-		drained: make(chan struct{}),
+		options:  o,
+		logger:   o.logger,
+		metrics:  health.NewMetrics(gatherer),
+		stopping: make(chan struct{}), drained: make(chan struct{}),
 		current: cfg,
 	}
 	d.health = health.New(health.Options{
 		Listen: cfg.HTTP.Listen, Logger: o.logger, Gatherer: gatherer, Done: d.drained, Redact: config.Redact,
 	})
+	d.health.Handle("GET "+WaitPath, http.HandlerFunc(d.serveWait))
 	o.level.Set(cfg.Log.Level)
 	for _, name := range cfg.Names() {
 		db := newDatabase(name, cfg, o, d.metrics.Database(name))
@@ -117,6 +120,7 @@ func (d *Daemon) work(db *database) func(context.Context) error {
 // answer for as long as batches run.
 func (d *Daemon) waitForDrain(ctx context.Context) error {
 	<-ctx.Done()
+	close(d.stopping)
 	d.logger.InfoContext(ctx, "stopping: running batches may finish", "reason", context.Cause(ctx))
 	d.working.Wait()
 	close(d.drained)

@@ -39,6 +39,7 @@ type database struct {
 	dialer  *dial.Dialer
 	metrics *health.DatabaseMetrics
 	bringup *bringup
+	room    *waitRoom
 
 	reached   *health.Condition // whether the last attempt to connect succeeded
 	installed *health.Condition // whether the control schema is right
@@ -65,6 +66,7 @@ func newDatabase(name string, cfg Config, o options, metrics *health.DatabaseMet
 		dialer:    dialer,
 		metrics:   metrics,
 		bringup:   newBringup(name, cfg, o, dialer, metrics),
+		room:      newWaitRoom(waitConnect(cfg.Databases[name], name)),
 		reached:   health.NewCondition("database/" + name),
 		installed: health.NewCondition("control_schema/" + name),
 		listening: health.NewCondition("listener/" + name),

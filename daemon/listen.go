@@ -86,6 +86,7 @@ func (d *database) deliver(event notify.Event) {
 	case notify.ChannelStatus: // of a migration, or of somebody's run on the schema
 		d.executor.Load().Wake()
 		d.bringup.heard(event.Channel)
+		d.room.tell()
 		d.metrics.Event(event.Channel)
 	case notify.ChannelForceRecreate:
 		d.bringup.heard(event.Channel)
@@ -93,6 +94,7 @@ func (d *database) deliver(event notify.Event) {
 	case "": // a resync: anything may have happened
 		d.executor.Load().Wake()
 		d.bringup.heard(event.Channel)
+		d.room.tell()
 		if d.resynced { // the first follows the installation
 			d.recheck.Set()
 		}

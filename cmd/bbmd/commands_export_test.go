@@ -11,5 +11,5 @@ func Commands() *cobra.Command { return newRoot(newApp(io.Discard, io.Discard)) 
 
 // ExitCodes returns all codes that a command may end with.
 func ExitCodes() []int {
-	return []int{exitOK, exitUnexpected, exitUsage, exitPending, exitTimeout, exitMigration, exitUnreachable, exitRefused, exitTransient, exitInterrupted}
+	return []int{exitOK, exitUnexpected, exitUsage, exitPending, exitTimeout, exitMigration, exitUnreachable, exitRefused, exitTransient, exitInterrupted, exitTerminated}
 }

@@ -11,6 +11,7 @@ import (
 func newMigrateCommand(a *app) *cobra.Command {
 	var flags schemaFlags
 	var dryRun bool
+	var termination string
 	cmd := &cobra.Command{
 		Use:   "migrate [DATABASE...]",
 		Short: "Bring the schemas of databases up: create, run what is pending, adopt",
@@ -30,13 +31,16 @@ func newMigrateCommand(a *app) *cobra.Command {
 			if dryRun {
 				return a.plan(cmd, names, flags)
 			}
-			return a.migrate(cmd, names, flags)
+			err := a.migrate(cmd, names, flags)
+			a.lastWords(termination, err)
+			return err
 		},
 	}
 	flags.register(cmd)
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "say what would be done, and do nothing (`bbmd plan`)")
 	cmd.Flags().BoolVar(&flags.finalize, "finalize", false, "run the background migrations that a migration requires here and now, instead of waiting for them")
 	cmd.Flags().StringArrayVar(&flags.waitFor, "wait-for", nil, "wait until `host:port` accepts connections; can be repeated")
+	terminationFlag(cmd, &termination)
 	a.outputFlag(cmd)
 	return cmd
 }

@@ -298,11 +298,23 @@ func TestMigrateIsInterrupted(t *testing.T) {
 	t.Parallel()
 	db := pgtest.NewEmpty(t)
 	w := shop(t, db)
-	w.write("migrations/00003_slow.sql", "-- +goose Up\nSELECT pg_sleep(600);\n")
-	p := w.start("migrate")
-	db.WaitFor(t, "SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '%pg_sleep(600)%' AND pid <> pg_backend_pid()")
-	p.signal(syscall.SIGTERM)
-	r := p.result()
-	require.Equal(t, 130, r.code, r.err)
-	db.WaitFor(t, "SELECT outcome <> 'running' FROM bbm.runs ORDER BY id DESC LIMIT 1")
+	w.write("migrations/00003_slow.sql", "-- +goose Up\nCREATE TABLE half ();\nSELECT pg_sleep(600);\n")
+	w.write("last-words", "")
+	for i, interruption := range []struct {
+		signal syscall.Signal
+		code   int
+	}{{syscall.SIGTERM, 75}, {syscall.SIGINT, 130}} {
+		p := w.start("migrate", "--termination-log", filepath.Join(w.dir, "last-words"))
+		db.WaitFor(t, "SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '%pg_sleep(600)%' AND pid <> pg_backend_pid()")
+		p.signal(interruption.signal)
+		r := p.result()
+		require.Equal(t, interruption.code, r.code, r.err)
+		require.Equal(t, i+1, pgtest.One[int](t, db, "SELECT count(*) FROM bbm.runs WHERE outcome = 'interrupted'"))
+		require.Equal(t, 2, pgtest.One[int](t, db, "SELECT max(version_id) FROM goose_db_version"), "the step was rolled back")
+		words, err := os.ReadFile(filepath.Join(w.dir, "last-words"))
+		require.NoError(t, err)
+		require.Contains(t, string(words), "database shop: ")
+	}
+	w.write("migrations/00003_slow.sql", "-- +goose Up\nSELECT 1;\n")
+	require.Zero(t, w.run("migrate").code, "the next one goes on")
 }

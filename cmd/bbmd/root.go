@@ -1,12 +1,9 @@
 package main
 
 import (
-	"context"
 	"io"
 	"os"
-	"os/signal"
 	"slices"
-	"syscall"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -60,6 +57,7 @@ func newRoot(a *app) *cobra.Command {
 		newMigrateCommand(a),
 		newPlanCommand(a),
 		newVerifyCommand(a),
+		newWaitCommand(a),
 		newBaselineCommand(a),
 		newStampCommand(a),
 		newResetCommand(a),
@@ -105,9 +103,8 @@ func (a *app) adopt(cmd *cobra.Command) {
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		a.started = true
 		if cmd.Annotations[keepsSignals] == "" {
-			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
+			ctx, stop := untilSignal(cmd.Context())
 			defer stop()
-			context.AfterFunc(ctx, stop)
 			cmd.SetContext(ctx)
 		}
 		return work(cmd, args)

@@ -110,7 +110,7 @@ func (c *schemaCommand) verdict(outcomes []daemon.Outcome, err error) error {
 		return nil
 	case len(outcomes) == 0:
 		return withCode(exitUsage, err)
-	case context.Cause(c.ctx) != nil && !errors.Is(context.Cause(c.ctx), errSchemaTimeout):
+	case context.Cause(c.ctx) != nil && !errors.Is(context.Cause(c.ctx), errSchemaTimeout) && !terminated(c.ctx): // whoever stops a Job starts it again
 		return withCode(exitInterrupted, err)
 	}
 	urgency := []int{exitMigration, exitRefused, exitUsage, exitUnexpected, exitPending, exitUnreachable, exitTransient}

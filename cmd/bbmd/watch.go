@@ -17,6 +17,7 @@ import (
 const (
 	exitMigration   = 65  // a migration failed
 	exitInterrupted = 130 // as shells have it
+	exitTerminated  = 143
 )
 
 // watch follows migrations until they are over: the named ones, or all that are

@@ -14,7 +14,7 @@ const (
 	OutcomeRunning     = "running"
 	OutcomeFinished    = "finished"
 	OutcomeFailed      = "failed"
-	OutcomeInterrupted = "interrupted" // it ended without saying so
+	OutcomeInterrupted = "interrupted" // it was told to end, or ended without saying so
 )
 
 // Run is one run that changed the database's schema, or tried to: a row of
@@ -144,6 +144,11 @@ func (s Store) FinishRun(ctx context.Context, db DB, run int64, to []string) err
 // FailRun records that a run has failed.
 func (s Store) FailRun(ctx context.Context, db DB, run int64, why RunFailure) error {
 	return s.endRun(ctx, db, run, OutcomeFailed, nil, why)
+}
+
+// InterruptRun records that a run was interrupted, and says so itself.
+func (s Store) InterruptRun(ctx context.Context, db DB, run int64, why RunFailure) error {
+	return s.endRun(ctx, db, run, OutcomeInterrupted, nil, why)
 }
 
 func (s Store) endRun(ctx context.Context, db DB, run int64, outcome string, to []string, why RunFailure) error {

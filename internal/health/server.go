@@ -46,7 +46,14 @@ type Server struct {
 	options  Options
 	live     probe
 	ready    probe
+	routes   []route
 	listener net.Listener
+}
+
+// route is what somebody else answers.
+type route struct {
+	pattern string
+	handler http.Handler
 }
 
 // New returns a Server without checks, which is live and ready once it runs.
@@ -69,6 +76,12 @@ func (s *Server) AddLive(checks ...Check) { s.live.add(checks...) }
 
 // AddReady adds checks to /readyz. It may be called at any time.
 func (s *Server) AddReady(checks ...Check) { s.ready.add(checks...) }
+
+// Handle serves a pattern of [http.ServeMux] beside the probes. It is called before Run. The handler
+// has to answer within 30 seconds, and soon once the daemon stops.
+func (s *Server) Handle(pattern string, handler http.Handler) {
+	s.routes = append(s.routes, route{pattern: pattern, handler: handler})
+}
 
 // Listen takes the port. Run does so itself if Listen was not called; calling
 // it first tells a port that is taken before anything else has started. The
@@ -174,6 +187,9 @@ func (s *Server) handler(running context.Context) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /livez", &endpoint{server: s, probe: &s.live, good: "alive", bad: "not alive"})
 	mux.Handle("GET /readyz", &endpoint{server: s, probe: &s.ready, good: "ready", bad: "not ready", extra: stopping})
+	for _, r := range s.routes {
+		mux.Handle(r.pattern, r.handler)
+	}
 	if s.options.Gatherer != nil {
 		mux.Handle("GET /metrics", promhttp.HandlerFor(s.options.Gatherer, promhttp.HandlerOpts{
 			ErrorLog:            slog.NewLogLogger(s.options.Logger.Handler(), slog.LevelWarn),

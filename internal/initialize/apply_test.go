@@ -267,7 +267,7 @@ func TestRunIsRecordedWhileItRuns(t *testing.T) {
 	err = <-ended
 	require.ErrorIs(t, err, context.Canceled)
 	require.Equal(t, initialize.KindTransient, initialize.KindOf(err))
-	require.Equal(t, control.OutcomeFailed, s.runs(t)[0].Outcome, "recorded although the context had ended")
+	require.Equal(t, control.OutcomeInterrupted, s.runs(t)[0].Outcome, "recorded although the context had ended")
 	s.WaitFor(t, "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'bbmd%')")
 
 	_, err = gate.Exec(t.Context(), "SELECT pg_advisory_unlock(1)")

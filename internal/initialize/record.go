@@ -217,8 +217,11 @@ func (r *record) end(ctx context.Context, to []string, failed error) error {
 	if failed == nil {
 		return errors.Join(err, r.write(ctx, func(ctx context.Context, db control.DB) error { return r.store.FinishRun(ctx, db, r.run, to) }))
 	}
-	why := failureOf(failed)
-	return errors.Join(failed, err, r.write(ctx, func(ctx context.Context, db control.DB) error { return r.store.FailRun(ctx, db, r.run, why) }))
+	why, record := failureOf(failed), r.store.FailRun
+	if ctx.Err() != nil && KindOf(failed) == KindTransient { // nobody's fault: the next run goes on
+		record = r.store.InterruptRun
+	}
+	return errors.Join(failed, err, r.write(ctx, func(ctx context.Context, db control.DB) error { return record(ctx, db, r.run, why) }))
 }
 
 // failureOf takes an error apart for bbm.runs.
