@@ -81,27 +81,32 @@ func (a *app) connectTo(cmd *cobra.Command, cfg config.Config, name string) (*co
 	return &connection{Conn: conn, Name: name, Config: cfg, Store: control.NewStore(cfg.ControlSchema)}, nil
 }
 
-// connectControl is [app.connect] for commands that need the control schema. It
-// says how to get it where it is missing.
+// connectControl is [app.connect] for commands that need the control schema.
 func (a *app) connectControl(cmd *cobra.Command) (*connection, error) {
 	c, err := a.connect(cmd)
 	if err != nil {
 		return nil, err
 	}
-	err = control.Check(cmd.Context(), c, c.Config.ControlSchema)
-	if err == nil {
-		return c, nil
+	if err := c.checkControl(cmd.Context()); err != nil {
+		c.close(cmd.Context())
+		return nil, err
 	}
-	c.close(cmd.Context())
-	if errors.Is(err, control.ErrOutdated) {
-		err = fmt.Errorf("database %s: %w: run `bbmd init-control`, or start the daemon", c.Name, err)
-	} else {
-		err = fmt.Errorf("database %s: %w", c.Name, err)
+	return c, nil
+}
+
+// checkControl says how to get the control schema where it is missing.
+func (c *connection) checkControl(ctx context.Context) error {
+	err := control.Check(ctx, c, c.Config.ControlSchema)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, control.ErrOutdated):
+		return withCode(exitUsage, fmt.Errorf("database %s: %w: run `bbmd init-control`, or start the daemon", c.Name, err))
+	case errors.Is(err, control.ErrNewer):
+		return withCode(exitUsage, fmt.Errorf("database %s: %w", c.Name, err))
+	default:
+		return fmt.Errorf("database %s: %w", c.Name, err)
 	}
-	if errors.Is(err, control.ErrOutdated) || errors.Is(err, control.ErrNewer) {
-		return nil, withCode(exitUsage, err)
-	}
-	return nil, err
 }
 
 // close says goodbye, whether or not ctx still lasts.

@@ -32,6 +32,7 @@ func newStatusCommand(a *app) *cobra.Command {
 		Use:   "status [NAME...]",
 		Short: "Show migrations: how far they are, how fast, and why nothing moves",
 		Long: "Lists migrations, or shows one in detail: its settings, its history, and the jobs that failed.\n" +
+			"Of several databases it lists those of all, one after the other.\n" +
 			"Where a schema is configured it says what the database's schema is; --runs lists what was done\n" +
 			"about it, and --run shows one of these with its steps and its log.\n\n" +
 			"With --watch it follows the named ones, or all that are not over, until they are: as bars on a\n" +
@@ -56,6 +57,13 @@ func (a *app) status(cmd *cobra.Command, names []string, flags statusFlags) erro
 	if err != nil {
 		return err
 	}
+	cfg, err := a.load()
+	if err != nil {
+		return err
+	}
+	if flags.ofAll(a, cfg, names) {
+		return a.statusOfAll(cmd, cfg, flags, asJSON)
+	}
 	c, err := a.connectControl(cmd)
 	if err != nil {
 		return err
@@ -69,11 +77,7 @@ func (a *app) status(cmd *cobra.Command, names []string, flags statusFlags) erro
 	case len(names) == 1:
 		return a.showDetail(cmd, c, names[0], asJSON)
 	}
-	sel := control.Selection{Names: names, Ended: endedShown}
-	if flags.all {
-		sel.Ended = 0
-	}
-	all, err := c.progress(cmd.Context(), sel)
+	all, err := c.progress(cmd.Context(), flags.selection(names))
 	if err == nil {
 		err = c.missing(cmd, names, all)
 	}
@@ -84,6 +88,14 @@ func (a *app) status(cmd *cobra.Command, names []string, flags statusFlags) erro
 		return err
 	}
 	return a.showSchema(cmd, c)
+}
+
+// selection says which migrations are listed.
+func (f statusFlags) selection(names []string) control.Selection {
+	if f.all {
+		return control.Selection{Names: names}
+	}
+	return control.Selection{Names: names, Ended: endedShown}
 }
 
 func (a *app) screen() terminal.Screen { return terminal.Detect(a.out, os.Getenv) }

@@ -62,25 +62,32 @@ const (
 
 // showRuns lists what was done about the schema, or shows one run.
 func (a *app) showRuns(cmd *cobra.Command, c *connection, flags statusFlags, asJSON bool) error {
-	limit := runsShown
-	if flags.all || flags.run != 0 {
-		limit = runsRead
-	}
-	runs, err := c.Store.Runs(cmd.Context(), c, limit)
+	runs, err := c.Store.Runs(cmd.Context(), c, flags.mostRuns())
 	if err != nil {
 		return err
 	}
 	if flags.run != 0 {
 		return a.showRun(c, runs, flags.run, asJSON)
 	}
-	switch {
-	case asJSON:
+	if asJSON {
 		return a.printJSON(runs)
-	case len(runs) == 0:
-		return a.printf("no runs yet: `bbmd migrate %s` brings the schema up\n", c.Name)
-	default:
-		return a.runsTable(runs)
 	}
+	return a.showRunList(c.Name, runs)
+}
+
+func (a *app) showRunList(database string, runs []control.Run) error {
+	if len(runs) == 0 {
+		return a.printf("no runs yet: `bbmd migrate %s` brings the schema up\n", database)
+	}
+	return a.runsTable(runs)
+}
+
+// mostRuns is how many runs are read.
+func (f statusFlags) mostRuns() int {
+	if f.all || f.run != 0 {
+		return runsRead
+	}
+	return runsShown
 }
 
 func (a *app) runsTable(runs []control.Run) error {
