@@ -2,36 +2,65 @@ package daemon
 
 import (
 	"context"
+	"fmt"
+	"os"
+	"strings"
 	"time"
 
 	systemd "github.com/coreos/go-systemd/v22/daemon"
+
+	"github.com/bbmd-dev/bbmd/internal/config"
 )
 
-// superviseBySystemd tells systemd that the daemon runs, that it lives, and that it
+// statusEvery is how often systemd's status line may change.
+const statusEvery = 5 * time.Second
+
+// superviseBySystemd tells systemd that the daemon runs, that it lives, how it is, and that it
 // stops. It only waits where systemd did not ask (NOTIFY_SOCKET).
 func (d *Daemon) superviseBySystemd(ctx context.Context) error {
 	d.tellSystemd(ctx, systemd.SdNotifyReady)
-	defer d.tellSystemd(ctx, systemd.SdNotifyStopping)
-	interval, err := systemd.SdWatchdogEnabled(false)
+	defer d.tellSystemd(ctx, systemd.SdNotifyStopping+"\nSTATUS=stopping: running batches may finish")
+	watchdog, err := systemd.SdWatchdogEnabled(false)
 	if err != nil {
 		d.logger.WarnContext(ctx, "systemd's watchdog cannot be served", "error", err)
 	}
-	if interval <= 0 {
+	if !d.options.process || os.Getenv("NOTIFY_SOCKET") == "" {
 		<-ctx.Done()
 		return context.Cause(ctx)
 	}
-	ticker := time.NewTicker(interval / 2)
+	every := statusEvery
+	if watchdog > 0 {
+		every = min(every, watchdog/2)
+	}
+	ticker := time.NewTicker(every)
 	defer ticker.Stop()
-	for {
+	for status := ""; ; {
+		if watchdog > 0 && d.alive() {
+			d.tellSystemd(ctx, systemd.SdNotifyWatchdog)
+		}
+		if now := d.statusLine(ctx); now != status {
+			status = now
+			d.tellSystemd(ctx, "STATUS="+status)
+		}
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-ticker.C:
 		}
-		if d.alive() {
-			d.tellSystemd(ctx, systemd.SdNotifyWatchdog)
-		}
 	}
+}
+
+// statusLine says how the daemon is, on one line, from what is known.
+func (d *Daemon) statusLine(ctx context.Context) string {
+	const longest = 200
+	if err := d.health.Ready(ctx); err != nil {
+		text := "not ready: " + strings.Join(strings.Fields(config.Redact(err.Error())), " ")
+		return strings.ToValidUTF8(text[:min(longest, len(text))], "")
+	}
+	if len(d.databases) == 1 {
+		return "ready: database " + d.databases[0].name
+	}
+	return fmt.Sprintf("ready: %d databases", len(d.databases))
 }
 
 // tellSystemd sends a state to whoever started the process, if it listens.

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/bbmd-dev/bbmd/internal/config"
 	"github.com/bbmd-dev/bbmd/internal/dial"
 	"github.com/bbmd-dev/bbmd/notify"
 )
@@ -156,6 +157,9 @@ func holds(ctx context.Context, conn *pgx.Conn, pid int32) (held bool, err error
 // checkEvents sends a notification on the one connection and waits for it on the other.
 // The channel is the one that wakes nobody.
 func checkEvents(ctx context.Context, p *patient) (string, error) {
+	if p.config.Events == config.EventsWAL {
+		return checkStream(ctx, p)
+	}
 	url, err := p.config.Databases[p.name].ListenConnString()
 	if err != nil {
 		return "", err

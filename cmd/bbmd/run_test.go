@@ -4,6 +4,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -93,21 +94,37 @@ func TestSystemdIsTold(t *testing.T) {
 	}()
 	env := append(databaseURL(pgtest.NewEmpty(t)), "NOTIFY_SOCKET="+path, "WATCHDOG_USEC=200000")
 	p, _ := runDaemon(t, env)
-	next := func() string { // but the watchdog
+	watched := false
+	var statuses []string
+	next := func() string { // but the watchdog and the status line
 		for state := range told {
-			if state != "WATCHDOG=1" {
+			switch status, is := strings.CutPrefix(state, "STATUS="); {
+			case is:
+				statuses = append(statuses, status)
+			case state == "WATCHDOG=1":
+				watched = true
+			default:
 				return state
 			}
 		}
 		return "closed"
 	}
 	require.Equal(t, "READY=1", next())
-	require.Equal(t, "WATCHDOG=1", <-told)
+	for state := range told { // until it is ready
+		watched = watched || state == "WATCHDOG=1"
+		if state == "STATUS=ready: database default" {
+			break
+		}
+	}
+	require.True(t, watched)
 	p.signal(syscall.SIGHUP)
 	require.Equal(t, "RELOADING=1", next())
 	require.Equal(t, "READY=1", next())
 	p.signal(syscall.SIGTERM)
-	require.Equal(t, "STOPPING=1", next())
+	require.Equal(t, "STOPPING=1\nSTATUS=stopping: running batches may finish", next())
+	for _, status := range statuses {
+		require.Contains(t, status, "ready", "it may be looking again")
+	}
 	require.Equal(t, 0, p.wait())
 	require.NoError(t, socket.Close())
 	for range told { // until the reader has ended

@@ -77,6 +77,17 @@ func (s *Server) AddLive(checks ...Check) { s.live.add(checks...) }
 // AddReady adds checks to /readyz. It may be called at any time.
 func (s *Server) AddReady(checks ...Check) { s.ready.add(checks...) }
 
+// Ready asks the checks of /readyz, and returns nil or every reason why not. It returns soon, whatever they do.
+func (s *Server) Ready(ctx context.Context) error {
+	var reasons []error
+	for _, result := range s.ready.run(ctx, s.options.CheckTimeout) {
+		if result.err != nil {
+			reasons = append(reasons, fmt.Errorf("%s: %w", result.name, result.err))
+		}
+	}
+	return errors.Join(reasons...)
+}
+
 // Handle serves a pattern of [http.ServeMux] beside the probes. It is called before Run. The handler
 // has to answer within 30 seconds, and soon once the daemon stops.
 func (s *Server) Handle(pattern string, handler http.Handler) {

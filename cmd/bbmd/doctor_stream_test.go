@@ -1,0 +1,43 @@
+package main_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/bbmd-dev/bbmd/internal/pgserver"
+	"github.com/bbmd-dev/bbmd/testing/pgtest"
+)
+
+const fromTheLog = "BBMD_EVENTS=wal"
+
+func TestDoctorOfEventsFromTheLog(t *testing.T) {
+	t.Parallel()
+	db := pgtest.NewEmpty(t)
+	found, code := doctor(t, db.URL, fromTheLog)
+	require.Equal(t, 0, code)
+	require.Equal(t, "warn", found.one(t, "events").Status)
+	require.Contains(t, found.one(t, "events").Hint, "bbmd init-control")
+
+	require.Equal(t, 0, bbmd(t, databaseURL(db), "init-control").code)
+	found, code = doctor(t, db.URL, fromTheLog)
+	require.Equal(t, 0, code)
+	require.Equal(t, "changes of bbm can be read from the write-ahead log", found.one(t, "events").Detail)
+	require.Zero(t, pgtest.One[int](t, db, "SELECT count(*) FROM pg_publication"), "it changes nothing")
+
+	link := newRole(t, db)
+	db.Exec(t, "GRANT USAGE ON SCHEMA bbm TO PUBLIC; GRANT ALL ON ALL TABLES IN SCHEMA bbm TO PUBLIC; GRANT ALL ON ALL SEQUENCES IN SCHEMA bbm TO PUBLIC")
+	found, code = doctor(t, link, fromTheLog)
+	require.Equal(t, 2, code)
+	require.Equal(t, "fail", found.one(t, "events").Status)
+	require.Contains(t, found.one(t, "events").Detail, "REPLICATION")
+}
+
+func TestDoctorOfAServerWithoutLogicalDecoding(t *testing.T) {
+	t.Parallel()
+	db := pgtest.NewServer(t, pgserver.Options{Settings: map[string]string{"wal_level": "replica"}}).New(t)
+	found, code := doctor(t, db.URL, fromTheLog)
+	require.Equal(t, 2, code)
+	require.Contains(t, found.one(t, "events").Detail, "wal_level is replica")
+	require.Equal(t, "do what it says, or set events: notify", found.one(t, "events").Hint)
+}
