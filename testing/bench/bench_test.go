@@ -22,7 +22,7 @@ func TestEverySectionRuns(t *testing.T) {
 	for _, part := range []string{
 		"fdatasync p50", "PostgreSQL", "cores",
 		"| bare loop again (A/A) |", "| SQL Work, synchronous_commit=on |", "| Go callback, synchronous_commit=off |",
-		"uuid key", "four workers", "INSERT by another session", "3000 finished jobs beside 100", "old snapshot", "with nothing to do",
+		"uuid key", "four workers", "INSERT by another session", "until notify.Stream has it", "3000 finished jobs beside 100", "old snapshot", "with nothing to do",
 		"beside a throttled backfill", "on a row of the backfilled table, beside an unthrottled backfill", "one key of a thousand", "99 of 100 rows deleted",
 	} {
 		require.Contains(t, text.String(), part)

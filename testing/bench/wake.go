@@ -45,7 +45,7 @@ func (r *Report) measureWakes(ctx context.Context, server *pgserver.Server, o Op
 		return err
 	}
 	n := o.sizes()
-	var bare, ours latencies
+	var bare, ours, streamed latencies
 	for range max(2, n.wakes/wakeBlock) {
 		if err := listenBare(ctx, d, min(n.wakes, wakeBlock), &bare); err != nil {
 			return err
@@ -53,9 +53,13 @@ func (r *Report) measureWakes(ctx context.Context, server *pgserver.Server, o Op
 		if err := listenOurs(ctx, d, min(n.wakes, wakeBlock), &ours); err != nil {
 			return err
 		}
+		if err := listenStream(ctx, d, min(n.wakes, wakeBlock), &streamed); err != nil {
+			return err
+		}
 	}
 	r.addWakes("INSERT by another session, until notify.Listener has it; beside INSERT and pg_notify until a bare listener has it", ours.insert, bare.insert, 1.25)
 	r.addWakes("NOTIFY bbm_new until notify.Listener has it; beside a bare NOTIFY and a bare listener", ours.notify, bare.notify, 1.2)
+	r.addStreamed(streamed, ours)
 	return r.measureScans(ctx, d, o)
 }
 
@@ -116,12 +120,17 @@ func listenOurs(ctx context.Context, d *database, tries int, l *latencies) error
 	if err != nil {
 		return err
 	}
+	return listenTo(ctx, d, listener, ourNotify, tries, l)
+}
+
+// listenTo measures with a source of events.
+func listenTo(ctx context.Context, d *database, source notify.Source, notifySQL string, tries int, l *latencies) error {
 	arrived, connected := make(chan time.Time, 1), make(chan time.Time, 1)
 	listening, stop := context.WithCancel(ctx)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		_ = listener.Run(listening, func(e notify.Event) { // it ends because it is stopped
+		_ = source.Run(listening, func(e notify.Event) { // it ends because it is stopped
 			if e.Resync() {
 				connected <- time.Now()
 				return
@@ -129,8 +138,9 @@ func listenOurs(ctx context.Context, d *database, tries int, l *latencies) error
 			arrived <- time.Now()
 		})
 	}()
-	if _, err = receive(ctx, connected); err == nil {
-		err = l.measure(ctx, d, ourNotify, ourInsert, tries, arrived)
+	_, err := receive(ctx, connected)
+	if err == nil {
+		err = l.measure(ctx, d, notifySQL, ourInsert, tries, arrived)
 	}
 	stop()
 	<-ended
