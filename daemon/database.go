@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -157,7 +158,13 @@ func (d *database) Run(ctx context.Context) error {
 }
 
 // application is the name under which the server shows our sessions.
-func (d *database) application() string { return "bbmd/" + d.name }
+// It tells which version of bbmd they belong to.
+func (d *database) application() string {
+	if d.options.version == unknownVersion {
+		return "bbmd/" + d.name
+	}
+	return "bbmd/" + d.name + "@" + strings.ReplaceAll(d.options.version, "/", "_")
+}
 
 func (d *database) newExecutor(pool *pgxpool.Pool) *executor.Executor {
 	d.mu.Lock()

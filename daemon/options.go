@@ -56,12 +56,15 @@ type options struct {
 // jitter: short, since one that starts together with bbmd is waited for.
 const longestRetry = 5 * time.Second
 
+// unknownVersion is that of a daemon which was not told its own.
+const unknownVersion = "unknown"
+
 func newOptions(given []Option) options {
 	o := options{
 		logger:       slog.New(slog.DiscardHandler),
 		level:        new(slog.LevelVar),
 		works:        registry.Default(),
-		version:      "unknown",
+		version:      unknownVersion,
 		pingInterval: notify.DefaultPingInterval,
 		longestRetry: longestRetry,
 	}

@@ -151,6 +151,16 @@ func TestDoctorOfReplicasThatDiffer(t *testing.T) {
 	db.Exec(t, "DELETE FROM bbm.versions WHERE version = 999; UPDATE bbm.batched_background_migrations SET work_version = NULL")
 	found, _ = doctor(t, db.URL)
 	require.Contains(t, found.one(t, "replicas").Detail, "1 listening")
+
+	for i, name := range []string{"bbmd/default@v1.2.0", "bbmd/default@v1.3.0"} {
+		_, err := db.Conn(t).Exec(t.Context(), "SELECT set_config('application_name', $1, false)", name)
+		require.NoError(t, err)
+		found, _ = doctor(t, db.URL)
+		if i == 0 {
+			require.Contains(t, found.one(t, "replicas").Detail, "1 listening, of version v1.2.0")
+		}
+	}
+	require.Contains(t, found.one(t, "replicas").Detail, "daemons of different versions are at work: v1.2.0, v1.3.0")
 }
 
 func TestDoctorOfCommitsThatWait(t *testing.T) {

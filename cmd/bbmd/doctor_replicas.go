@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -11,30 +12,51 @@ import (
 	"github.com/bbmd-dev/bbmd/registry"
 )
 
+// versionsSQL lists the versions of the daemons that have a session on this database.
+const versionsSQL = `
+SELECT DISTINCT split_part(application_name, '@', 2) FROM pg_catalog.pg_stat_activity
+WHERE datname = current_database() AND application_name LIKE 'bbmd/%@_%' AND application_name NOT LIKE 'bbmd/%/%' ORDER BY 1`
+
 // replicasSQL counts the daemons that listen for events on this database.
 const replicasSQL = `
 SELECT count(*) FROM pg_catalog.pg_stat_activity WHERE datname = current_database() AND application_name IN ('bbmd/listener', 'bbmd/stream')`
 
-// checkReplicas looks for replicas that differ from this bbmd. A session does not say
-// which version of bbmd it belongs to; what tells are the versions of the control
-// schema and of the Works that migrations began with.
+// checkReplicas looks for replicas that differ from one another: in their version of bbmd, which their
+// sessions have in their name, of the control schema, and of the Works that migrations began with.
 func checkReplicas(ctx context.Context, p *patient) (string, error) {
 	var listening int64
 	if err := p.conn.QueryRow(ctx, replicasSQL).Scan(&listening); err != nil {
 		return "", err
 	}
-	detail := terminal.Count(listening) + " listening; their sessions do not say of which version they are"
+	rows, err := p.conn.Query(ctx, versionsSQL)
+	if err != nil {
+		return "", err
+	}
+	versions, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return "", err
+	}
+	detail := terminal.Count(listening) + " listening"
 	if listening == 0 {
 		detail = "none is listening"
 	}
-	if !p.installed(ctx) {
-		return detail, nil // told already
-	}
 	var found problems
+	switch len(versions) {
+	case 0:
+	case 1:
+		detail += ", of version " + versions[0]
+	default:
+		found = append(found, warn("daemons of different versions are at work: "+strings.Join(versions, ", "),
+			"both may run beside each other while one replaces the other; a Work that only one of them has waits for it",
+			"upgrade all replicas to the same version"))
+	}
+	if !p.installed(ctx) {
+		return detail, found.orNil() // told already
+	}
 	if err := p.compareSchema(ctx, &found); err != nil {
 		return "", err
 	}
-	err := p.compareWorks(ctx, registry.Default(), &found)
+	err = p.compareWorks(ctx, registry.Default(), &found)
 	if err == nil {
 		err = found.orNil()
 	}
