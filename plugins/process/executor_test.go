@@ -82,3 +82,11 @@ func TestProgramsEndWithTheDaemon(t *testing.T) {
 	require.Error(t, daemon.Wait())
 	waitForEnd(t, pid)
 }
+
+func TestUndumpable(t *testing.T) {
+	t.Parallel()
+	self, err := os.Executable()
+	require.NoError(t, err)
+	output, err := exec.Command(self, childFlag+"undumpable").CombinedOutput()
+	require.NoError(t, err, string(output))
+}
