@@ -54,7 +54,7 @@ func describe(id uint32, schema, name string, columns ...string) pgout {
 
 func inserted(id uint32, values ...string) pgout { return pgout{'I'}.u32(id).u8('N').row(values...) }
 
-func updated(id uint32, values ...string) pgout { return pgout{'U'}.u32(id).u8('N').row(values...) }
+func updated(values ...string) pgout { return pgout{'U'}.u32(migrations).u8('N').row(values...) }
 
 func deleted(id uint32, values ...string) pgout { return pgout{'D'}.u32(id).u8('K').row(values...) }
 
@@ -62,9 +62,12 @@ func message(prefix, content string) pgout {
 	return append(pgout{'M', 1}.u64(5).str(prefix).u32(uint32(len(content))), content...)
 }
 
+// migrations is the number of that table.
+const migrations = 7
+
 // describedMigrations is a migrations table of which not all columns are known.
-func describedMigrations(id uint32) pgout {
-	return describe(id, "bbm", "batched_background_migrations", "id", "name", "status", "status_reason", "throttle")
+func describedMigrations() pgout {
+	return describe(migrations, "bbm", "batched_background_migrations", "id", "name", "status", "status_reason", "throttle")
 }
 
 func TestDecode(t *testing.T) {
@@ -76,35 +79,35 @@ func TestDecode(t *testing.T) {
 	}{
 		"nothing of ours": {messages: []pgout{begin(1), describe(7, "public", "counters", "id"), inserted(7, "1"), commit(110)}},
 		"inserted twice": {
-			messages: []pgout{begin(1), describedMigrations(7), inserted(7, "1", "a", "active", "NULL", "NULL"), inserted(7, "2", "b", "active", "NULL", "NULL"), commit(110)},
+			messages: []pgout{begin(1), describedMigrations(), inserted(7, "1", "a", "active", "NULL", "NULL"), inserted(7, "2", "b", "active", "NULL", "NULL"), commit(110)},
 			want:     []notify.Event{{Channel: notify.ChannelNew}},
 		},
 		"an update of what was not seen, then of nothing, then of the reason": {
 			messages: []pgout{
-				begin(1), describedMigrations(7), updated(7, "1", "a", "active", "NULL", "{}"), commit(110),
-				begin(2), updated(7, "1", "a", "active", "NULL", "{}"), commit(120),
-				begin(3), updated(7, "1", "a", "active", "slow", "{}"), commit(130),
+				begin(1), describedMigrations(), updated("1", "a", "active", "NULL", "{}"), commit(110),
+				begin(2), updated("1", "a", "active", "NULL", "{}"), commit(120),
+				begin(3), updated("1", "a", "active", "slow", "{}"), commit(130),
 			},
 			want: []notify.Event{{Channel: notify.ChannelStatus}, {Channel: notify.ChannelProgress, Payload: "a"}},
 		},
 		"a long value that did not change is at most one event": {
 			messages: []pgout{
-				begin(1), describedMigrations(7), updated(7, "1", "a", "active", "NULL", "long"), commit(110),
-				begin(2), updated(7, "1", "a", "active", "NULL", "TOAST"), updated(7, "1", "a", "active", "NULL", "TOAST"), commit(120),
-				begin(3), updated(7, "1", "a", "active", "NULL", "TOAST"), commit(130),
+				begin(1), describedMigrations(), updated("1", "a", "active", "NULL", "long"), commit(110),
+				begin(2), updated("1", "a", "active", "NULL", "TOAST"), updated("1", "a", "active", "NULL", "TOAST"), commit(120),
+				begin(3), updated("1", "a", "active", "NULL", "TOAST"), commit(130),
 			},
 			want: []notify.Event{{Channel: notify.ChannelStatus}, {Channel: notify.ChannelStatus}},
 		},
 		"the old row comes first": {
 			messages: []pgout{
-				begin(1), describedMigrations(7), append(pgout{'U'}.u32(7).u8('O').row("1", "a", "active", "NULL", "{}").u8('N'), pgout{}.row("1", "a", "paused", "NULL", "{}")...), commit(110),
+				begin(1), describedMigrations(), append(pgout{'U'}.u32(7).u8('O').row("1", "a", "active", "NULL", "{}").u8('N'), pgout{}.row("1", "a", "paused", "NULL", "{}")...), commit(110),
 			},
 			want: []notify.Event{{Channel: notify.ChannelStatus}},
 		},
 		"a column more": {
 			messages: []pgout{
-				begin(1), describedMigrations(7), inserted(7, "1", "a", "active", "NULL", "{}"), commit(110),
-				begin(2), describe(7, "bbm", "batched_background_migrations", "id", "new"), updated(7, "1", "x"), commit(120),
+				begin(1), describedMigrations(), inserted(7, "1", "a", "active", "NULL", "{}"), commit(110),
+				begin(2), describe(7, "bbm", "batched_background_migrations", "id", "new"), updated("1", "x"), commit(120),
 			},
 			want: []notify.Event{{Channel: notify.ChannelNew}, {Channel: notify.ChannelStatus}},
 		},
@@ -119,8 +122,8 @@ func TestDecode(t *testing.T) {
 		"streamed":                    {messages: []pgout{{'S', 0, 0, 0, 1, 1}}, err: "was not asked for"},
 		"a length beyond the end":     {messages: []pgout{begin(1), describe(7, "bbm", "runs", "id"), pgout{'I'}.u32(7).u8('N').u16(1).u8('t').u32(0xfffffff0)}, err: "cut short"},
 		"a table not described":       {messages: []pgout{begin(1), inserted(9, "1")}, err: "not described"},
-		"a row of other columns":      {messages: []pgout{begin(1), describedMigrations(7), inserted(7, "1")}, err: "a row of 1 columns"},
-		"a change of no transaction":  {messages: []pgout{describedMigrations(7), inserted(7, "1", "a", "active", "NULL", "NULL")}, err: "not where it belongs"},
+		"a row of other columns":      {messages: []pgout{begin(1), describedMigrations(), inserted(7, "1")}, err: "a row of 1 columns"},
+		"a change of no transaction":  {messages: []pgout{describedMigrations(), inserted(7, "1", "a", "active", "NULL", "NULL")}, err: "not where it belongs"},
 		"a commit of no transaction":  {messages: []pgout{commit(1)}, err: "not where it belongs"},
 		"a transaction inside of one": {messages: []pgout{begin(1), begin(2)}, err: "not where it belongs"},
 		"a row of an unknown kind":    {messages: []pgout{begin(1), describe(8, "bbm", "runs", "id"), append(pgout{'I'}.u32(8).u8('K'), pgout{}.row("1")...)}, err: "a row of kind"},
@@ -151,15 +154,18 @@ func TestDecode(t *testing.T) {
 // channel, and where pglogrepl's parser reads a message, ours does too.
 func FuzzDecode(f *testing.F) {
 	for _, message := range []pgout{
-		begin(3), commit(110), describedMigrations(7), inserted(7, "1", "a", "active", "NULL", "TOAST"), updated(7, "1", "a", "paused", "NULL", "{}"),
-		deleted(7, "1", "NULL", "NULL", "NULL", "NULL"), message("bbm_new", "x"), message("other", ""), {'O'}, {'T'}, {},
+		begin(3), commit(110), describedMigrations(), inserted(7, "1", "a", "active", "NULL", "TOAST"), updated("1", "a", "paused", "NULL", "{}"),
+		deleted(7, "1", "NULL", "NULL", "NULL", "NULL"), message("bbm_new", "x"), message("other", ""),
+		{'O'},
+		{'T'},
+		{},
 		append(pgout{'U'}.u32(7).u8('O').row("1", "a", "active", "NULL", "{}").u8('N'), pgout{}.row("1", "a", "active", "NULL", "{}")...),
 	} {
 		f.Add([]byte(message))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		d := notify.NewDecoder()
-		for _, message := range []pgout{begin(1), describedMigrations(7), describe(8, "bbm", "counters", "id"), describe(9, "bbm", "runs", "finished_at")} {
+		for _, message := range []pgout{begin(1), describedMigrations(), describe(8, "bbm", "counters", "id"), describe(9, "bbm", "runs", "finished_at")} {
 			_, _, err := d.Decode(message)
 			require.NoError(t, err)
 		}
@@ -198,7 +204,7 @@ func refusable(m pglogrepl.Message) bool { return m.Type() == pglogrepl.MessageT
 // TestRowsAsPglogreplReadsThem holds the rows against the other parser.
 func TestRowsAsPglogreplReadsThem(t *testing.T) {
 	t.Parallel()
-	for _, data := range []pgout{inserted(7, "1", "", "NULL", "TOAST"), updated(7, "x"), deleted(7, "1", "NULL"), updated(7)} {
+	for _, data := range []pgout{inserted(7, "1", "", "NULL", "TOAST"), updated("x"), deleted(7, "1", "NULL"), updated()} {
 		m, err := pglogrepl.Parse(data)
 		require.NoError(t, err)
 		var theirs []string

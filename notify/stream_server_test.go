@@ -26,10 +26,10 @@ func as(t *testing.T, db *pgtest.Database, attributes string) (address, role str
 	return parsed.String(), role
 }
 
-func streamAt(t *testing.T, address string, onChange func(notify.State)) *notify.Stream {
+func streamAt(t *testing.T, address string) *notify.Stream {
 	t.Helper()
 	s, err := notify.NewStream(notify.StreamConfig{
-		URL: address, OnChange: onChange, RetryMax: 100 * time.Millisecond,
+		URL: address, RetryMax: 100 * time.Millisecond,
 		PingInterval: 500 * time.Millisecond, PingTimeout: 5 * time.Second,
 	})
 	require.NoError(t, err)
@@ -40,12 +40,12 @@ func TestStreamOfARoleThatMayNot(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t)
 	address, role := as(t, db, "")
-	err := streamAt(t, address, nil).Check(t.Context())
+	err := streamAt(t, address).Check(t.Context())
 	require.ErrorIs(t, err, notify.ErrCannotStream)
 	require.ErrorContains(t, err, `ALTER ROLE "`+role+`" REPLICATION`)
 
 	db.Exec(t, "ALTER ROLE "+role+" REPLICATION")
-	err = streamAt(t, address, nil).Check(t.Context())
+	err = streamAt(t, address).Check(t.Context())
 	require.ErrorIs(t, err, notify.ErrCannotStream)
 	const statement = "CREATE PUBLICATION \"bbm_events\" FOR TABLE \"bbm\".batched_background_migrations, \"bbm\".counters, \"bbm\".quarantine, \"bbm\".runs " +
 		"WITH (publish = 'insert, update, delete')"
@@ -53,10 +53,10 @@ func TestStreamOfARoleThatMayNot(t *testing.T) {
 	require.NotContains(t, err.Error(), "S3CR3T")
 
 	db.Exec(t, statement) // as it was said
-	require.NoError(t, streamAt(t, address, nil).Check(t.Context()))
+	require.NoError(t, streamAt(t, address).Check(t.Context()))
 	db.Exec(t, "GRANT USAGE ON SCHEMA bbm TO "+role)
 	db.Exec(t, "GRANT SELECT ON bbm.batched_background_migrations TO "+role)
-	hear(t, streamAt(t, address, nil))
+	hear(t, streamAt(t, address))
 }
 
 func TestPublicationIsMadeWhole(t *testing.T) {
@@ -178,7 +178,7 @@ func TestSlotIsTakenAway(t *testing.T) {
 	}})
 	db := server.New(t)
 	conn := db.Conn(t)
-	s := streamAt(t, db.URL, nil)
+	s := streamAt(t, db.URL)
 	e := hear(t, s)
 	db.Exec(t, "CREATE TABLE junk (t text)")
 	// A slot cannot move past a transaction that is open, nor let go of the log since it began.
@@ -207,7 +207,7 @@ func TestSlotIsTakenAway(t *testing.T) {
 func TestWALIsLetGo(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t)
-	hear(t, streamAt(t, db.URL, nil))
+	hear(t, streamAt(t, db.URL))
 	db.Exec(t, "CREATE TABLE junk (t text)")
 	db.Exec(t, "INSERT INTO junk SELECT repeat('x', 1000) FROM generate_series(1, 5000) i")
 	written := pgtest.One[string](t, db, "SELECT pg_current_wal_lsn()::text")
@@ -232,7 +232,7 @@ func TestNothingIsLeftBehind(t *testing.T) {
 
 func TestStreamWithoutAServer(t *testing.T) {
 	t.Parallel()
-	s := streamAt(t, "postgres://u:S3CR3T@127.0.0.1:1/d", nil)
+	s := streamAt(t, "postgres://u:S3CR3T@127.0.0.1:1/d")
 	err := s.Check(t.Context())
 	require.ErrorContains(t, err, "check stream: failed to connect")
 	require.NotContains(t, err.Error(), "S3CR3T")

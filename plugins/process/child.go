@@ -30,8 +30,9 @@ type child struct {
 	ended  sync.Once
 }
 
-// spawn starts a program. Its goroutines are in all, and end when the program has.
-func spawn(cmd *exec.Cmd, o Options, log *lineLog, all *sync.WaitGroup) (*child, error) {
+// spawn starts a program, which outlives ctx. Its goroutines are in all, and end
+// when the program has.
+func spawn(ctx context.Context, cmd *exec.Cmd, o Options, log *lineLog, all *sync.WaitGroup) (*child, error) {
 	c := &child{options: o, log: log, exited: make(chan struct{})}
 	theirs, err := c.pipes(cmd)
 	defer closeAll(theirs)
@@ -45,7 +46,7 @@ func spawn(cmd *exec.Cmd, o Options, log *lineLog, all *sync.WaitGroup) (*child,
 		closeAll([]*os.File{c.stdin, c.stdout, c.stderr})
 		return nil, fmt.Errorf("start %s: %w", cmd.Args[0], err)
 	}
-	all.Go(func() { log.copy(c.stderr) })
+	all.Go(func() { log.copy(context.WithoutCancel(ctx), c.stderr) })
 	return c, nil
 }
 
@@ -189,7 +190,7 @@ func (c *child) receive(ctx context.Context) (protocol.Child, error) {
 		if !ok {
 			return message, nil
 		}
-		c.log.said(words)
+		c.log.said(ctx, words)
 		if ctx.Err() != nil { // who never stops talking
 			return nil, os.ErrDeadlineExceeded
 		}

@@ -28,6 +28,8 @@ func beChild(mode string, args []string) int {
 		return served(sdk.Serve(bump, bumpSQL))
 	case "suicidal":
 		return served(sdk.Serve(suicidal(args[0])))
+	case "undumpable":
+		return undumpable()
 	case "parent": // starts a plugin and hangs, for the test of orphans
 		return parent(args[0])
 	default:
@@ -139,7 +141,9 @@ func misbehave(mode string, args []string) int {
 	return 0
 }
 
-func speak(format string, args ...any) { _, _ = fmt.Printf(format+"\n", args...) }
+func quit(code int) { os.Exit(code) } //nolint:forbidigo // it stands for main
+
+func speak(format string, args ...any) { _, _ = fmt.Fprintf(os.Stdout, format+"\n", args...) }
 
 func greeting(mode string) {
 	switch mode {
@@ -150,7 +154,7 @@ func greeting(mode string) {
 	case "stale":
 		speak(`{"type":"hello","protocol":2,"name":"child","version":"1","works":["bump"]}`)
 	case "quits":
-		os.Exit(3)
+		quit(3)
 	default:
 		hello()
 	}
@@ -163,13 +167,27 @@ func greeting(mode string) {
 func hello() {
 	raw, err := os.ReadFile(process.ManifestName)
 	if err != nil {
-		os.Exit(6)
+		quit(6)
 	}
 	m, err := process.ParseManifest(process.ManifestName, raw)
 	if err != nil {
-		os.Exit(7)
+		quit(7)
 	}
 	speak(`{"type":"hello","protocol":1,"name":%q,"version":%q,"works":[%q]}`, m.Name, m.Version, m.Works[0].Name)
+}
+
+// undumpable returns 0 if nobody may read this process any more.
+func undumpable() int {
+	const get = 3 // PR_GET_DUMPABLE
+	before, _, _ := syscall.RawSyscall(syscall.SYS_PRCTL, get, 0, 0)
+	if err := process.Undumpable(); err != nil {
+		return served(err)
+	}
+	after, _, _ := syscall.RawSyscall(syscall.SYS_PRCTL, get, 0, 0)
+	if before != 1 || after != 0 {
+		return served(fmt.Errorf("dumpable was %d and is %d", before, after))
+	}
+	return 0
 }
 
 // parent opens the plugins of a directory and runs a batch of the first.
@@ -187,7 +205,7 @@ func parent(dir string) int {
 	if err != nil {
 		return served(err)
 	}
-	_, err = p.Works()[0].Run(context.Background(), nil, whole("t", "3"))
+	_, err = p.Works()[0].Run(context.Background(), nil, whole())
 	return served(err)
 }
 
@@ -198,7 +216,7 @@ var acts = map[string]func(id int64, args []string){
 	"numbers":    func(id int64, _ []string) { speak(`{"type":"exec","id":%d,"seq":1,"sql":"SELECT $1","args":[1]}`, id) },
 	"wrong":      func(id int64, _ []string) { speak(`{"type":"done","id":%d}`, id+1) },
 	"misplaced":  func(id int64, _ []string) { speak(`{"type":"unverifiable","id":%d}`, id) },
-	"exits":      func(int64, []string) { os.Exit(3) },
+	"exits":      func(int64, []string) { quit(3) },
 	"closes":     func(int64, []string) { _ = os.Stdout.Close(); select {} },
 	"hangs":      func(int64, []string) { select {} },
 	"commits":    func(id int64, _ []string) { ask(id, "COMMIT") },
@@ -244,7 +262,7 @@ func flood(to *os.File, what string) {
 func forks(note string) {
 	cmd := exec.Command("sleep", "1000")
 	if err := cmd.Start(); err != nil {
-		os.Exit(5)
+		quit(5)
 	}
 	_ = os.WriteFile(note, []byte(strconv.Itoa(cmd.Process.Pid)), 0o600)
 	select {}

@@ -18,8 +18,16 @@ const insufficientResources = "53000"
 
 // passing makes an error that the executor sees as nobody's fault.
 func passing(format string, args ...any) error {
-	err := fmt.Errorf(format, args...)
-	return errors.Join(&pgconn.PgError{Severity: "ERROR", Code: insufficientResources, Message: err.Error()}, err)
+	return &passingError{fmt.Errorf(format, args...)}
+}
+
+// passingError is an error and, to those who look for one, PostgreSQL's.
+type passingError struct{ err error }
+
+func (e *passingError) Error() string { return e.err.Error() }
+
+func (e *passingError) Unwrap() []error {
+	return []error{e.err, &pgconn.PgError{Severity: "ERROR", Code: insufficientResources, Message: e.err.Error()}}
 }
 
 // The ways in which a program ends badly, besides what the protocol refuses.

@@ -19,11 +19,11 @@ import (
 
 var seed = flag.Uint64("seed", rand.Uint64(), "where programs are killed")
 
-// TestKilledPrograms kills a program in the middle of 50 batches, which are
+// TestKilledPrograms kills a program in the middle of 50 batches at least, which are
 // neither lost nor processed twice.
 func TestKilledPrograms(t *testing.T) {
 	t.Parallel()
-	const batches = 100
+	const batches = 120 // one in four kills its program, and a busy machine may spare some
 	t.Logf("-seed %d", *seed)
 	db := pgtest.New(t)
 	h := newHouse(t, nil)
@@ -38,7 +38,7 @@ func TestKilledPrograms(t *testing.T) {
 		require.Equal(t, []int{1}, pgtest.Column[int](t, db, "SELECT DISTINCT n FROM "+name))
 		require.EqualValues(t, batches*suicidalSize, pgtest.One[int64](t, db, "SELECT count(*) FROM "+name))
 	}
-	require.EqualValues(t, 2*batches/suicidalOne, h.crashes.Load())
+	require.GreaterOrEqual(t, h.crashes.Load(), int64(50))
 }
 
 // TestOtherWorkGoesOn demands that programs which are no good keep no other Work from finishing.
@@ -81,4 +81,12 @@ func TestProgramsEndWithTheDaemon(t *testing.T) {
 	require.NoError(t, daemon.Process.Kill())
 	require.Error(t, daemon.Wait())
 	waitForEnd(t, pid)
+}
+
+func TestUndumpable(t *testing.T) {
+	t.Parallel()
+	self, err := os.Executable()
+	require.NoError(t, err)
+	output, err := exec.Command(self, childFlag+"undumpable").CombinedOutput()
+	require.NoError(t, err, string(output))
 }

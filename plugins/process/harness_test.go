@@ -108,7 +108,7 @@ func (h *house) open() map[string]plugins.Opened {
 	h.t.Helper()
 	dir, err := plugins.OpenDir(h.dir)
 	require.NoError(h.t, err)
-	defer dir.Close()
+	defer func() { require.NoError(h.t, dir.Close()) }()
 	found, err := h.Scan(h.t.Context(), dir)
 	require.NoError(h.t, err)
 	opened := map[string]plugins.Opened{}
@@ -146,25 +146,24 @@ func table(t *testing.T, db *pgtest.Database, name string, rows int) {
 	db.Exec(t, "INSERT INTO "+name+" SELECT i FROM generate_series(1, $1::int) i", rows)
 }
 
-// whole is the one batch of a table of that many rows.
-func whole(table, end string) registry.Batch {
+// whole is the one batch of table t, which has three rows.
+func whole() registry.Batch {
 	return registry.Batch{
-		Migration: "m", Table: table, Key: registry.Key{{Name: "id", Type: "bigint"}}, Arguments: json.RawMessage("{}"),
-		First: true, After: "1", Start: "1", End: end, Size: 100, Attempt: 1,
+		Migration: "m", Table: "t", Key: registry.Key{{Name: "id", Type: "bigint"}}, Arguments: json.RawMessage("{}"),
+		First: true, After: "1", Start: "1", End: "3", Size: 100, Attempt: 1,
 	}
 }
 
 // run runs a batch as an executor would.
-func run(ctx context.Context, t *testing.T, conn *pgx.Conn, w registry.Work, b registry.Batch) (registry.Result, error) {
+func run(ctx context.Context, t *testing.T, conn *pgx.Conn, w registry.Work, b registry.Batch) error {
 	t.Helper()
-	tx, err := conn.Begin(t.Context())
+	tx, err := conn.Begin(context.WithoutCancel(ctx))
 	require.NoError(t, err)
-	result, err := w.Run(ctx, tx, b)
-	if err != nil {
-		require.NoError(t, tx.Rollback(context.WithoutCancel(t.Context())))
-		return result, err
+	if _, err = w.Run(ctx, tx, b); err != nil {
+		require.NoError(t, tx.Rollback(context.WithoutCancel(ctx)))
+		return err
 	}
-	return result, tx.Commit(t.Context())
+	return tx.Commit(ctx)
 }
 
 // execute runs an executor that has the Works until the test ends.
@@ -203,7 +202,7 @@ func execute(t *testing.T, db *pgtest.Database, works ...registry.Work) {
 	t.Cleanup(func() {
 		cancel(errOver)
 		require.ErrorIs(t, <-running, errOver)
-		<-listening
+		require.ErrorIs(t, <-listening, errOver)
 	})
 }
 

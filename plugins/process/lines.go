@@ -29,13 +29,13 @@ type lineLog struct {
 }
 
 // copy logs lines until there are none.
-func (l *lineLog) copy(from io.ReadCloser) {
+func (l *lineLog) copy(ctx context.Context, from io.ReadCloser) {
 	defer func() { _ = from.Close() }() // it was only read
 	lines := bufio.NewReaderSize(from, longestLogged)
 	for {
 		line, more, err := lines.ReadLine()
 		if len(line) > 0 {
-			l.print(level(line), strings.ToValidUTF8(string(line), "?"))
+			l.print(ctx, level(line), strings.ToValidUTF8(string(line), "?"))
 		}
 		for more && err == nil { // what is too long for the log
 			_, more, err = lines.ReadLine()
@@ -47,7 +47,7 @@ func (l *lineLog) copy(from io.ReadCloser) {
 }
 
 // said logs a message of the protocol.
-func (l *lineLog) said(m protocol.Log) {
+func (l *lineLog) said(ctx context.Context, m protocol.Log) {
 	text := m.Message
 	if len(text) > longestLogged {
 		text = strings.ToValidUTF8(text[:longestLogged], "")
@@ -56,16 +56,16 @@ func (l *lineLog) said(m protocol.Log) {
 	if at.UnmarshalText([]byte(m.Level)) != nil {
 		at = slog.LevelInfo
 	}
-	l.print(at, text)
+	l.print(ctx, at, text)
 }
 
-func (l *lineLog) print(at slog.Level, text string) {
+func (l *lineLog) print(ctx context.Context, at slog.Level, text string) {
 	dropped, ok := l.take(time.Now())
 	if dropped > 0 {
-		l.log.Warn("the plugin says more than is logged", "dropped_lines", dropped)
+		l.log.WarnContext(ctx, "the plugin says more than is logged", "dropped_lines", dropped)
 	}
 	if ok {
-		l.log.Log(context.Background(), at, "the plugin says", "text", text)
+		l.log.Log(ctx, at, "the plugin says", "text", text)
 	}
 }
 

@@ -158,7 +158,7 @@ func TestScan(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(h.dir, "x.sql"), nil, 0o644))
 	dir, err := plugins.OpenDir(h.dir)
 	require.NoError(t, err)
-	defer dir.Close()
+	defer func() { require.NoError(t, dir.Close()) }()
 	found, err := h.Scan(t.Context(), dir)
 	require.NoError(t, err)
 	require.Len(t, found, 3)

@@ -76,7 +76,7 @@ func refusedVariable(name string) string {
 		return fmt.Sprintf("%q is no variable's name: write it without its value", name)
 	case strings.HasPrefix(upper, "BBMD") || strings.HasPrefix(upper, "PG") ||
 		strings.Contains(upper, "DATABASE_URL") || strings.Contains(upper, "DSN"):
-		return fmt.Sprintf("%s may hold the way to a database, which a plugin does not get: let it run its SQL through the batch", name)
+		return name + " may hold the way to a database, which a plugin does not get: let it run its SQL through the batch"
 	case strings.HasPrefix(upper, "LD_") || strings.HasPrefix(upper, "DYLD_"):
 		return name + " changes which program runs: remove it"
 	default:

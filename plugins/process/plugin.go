@@ -179,7 +179,7 @@ func (p *Plugin) start(ctx context.Context) (*child, error) {
 		return nil, p.badStart(err)
 	}
 	p.options.Count(p.manifest.Name, EventStart)
-	c, err := spawn(cmd, p.options, &lineLog{log: p.log}, p.all)
+	c, err := spawn(ctx, cmd, p.options, &lineLog{log: p.log}, p.all)
 	if err != nil {
 		return nil, p.badStart(err)
 	}

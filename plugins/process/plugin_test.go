@@ -58,7 +58,7 @@ func TestMisbehaviour(t *testing.T) {
 					o.StartTimeout = 100 * time.Millisecond
 				}
 			})
-			_, err := run(t.Context(), t, db.Conn(t), workOf(t, h.child(mode), "bump"), whole("t", "3"))
+			err := run(t.Context(), t, db.Conn(t), workOf(t, h.child(mode), "bump"), whole())
 			require.ErrorContains(t, err, want.says)
 			require.Equal(t, want.crashes, h.crashes.Load())
 			require.Zero(t, pgtest.One[int64](t, db, "SELECT sum(n) FROM t"))
@@ -76,15 +76,15 @@ func TestHanging(t *testing.T) {
 			h := newHouse(t, func(o *process.Options) { o.CancelGrace = 10 * time.Millisecond })
 			h.write("child", own(t, "child", mode, nil, manifest{"name": "bump", "timeout": "200ms"}))
 			p := h.open()["child"]
-			b := whole("t", "3")
+			b := whole()
 			b.Migration = strings.Repeat("x", 1<<20) // more than a pipe holds
-			_, err := run(t.Context(), t, db.Conn(t), workOf(t, p, "bump"), b)
+			err := run(t.Context(), t, db.Conn(t), workOf(t, p, "bump"), b)
 			require.ErrorContains(t, err, "longer than 200ms")
 			require.EqualValues(t, 1, h.crashes.Load())
 
 			ctx, cancel := context.WithCancelCause(t.Context())
 			time.AfterFunc(20*time.Millisecond, func() { cancel(errOver) })
-			_, err = run(ctx, t, db.Conn(t), workOf(t, p, "bump"), b)
+			err = run(ctx, t, db.Conn(t), workOf(t, p, "bump"), b)
 			require.ErrorIs(t, err, errOver)
 		})
 	}
@@ -103,7 +103,7 @@ func TestForksEndWithTheProgram(t *testing.T) {
 		pid <- waitForNumber(t, note)
 		cancel(errOver)
 	}()
-	_, err := run(ctx, t, db.Conn(t), workOf(t, p, "bump"), whole("t", "3"))
+	err := run(ctx, t, db.Conn(t), workOf(t, p, "bump"), whole())
 	require.ErrorIs(t, err, errOver)
 	waitForEnd(t, <-pid)
 }
@@ -141,7 +141,7 @@ func TestStopsWhatIgnoresSignals(t *testing.T) {
 	t.Parallel()
 	db := pgtest.NewEmpty(t)
 	h := newHouse(t, func(o *process.Options) { o.StopGrace = 50 * time.Millisecond })
-	_, err := run(t.Context(), t, db.Conn(t), workOf(t, h.child("ignores"), "bump"), whole("t", "3"))
+	err := run(t.Context(), t, db.Conn(t), workOf(t, h.child("ignores"), "bump"), whole())
 	require.NoError(t, err)
 	h.end()
 }
@@ -153,7 +153,7 @@ func TestErrorsKeepTheirMeaning(t *testing.T) {
 			t.Parallel()
 			db := pgtest.NewEmpty(t)
 			table(t, db, "t", 3)
-			_, err := run(t.Context(), t, db.Conn(t), workOf(t, newHouse(t, nil).child(mode), "bump"), whole("t", "3"))
+			err := run(t.Context(), t, db.Conn(t), workOf(t, newHouse(t, nil).child(mode), "bump"), whole())
 			var pgErr *pgconn.PgError
 			if code == "" {
 				require.NotErrorAs(t, err, &pgErr)
@@ -174,7 +174,7 @@ func TestCrashedAndGoodAgain(t *testing.T) {
 	for range 5 {
 		state, _ := p.State()
 		require.Equal(t, plugins.StateOK, state)
-		_, err := run(t.Context(), t, db.Conn(t), workOf(t, p, "bump"), whole("t", "3"))
+		err := run(t.Context(), t, db.Conn(t), workOf(t, p, "bump"), whole())
 		var crash *process.CrashError
 		require.ErrorAs(t, err, &crash)
 	}
@@ -182,7 +182,7 @@ func TestCrashedAndGoodAgain(t *testing.T) {
 	require.Equal(t, plugins.StateCrashed, state)
 	require.Contains(t, reason, "ended badly 5 times in a row, last: it ended in the middle of a task: exit status 3")
 	require.NoError(t, p.Close())
-	_, err := run(t.Context(), t, db.Conn(t), workOf(t, p, "bump"), whole("t", "3"))
+	err := run(t.Context(), t, db.Conn(t), workOf(t, p, "bump"), whole())
 	require.ErrorIs(t, err, plugins.ErrReplaced)
 }
 
@@ -196,7 +196,7 @@ func TestProgramGetsNothingButWhatIsListed(t *testing.T) {
 	m := own(t, "child", "leaks", []string{note}, manifest{"name": "bump"})
 	m["env"] = []string{"LISTED"}
 	h.write("child", m)
-	_, err := run(t.Context(), t, db.Conn(t), workOf(t, h.open()["child"], "bump"), whole("t", "3"))
+	err := run(t.Context(), t, db.Conn(t), workOf(t, h.open()["child"], "bump"), whole())
 	require.NoError(t, err)
 	raw, err := os.ReadFile(note)
 	require.NoError(t, err)
@@ -213,7 +213,7 @@ func TestFilesThatChangedAreNotRun(t *testing.T) {
 	h := newHouse(t, nil)
 	p := h.child("good")
 	require.NoError(t, os.WriteFile(filepath.Join(h.dir, "child", "more"), nil, 0o644))
-	_, err := run(t.Context(), t, db.Conn(t), workOf(t, p, "bump"), whole("t", "3"))
+	err := run(t.Context(), t, db.Conn(t), workOf(t, p, "bump"), whole())
 	require.ErrorContains(t, err, "files have changed since it was loaded")
 	require.Zero(t, h.starts.Load())
 }
@@ -240,7 +240,7 @@ fail() { echo '{"type":"fail","id":1,"message":"'"$1"'"}'; }
 `
 	require.NoError(t, os.WriteFile(filepath.Join(h.dir, "script", "run"), []byte(script), 0o755))
 	require.NoError(t, os.WriteFile(filepath.Join(h.dir, "script", "answers"), []byte(answers), 0o644))
-	_, err := run(t.Context(), t, db.Conn(t), workOf(t, h.open()["script"], "bump"), whole("t", "3"))
+	err := run(t.Context(), t, db.Conn(t), workOf(t, h.open()["script"], "bump"), whole())
 	require.ErrorContains(t, err, "/proc/self/fd/3 an argument")
 }
 

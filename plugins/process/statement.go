@@ -1,6 +1,7 @@
 package process
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -27,7 +28,7 @@ func checkStatement(sql, commands string) error {
 			}
 			return nil
 		case ended:
-			return fmt.Errorf("more than one statement: send each by itself")
+			return errors.New("more than one statement: send each by itself")
 		case word == ";":
 			ended = true
 		case first == "" && word == "(":

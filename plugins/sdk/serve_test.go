@@ -71,9 +71,9 @@ func (c *conversation) hear() map[string]any {
 	return message
 }
 
-func batch(id int64, work string) protocol.Batch {
+func batch(id int64) protocol.Batch {
 	return protocol.Batch{
-		Task:  protocol.Task{ID: id, Work: work, Table: "t", Key: []protocol.Column{{Name: "id", Type: "bigint"}}, Arguments: json.RawMessage("{}")},
+		Task:  protocol.Task{ID: id, Work: "w", Table: "t", Key: []protocol.Column{{Name: "id", Type: "bigint"}}, Arguments: json.RawMessage("{}")},
 		Range: protocol.Range{After: "1", Start: "2", End: "9"},
 	}
 }
@@ -89,10 +89,14 @@ func TestStatementTravelsWithTheAnswer(t *testing.T) {
 	t.Parallel()
 	for text, start := range map[string]string{"DELETE FROM t WHERE :range": "1", "DELETE FROM t WHERE id BETWEEN :start AND :end": "2"} {
 		c := converse(t, registry.Work{Name: "w", SQL: func(registry.Migration) (registry.Statement, error) { return registry.ParseStatement(text) }})
-		c.say(batch(1, "w"))
+		c.say(batch(1))
 		done := c.hear()
 		require.Equal(t, "done", done["type"])
-		statement := done["statements"].([]any)[0].(map[string]any)
+		statements, ok := done["statements"].([]any)
+		require.True(t, ok)
+		require.Len(t, statements, 1)
+		statement, ok := statements[0].(map[string]any)
+		require.True(t, ok)
 		require.Contains(t, statement["sql"], "$1::bigint")
 		require.Equal(t, []any{start, "9"}, statement["args"])
 	}
@@ -113,7 +117,7 @@ func TestValuesBothWays(t *testing.T) {
 		}
 		return tx.QueryRow(ctx, "y", pgx.QueryResultFormats{1}, pgx.NamedArgs{}).Scan(&ids, &note, &when, &asMap)
 	}))
-	c.say(batch(1, "w"))
+	c.say(batch(1))
 	exec := c.hear()
 	require.Equal(t, []any{"7", "-8", "1.5", "t", "text", nil, "{1,2}", `{a,"b\""}`, "2026-01-02 03:04:05Z", `{"a":1}`, `{"b":2}`, "n", nil}, exec["args"])
 	c.say(protocol.OK{ID: 1, Seq: 1, Affected: 3})
@@ -121,7 +125,7 @@ func TestValuesBothWays(t *testing.T) {
 	require.Equal(t, "query", query["type"])
 	one, two, three := "{3,4}", "2026-01-02 03:04:05+00", `{"k":[1]}`
 	c.say(protocol.Rows{
-		ID: 1, Seq: 2, Columns: []protocol.ResultColumn{{"a", 1016}, {"b", 25}, {"c", 1184}, {"d", 3802}},
+		ID: 1, Seq: 2, Columns: []protocol.ResultColumn{{Name: "a", OID: 1016}, {Name: "b", OID: 25}, {Name: "c", OID: 1184}, {Name: "d", OID: 3802}},
 		Rows: [][]*string{{&one, nil, &two, &three}},
 	})
 	require.EqualValues(t, 1, c.hear()["affected"])
@@ -155,7 +159,7 @@ func TestErrors(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := converse(t, work(test.run))
-			c.say(batch(1, "w"))
+			c.say(batch(1))
 			fail := c.hear()
 			require.Equal(t, "fail", fail["type"])
 			require.Contains(t, fail["message"], test.says)
@@ -167,14 +171,15 @@ func TestErrors(t *testing.T) {
 func TestErrorOfAStatementIsPostgreSQLs(t *testing.T) {
 	t.Parallel()
 	c := converse(t, work(func(ctx context.Context, tx pgx.Tx) error {
-		_, err := tx.Query(ctx, "x")
+		rows, err := tx.Query(ctx, "x")
+		rows.Close()
 		var pgErr *pgconn.PgError
 		if !errors.As(err, &pgErr) || pgErr.Code != "23505" || pgErr.Detail != "d" {
 			return fmt.Errorf("not PostgreSQL's: %w", err)
 		}
 		return errors.New("as expected")
 	}))
-	c.say(batch(1, "w"))
+	c.say(batch(1))
 	require.Equal(t, []any{}, c.hear()["args"])
 	detail := "d"
 	c.say(protocol.Error{ID: 1, Seq: 1, Code: "23505", Message: "m", Detail: &detail})
@@ -187,12 +192,12 @@ func TestCancelEndsATaskAndTheNextBegins(t *testing.T) {
 		_, err := tx.Exec(ctx, "x")
 		return err
 	}))
-	c.say(batch(1, "w"))
+	c.say(batch(1))
 	c.hear()
 	c.say(protocol.Cancel{ID: 1})
 	require.Contains(t, c.hear()["message"], "context canceled")
 	c.say(protocol.OK{ID: 1, Seq: 1}) // too late
-	c.say(batch(2, "w"))
+	c.say(batch(2))
 	require.EqualValues(t, 2, c.hear()["id"])
 	c.say(protocol.OK{ID: 2, Seq: 1})
 	require.Equal(t, "done", c.hear()["type"])
@@ -209,7 +214,7 @@ func TestVerifyAndCheck(t *testing.T) {
 		return 4, nil
 	}
 	c := converse(t, w)
-	b := batch(1, "w")
+	b := batch(1)
 	c.say(protocol.Check{Task: b.Task})
 	require.Equal(t, "no column", c.hear()["message"])
 	c.say(protocol.Verify{Task: b.Task, Range: b.Range})

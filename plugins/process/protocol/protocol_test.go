@@ -22,25 +22,25 @@ type line struct {
 	text []byte
 }
 
-func transcript(t testing.TB, path string) []line {
-	t.Helper()
+func transcript(tb testing.TB, path string) []line {
+	tb.Helper()
 	raw, err := os.ReadFile(path)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	var all []line
 	for text := range bytes.Lines(raw) {
 		if from, message, ok := bytes.Cut(bytes.TrimRight(text, "\n"), []byte(" ")); ok && (string(from) == "->" || string(from) == "<-") {
 			all = append(all, line{string(from), message})
 		}
 	}
-	require.NotEmpty(t, all)
+	require.NotEmpty(tb, all)
 	return all
 }
 
-func transcripts(t testing.TB, pattern string) []string {
-	t.Helper()
+func transcripts(tb testing.TB, pattern string) []string {
+	tb.Helper()
 	paths, err := filepath.Glob(filepath.Join("testdata", pattern))
-	require.NoError(t, err)
-	require.NotEmpty(t, paths)
+	require.NoError(tb, err)
+	require.NotEmpty(tb, paths)
 	return paths
 }
 
