@@ -67,7 +67,12 @@ func (w *worker) follow(k control.Knobs) {
 // free reports whether the next batch may start without a rest before it.
 func (w *worker) free() bool {
 	a := w.activity.Load()
-	return w.pause.Load() == 0 && (a == nil || a.Verdict().Action == throttle.Go)
+	if a == nil {
+		return w.pause.Load() == 0
+	}
+	verdict := a.Verdict()
+	w.press(verdict)
+	return w.pause.Load() == 0 && verdict.Action == throttle.Go
 }
 
 // pass waits until the next batch may start after one that took as long as
@@ -78,7 +83,10 @@ func (w *worker) pass(worked time.Duration) error {
 		w.rest(time.Duration(w.pause.Load()))
 	}
 	a := w.activity.Load()
-	if a == nil || w.stopping() || a.Verdict().Action == throttle.Go {
+	if a == nil || w.stopping() {
+		return nil
+	}
+	if a.Verdict().Action == throttle.Go {
 		return nil
 	}
 	verdict, err := a.Rest(w.soft, min(worked, longestWorked), patience)
@@ -86,6 +94,18 @@ func (w *worker) pass(worked time.Duration) error {
 		return nil //nolint:nilerr // the only error is that the worker is told to stop, which its loop sees
 	}
 	return &throttled{verdict: verdict, activity: w.activity.Swap(nil), override: w.override}
+}
+
+// press tells the size of batches how hard the migration may work.
+func (w *worker) press(v throttle.Verdict) {
+	s := w.sizer.Load()
+	switch {
+	case s == nil || v.Action == throttle.Stop: // nothing runs, and what comes after is not known
+	case v.Action == throttle.Go:
+		s.press(1)
+	default:
+		s.press(v.Duty)
+	}
 }
 
 // rest waits, or until the worker is told to stop.

@@ -19,6 +19,10 @@ const (
 	deadBand       = 0.1 // closer to the target than this is close enough
 )
 
+// While the throttle slows a migration down its batches are also shorter, by its duty, since what others
+// wait for is the end of a batch more than the share of the time; down to this.
+const shortestTarget = 10 * time.Millisecond
+
 // limits are what a migration's row says about sizes.
 type limits struct {
 	start, least, most int32         // keys
@@ -35,11 +39,12 @@ type sizer struct {
 	samples []time.Duration // of batches of the current size
 	p90     time.Duration   // of the last full set of samples; 0: none yet
 	reason  string          // why the size is what it is
+	duty    float64         // share of the time that batches may take, as the throttle says
 }
 
 // newSizer starts at size, or where size is 0 at the migration's batch_size.
 func newSizer(l limits, size int32) *sizer {
-	s := &sizer{limits: l, size: l.start, reason: "batch_size of the migration"}
+	s := &sizer{limits: l, size: l.start, reason: "batch_size of the migration", duty: 1}
 	if size > 0 && l.target > 0 {
 		s.size, s.reason = l.clamp(float64(size)), "as it was when the last worker stopped"
 	}
@@ -70,6 +75,30 @@ func (s *sizer) adopt(l limits) {
 	}
 }
 
+// press follows the throttle's duty. Batches that are far too long for it are cut
+// shorter at once; the next samples do the rest.
+func (s *sizer) press(duty float64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if duty == s.duty {
+		return
+	}
+	s.duty = duty
+	if target := s.target(); target > 0 && s.p90 > target*3/2 {
+		next := s.limits.clamp(float64(s.size) * float64(target) / float64(s.p90))
+		if next != s.size {
+			s.change(next, fmt.Sprintf("batches of %s at most while throttled", round(target)))
+			s.p90 = target
+		}
+	}
+}
+
+// target is what a batch is to take now.
+func (s *sizer) target() time.Duration {
+	short := min(s.limits.target, shortestTarget)
+	return max(time.Duration(float64(s.limits.target)*s.duty), short)
+}
+
 // observe learns from a finished batch how long size keys take.
 func (s *sizer) observe(size int32, took time.Duration) {
 	s.mu.Lock()
@@ -87,7 +116,7 @@ func (s *sizer) observe(size int32, took time.Duration) {
 	}
 	s.p90 = percentile90(s.samples)
 	s.samples = s.samples[:0]
-	ratio := float64(s.limits.target) / float64(max(s.p90, time.Microsecond))
+	ratio := float64(s.target()) / float64(max(s.p90, time.Microsecond))
 	if math.Abs(ratio-1) <= deadBand {
 		return
 	}
