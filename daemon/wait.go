@@ -47,7 +47,8 @@ var errWaitedLong = errors.New("not in time")
 
 // Wait waits until every database is where it is needed. It needs to read and to listen, no more, and it waits for a
 // database that is not there. The error joins a [*WaitFailedError] or a [*WaitTimeoutError] for each
-// database that is not; the first failure ends the waiting for the others.
+// database that is not; the first failure ends the waiting for the others. Where schema_migrations.skip_version_check says so, nobody waits
+// for a schema.
 func Wait(ctx context.Context, cfg Config, opts WaitOptions) error {
 	waiters, err := waitersOf(cfg, opts)
 	if err != nil {
@@ -90,6 +91,12 @@ func waitersOf(cfg Config, opts WaitOptions) ([]*await.Waiter, error) {
 	goals, err := await.ParseGoals(opts.For)
 	if err != nil {
 		return nil, err
+	}
+	if cfg.SchemaMigrations.SkipVersionCheck {
+		goals = slices.DeleteFunc(goals, func(g await.Goal) bool { return g.Kind == await.Schema })
+	}
+	if len(goals) == 0 {
+		return nil, nil
 	}
 	names, err := waitedFor(cfg, opts.Databases, goals)
 	if err != nil {

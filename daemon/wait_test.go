@@ -78,6 +78,9 @@ func TestWaitForManyDatabases(t *testing.T) {
 	require.Equal(t, "bad", failed.Database)
 	require.Equal(t, "42703", failed.SQLState)
 	require.NoError(t, daemon.Wait(t.Context(), cfg, daemon.WaitOptions{Databases: []string{"default"}}))
+	skipping := cfg
+	skipping.SchemaMigrations.SkipVersionCheck = true
+	require.NoError(t, daemon.Wait(t.Context(), skipping, daemon.WaitOptions{}))
 	require.ErrorContains(t, daemon.Wait(t.Context(), cfg, daemon.WaitOptions{For: []string{"version=1"}}), "name it")
 }
 
@@ -119,6 +122,36 @@ func TestWaitEndpoint(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, http.StatusOK, <-reached)
 	db.WaitFor(t, "SELECT count(*) = 0 FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'bbmd/default/wait'")
+}
+
+// TestWaitersOverHTTPShareASession has many of them wait.
+func TestWaitersOverHTTPShareASession(t *testing.T) {
+	t.Parallel()
+	const waiters = 30
+	db := pgtest.NewEmpty(t)
+	p := twoSteps(t)
+	schema := p.schema()
+	schema.OnStart = "verify"
+	d := start(t, configWith(db, schema))
+	d.waitAnswer("/readyz", http.StatusServiceUnavailable, "2 pending") // it listens by then, or will look again
+	ended := make(chan int, waiters)
+	for range waiters {
+		go func() {
+			status := http.StatusAccepted
+			for status == http.StatusAccepted {
+				status, _ = d.get(daemon.WaitPath + "?timeout=20s")
+			}
+			ended <- status
+		}()
+	}
+	const sessions = " FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'bbmd/default/wait'"
+	db.WaitFor(t, "SELECT count(*) > 0"+sessions)
+	_, err := daemon.Migrate(t.Context(), configWith(db, p.schema()), daemon.SchemaOptions{})
+	require.NoError(t, err)
+	require.LessOrEqual(t, pgtest.One[int](t, db, "SELECT count(*)"+sessions), 1)
+	for range waiters {
+		require.Equal(t, http.StatusOK, <-ended)
+	}
 }
 
 func TestWaitEndpointEndsWithTheDaemon(t *testing.T) {

@@ -176,20 +176,6 @@ func hello() {
 	speak(`{"type":"hello","protocol":1,"name":%q,"version":%q,"works":[%q]}`, m.Name, m.Version, m.Works[0].Name)
 }
 
-// undumpable returns 0 if nobody may read this process any more.
-func undumpable() int {
-	const get = 3 // PR_GET_DUMPABLE
-	before, _, _ := syscall.RawSyscall(syscall.SYS_PRCTL, get, 0, 0)
-	if err := process.Undumpable(); err != nil {
-		return served(err)
-	}
-	after, _, _ := syscall.RawSyscall(syscall.SYS_PRCTL, get, 0, 0)
-	if before != 1 || after != 0 {
-		return served(fmt.Errorf("dumpable was %d and is %d", before, after))
-	}
-	return 0
-}
-
 // parent opens the plugins of a directory and runs a batch of the first.
 func parent(dir string) int {
 	opened, err := plugins.OpenDir(dir)

@@ -3,9 +3,6 @@ package process_test
 import (
 	"flag"
 	"math/rand/v2"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strconv"
 	"testing"
 	"time"
@@ -64,29 +61,4 @@ func TestOtherWorkGoesOn(t *testing.T) {
 		finished(t, db, "t_"+work)
 		require.Equal(t, []int{1}, pgtest.Column[int](t, db, "SELECT DISTINCT n FROM t_"+work))
 	}
-}
-
-// TestProgramsEndWithTheDaemon kills a daemon, which cannot end its programs then.
-func TestProgramsEndWithTheDaemon(t *testing.T) {
-	t.Parallel()
-	h := newHouse(t, nil)
-	note := filepath.Join(t.TempDir(), "pid")
-	h.write("child", own(t, "child", "notes", []string{note}, manifest{"name": "bump"}))
-	self, err := os.Executable()
-	require.NoError(t, err)
-	daemon := exec.Command(self, childFlag+"parent", h.dir)
-	daemon.Stderr = t.Output()
-	require.NoError(t, daemon.Start())
-	pid := waitForNumber(t, note)
-	require.NoError(t, daemon.Process.Kill())
-	require.Error(t, daemon.Wait())
-	waitForEnd(t, pid)
-}
-
-func TestUndumpable(t *testing.T) {
-	t.Parallel()
-	self, err := os.Executable()
-	require.NoError(t, err)
-	output, err := exec.Command(self, childFlag+"undumpable").CombinedOutput()
-	require.NoError(t, err, string(output))
 }

@@ -218,32 +218,6 @@ func TestFilesThatChangedAreNotRun(t *testing.T) {
 	require.Zero(t, h.starts.Load())
 }
 
-// TestOwnProgramIsExecutedByDescriptor runs a script that finds its neighbours although
-// it was not executed by its path.
-func TestOwnProgramIsExecutedByDescriptor(t *testing.T) {
-	t.Parallel()
-	db := pgtest.NewEmpty(t)
-	h := newHouse(t, nil)
-	h.write("script", manifest{
-		"protocol": 1, "name": "script", "version": "1", "command": []string{"./run", "an argument"},
-		"works": []manifest{{"name": "bump"}},
-	})
-	script := `#!/bin/sh
-read -r init
-. ./answers
-hello
-read -r batch
-fail "$0 $*"
-`
-	answers := `hello() { echo '{"type":"hello","protocol":1,"name":"script","version":"1","works":["bump"]}'; }
-fail() { echo '{"type":"fail","id":1,"message":"'"$1"'"}'; }
-`
-	require.NoError(t, os.WriteFile(filepath.Join(h.dir, "script", "run"), []byte(script), 0o755))
-	require.NoError(t, os.WriteFile(filepath.Join(h.dir, "script", "answers"), []byte(answers), 0o644))
-	err := run(t.Context(), t, db.Conn(t), workOf(t, h.open()["script"], "bump"), whole())
-	require.ErrorContains(t, err, "/proc/self/fd/3 an argument")
-}
-
 func TestArguments(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, nil)

@@ -50,10 +50,14 @@ func notBeforeVisible(t *testing.T, subject Subject) {
 	_, err := writer.Exec(t.Context(), "SET synchronous_commit = on")
 	require.NoError(t, err)
 	tx := w.begin(t, writer, 1)
-	for _, sql := range []string{"ALTER SYSTEM SET synchronous_standby_names = 'nobody'", "SELECT pg_reload_conf()"} {
-		_, err := conn.Exec(t.Context(), sql)
-		require.NoError(t, err)
+	waitFor := func(standby string) {
+		for _, sql := range []string{"ALTER SYSTEM SET synchronous_standby_names = '" + standby + "'", "SELECT pg_reload_conf()"} {
+			_, err := conn.Exec(t.Context(), sql)
+			require.NoError(t, err)
+		}
 	}
+	waitFor("nobody")
+	defer waitFor("") // or nothing that follows would end
 	w.db.WaitFor(t, "SELECT current_setting('synchronous_standby_names') = 'nobody'")
 	committed := make(chan error, 1)
 	go func() { committed <- tx.Commit(context.WithoutCancel(t.Context())) }()
@@ -62,10 +66,7 @@ func notBeforeVisible(t *testing.T, subject Subject) {
 	defer early.Stop()
 	<-early.C
 	require.Len(t, c.received(), 1, "told before anybody can see it")
-	for _, sql := range []string{"ALTER SYSTEM RESET synchronous_standby_names", "SELECT pg_reload_conf()"} {
-		_, err := conn.Exec(t.Context(), sql)
-		require.NoError(t, err)
-	}
+	waitFor("")
 	require.NoError(t, <-committed)
 	c.untilSeen(t, 1)
 }
