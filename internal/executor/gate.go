@@ -96,15 +96,10 @@ func (w *worker) pass(worked time.Duration) error {
 	return &throttled{verdict: verdict, activity: w.activity.Swap(nil), override: w.override}
 }
 
-// press tells the size of batches how hard the migration may work.
+// press tells the size of batches whether the migration is slowed down.
 func (w *worker) press(v throttle.Verdict) {
-	s := w.sizer.Load()
-	switch {
-	case s == nil || v.Action == throttle.Stop: // nothing runs, and what comes after is not known
-	case v.Action == throttle.Go:
-		s.press(1)
-	default:
-		s.press(v.Duty)
+	if s := w.sizer.Load(); s != nil && v.Action != throttle.Stop { // while nothing runs, what comes after is not known
+		s.press(v.Action == throttle.Slow)
 	}
 }
 

@@ -19,9 +19,9 @@ const (
 	deadBand       = 0.1 // closer to the target than this is close enough
 )
 
-// While the throttle slows a migration down its batches are also shorter, by its duty, since what others
-// wait for is the end of a batch more than the share of the time; down to this.
-const shortestTarget = 10 * time.Millisecond
+// slowTarget is how long batches are to take while the throttle slows a migration down: what
+// others feel is the length of a batch, more than the share of the time that batches take.
+const slowTarget = 5 * time.Millisecond
 
 // limits are what a migration's row says about sizes.
 type limits struct {
@@ -39,12 +39,12 @@ type sizer struct {
 	samples []time.Duration // of batches of the current size
 	p90     time.Duration   // of the last full set of samples; 0: none yet
 	reason  string          // why the size is what it is
-	duty    float64         // share of the time that batches may take, as the throttle says
+	slow    bool            // the throttle slows the migration down
 }
 
 // newSizer starts at size, or where size is 0 at the migration's batch_size.
 func newSizer(l limits, size int32) *sizer {
-	s := &sizer{limits: l, size: l.start, reason: "batch_size of the migration", duty: 1}
+	s := &sizer{limits: l, size: l.start, reason: "batch_size of the migration"}
 	if size > 0 && l.target > 0 {
 		s.size, s.reason = l.clamp(float64(size)), "as it was when the last worker stopped"
 	}
@@ -75,19 +75,19 @@ func (s *sizer) adopt(l limits) {
 	}
 }
 
-// press follows the throttle's duty. Batches that are far too long for it are cut
-// shorter at once; the next samples do the rest.
-func (s *sizer) press(duty float64) {
+// press says whether the throttle slows the migration down. Batches that are far too
+// long for that are cut shorter at once; the next samples do the rest.
+func (s *sizer) press(slow bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if duty == s.duty {
+	if slow == s.slow {
 		return
 	}
-	s.duty = duty
+	s.slow = slow
 	if target := s.target(); target > 0 && s.p90 > target*3/2 {
 		next := s.limits.clamp(float64(s.size) * float64(target) / float64(s.p90))
 		if next != s.size {
-			s.change(next, fmt.Sprintf("batches of %s at most while throttled", round(target)))
+			s.change(next, fmt.Sprintf("batches of %s while throttled", round(target)))
 			s.p90 = target
 		}
 	}
@@ -95,8 +95,10 @@ func (s *sizer) press(duty float64) {
 
 // target is what a batch is to take now.
 func (s *sizer) target() time.Duration {
-	short := min(s.limits.target, shortestTarget)
-	return max(time.Duration(float64(s.limits.target)*s.duty), short)
+	if s.slow {
+		return min(s.limits.target, slowTarget)
+	}
+	return s.limits.target
 }
 
 // observe learns from a finished batch how long size keys take.
