@@ -23,6 +23,7 @@ type Daemon struct {
 	health    *health.Server
 	metrics   *health.Metrics
 	databases []*database
+	works     *works
 	working   sync.WaitGroup // databases that are not drained
 	stopping  chan struct{}  // closed when the daemon stops
 	drained   chan struct{}  // closed when none is working any more
@@ -51,8 +52,9 @@ func New(cfg Config, opts ...Option) (*Daemon, error) {
 	})
 	d.health.Handle("GET "+WaitPath, http.HandlerFunc(d.serveWait))
 	o.level.Set(cfg.Log.Level)
+	d.works = newWorks(cfg.Plugins, o.works, o.logger, o.version, d.pluginsChanged)
 	for _, name := range cfg.Names() {
-		db := newDatabase(name, cfg, o, d.metrics.Database(name))
+		db := newDatabase(name, cfg, o, d.works, d.metrics.Database(name))
 		d.databases = append(d.databases, db)
 		d.health.AddLive(db.live())
 		d.health.AddReady(db.ready()...)
@@ -78,6 +80,8 @@ func (d *Daemon) Run(ctx context.Context) error {
 	d.logger.InfoContext(ctx, "bbmd starts", "version", d.options.version, "databases", d.current.Names(),
 		"background_migrations", d.current.BackgroundMigrations.Enabled, "config_file", d.current.File())
 
+	d.works.load(ctx, d.logger) // before anybody looks for a Work
+
 	var group run.Group
 	// Interrupts are called one at a time in the order of Add, so none may
 	// block: each only cancels, and draining happens inside the actor's Run.
@@ -95,6 +99,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 		d.working.Add(1)
 		group.Add(actor(ctx, "database "+db.name, d.work(db)))
 	}
+	group.Add(actor(ctx, "plugins", d.lookAfterPlugins))
 	group.Add(actor(ctx, "drain", d.waitForDrain))
 
 	err := group.Run()

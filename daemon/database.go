@@ -36,6 +36,7 @@ type database struct {
 	schema  string // the control schema's name
 	events  config.EventSource
 	options options
+	works   *works
 	log     *slog.Logger
 	dialer  *dial.Dialer
 	metrics *health.DatabaseMetrics
@@ -45,6 +46,7 @@ type database struct {
 	reached   *health.Condition // whether the last attempt to connect succeeded
 	installed *health.Condition // whether the control schema is right
 	listening *health.Condition
+	plugins   *notify.Flag // they may be others
 	recheck   *notify.Flag // the control schema may be another one
 	resynced  bool         // it has listened before; belongs to the listener
 
@@ -55,7 +57,7 @@ type database struct {
 	usable   bool // the control schema is one that we understand
 }
 
-func newDatabase(name string, cfg Config, o options, metrics *health.DatabaseMetrics) *database {
+func newDatabase(name string, cfg Config, o options, w *works, metrics *health.DatabaseMetrics) *database {
 	dialer := dial.New(cfg.Databases[name])
 	return &database{
 		name:      name,
@@ -63,6 +65,7 @@ func newDatabase(name string, cfg Config, o options, metrics *health.DatabaseMet
 		schema:    cfg.ControlSchema,
 		events:    cfg.Events,
 		options:   o,
+		works:     w,
 		log:       o.logger.With("database", name),
 		dialer:    dialer,
 		metrics:   metrics,
@@ -71,6 +74,7 @@ func newDatabase(name string, cfg Config, o options, metrics *health.DatabaseMet
 		reached:   health.NewCondition("database/" + name),
 		installed: health.NewCondition("control_schema/" + name),
 		listening: health.NewCondition("listener/" + name),
+		plugins:   notify.NewFlag(),
 		recheck:   notify.NewFlag(),
 		settings:  settingsOf(cfg),
 	}
@@ -151,6 +155,9 @@ func (d *database) Run(ctx context.Context) error {
 	group.Add(actor(ctx, "listener", d.listen))
 	group.Add(actor(ctx, "control schema", d.keepInstalled))
 	group.Add(actor(ctx, "executor", d.newExecutor(pool).Run))
+	if d.works.enabled {
+		group.Add(actor(ctx, "plugins", d.preparePlugins))
+	}
 	if d.config.Schema.Configured() {
 		group.Add(actor(ctx, "schema", d.bringup.Run))
 	}
@@ -174,7 +181,7 @@ func (d *database) newExecutor(pool *pgxpool.Pool) *executor.Executor {
 		Pool:     pool,
 		Connect:  d.dialer.Connect,
 		Store:    control.NewStore(d.schema),
-		Registry: d.options.works,
+		Registry: d.works,
 		Logger:   d.options.logger, // it adds the database itself
 		Observer: &observer{metrics: d.metrics},
 		Settings: d.effective(),

@@ -53,7 +53,7 @@ type DryRunOptions struct {
 //
 // What is wrong with the migration is in the report, and where it cannot begin an error that wraps
 // [ErrWouldFail], [ErrNoMigration] or [registry.ErrUnknownWork].
-func DryRun(ctx context.Context, cfg Config, database string, opts DryRunOptions) (*DryRunReport, error) {
+func DryRun(ctx context.Context, cfg Config, database string, opts DryRunOptions) (report *DryRunReport, err error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
@@ -76,9 +76,12 @@ func DryRun(ctx context.Context, cfg Config, database string, opts DryRunOptions
 	if opts.Works == nil {
 		opts.Works = registry.Default()
 	}
+	all := newWorks(cfg.Plugins, opts.Works, opts.Logger, "", nil)
+	defer func() { err = errors.Join(err, all.close(context.WithoutCancel(ctx))) }()
+	all.load(ctx, opts.Logger)
 	return dryRun(ctx, pool, executor.Options{
 		Database: database, Pool: pool, Connect: dialer.Connect, Store: control.NewStore(cfg.ControlSchema),
-		Registry: opts.Works, Logger: opts.Logger, Settings: settingsOf(cfg),
+		Registry: all, Logger: opts.Logger, Settings: settingsOf(cfg),
 	}, opts)
 }
 

@@ -64,7 +64,7 @@ type FinalizeOptions struct {
 // rest back and returns the context's cause; nothing is lost. The other errors
 // wrap [ErrNoMigration], [ErrNotRunnable] or [ErrMigrationFailed], or say what
 // keeps it from the database.
-func Finalize(ctx context.Context, cfg Config, database, name string, opts FinalizeOptions) (Progress, error) {
+func Finalize(ctx context.Context, cfg Config, database, name string, opts FinalizeOptions) (p Progress, err error) {
 	if err := cfg.Validate(); err != nil {
 		return Progress{}, err
 	}
@@ -73,6 +73,9 @@ func Finalize(ctx context.Context, cfg Config, database, name string, opts Final
 		return Progress{}, fmt.Errorf("no database %q in the configuration: it has %s", database, strings.Join(cfg.Names(), ", "))
 	}
 	f := newFinalizer(cfg, database, name, opts)
+	f.works = newWorks(cfg.Plugins, f.opts.Works, f.opts.Logger, "", nil)
+	defer func() { err = errors.Join(err, f.works.close(context.WithoutCancel(ctx))) }()
+	f.works.load(ctx, f.opts.Logger)
 	f.dialer = dial.New(target)
 	pool, err := f.dialer.Pool(ctx, "bbmd/"+database+"/finalize", controlConnections)
 	if err != nil {
@@ -97,6 +100,7 @@ func Finalize(ctx context.Context, cfg Config, database, name string, opts Final
 type finalizer struct {
 	database, name string
 	opts           FinalizeOptions
+	works          *works
 	settings       executor.Settings
 	store          control.Store
 	dialer         *dial.Dialer
@@ -135,13 +139,16 @@ func (f *finalizer) accept(ctx context.Context) error {
 	if err := outcome(all); err != nil {
 		return err
 	}
-	work, err := f.opts.Works.Lookup(c.Work)
+	work, err := f.works.Lookup(c.Work)
 	switch {
 	case err != nil:
 		return fmt.Errorf("%w: %w", ErrNotRunnable, err)
 	case c.WorkVersion != nil && int(*c.WorkVersion) != work.Version:
 		return fmt.Errorf("%w: migration %q has begun with version %d of the work %q, and this bbmd has version %d: use a bbmd that has version %d",
 			ErrNotRunnable, f.name, *c.WorkVersion, c.Work, work.Version, *c.WorkVersion)
+	case c.Started() && c.WorkDigest != work.Digest:
+		return fmt.Errorf("%w: migration %q has begun with another content of the work %q than is here: put it back as it was, or let the migration go on with what is there now: bbmd plugins approve %s",
+			ErrNotRunnable, f.name, c.Work, c.Work)
 	default:
 		return nil
 	}
@@ -175,7 +182,7 @@ func because(p *control.Progress) string {
 func (f *finalizer) run(ctx context.Context, url string) (Progress, error) {
 	f.executor = executor.New(executor.Options{
 		Database: f.database, Only: f.name, Pool: f.pool, Connect: f.dialer.Connect, Store: f.store,
-		Registry: f.opts.Works, Logger: f.opts.Logger, Settings: f.settings,
+		Registry: f.works, Logger: f.opts.Logger, Settings: f.settings,
 	})
 	following, stop := context.WithCancelCause(ctx)
 	defer stop(nil)

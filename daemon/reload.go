@@ -58,6 +58,7 @@ func (d *Daemon) reloaded(ctx context.Context, next config.Config) {
 		db.configure(settingsOf(d.current))
 		db.bringup.configure(d.current)
 	}
+	d.works.load(ctx, d.logger) // SIGHUP is for plugins that have crashed, too
 	d.logger.InfoContext(ctx, "configuration reloaded", "changed", changes.Live)
 	if len(changes.Restart) > 0 {
 		d.logger.WarnContext(ctx, "keys of the configuration changed that take effect with the next start", "keys", changes.Restart)

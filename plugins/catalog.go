@@ -117,11 +117,11 @@ func (c *Catalog) load(ctx context.Context, revive bool) error {
 	}
 	c.current.Store(next)
 	c.read.Store(true)
-	report(ctx, c.options.Logger, old, next)
 	err = closeReplaced(old, next)
 	if c.options.OnChange != nil && changed(old, next) {
 		c.options.OnChange(ctx)
 	}
+	report(ctx, c.options.Logger, old, next)
 	return err
 }
 

@@ -118,7 +118,7 @@ func (a *app) enqueue(cmd *cobra.Command, flags enqueueFlags) error {
 		return err
 	}
 	flags.given(cmd)
-	work, unknown := registry.Default().Lookup(flags.request.Work)
+	work, unknown := a.lookupWork(cmd.Context(), flags.request.Work)
 	if flags.request.Arguments, err = parseArguments(work, flags.arguments, flags.set); err != nil {
 		return withCode(exitUsage, err)
 	}

@@ -75,6 +75,7 @@ func newRoot(a *app) *cobra.Command {
 		newDoctorCommand(a),
 		newInitControlCommand(a),
 		newWorksCommand(a),
+		newPluginsCommand(a),
 		newManCommand(a),
 	)
 	a.adopt(root)

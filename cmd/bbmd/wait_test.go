@@ -39,6 +39,7 @@ func TestWaitForTheSchema(t *testing.T) {
 	require.Contains(t, r.err, "bbmd: database shop: still waiting after 0s for schema: the schema is at 2; 1 pending: 3; no migrator seen")
 	require.Zero(t, w.run("wait", "--for", "version=2", "--for", "version=00001").code)
 	require.Equal(t, 4, w.run("wait", "--for", "version=3", "--timeout", "300ms").code)
+	require.Zero(t, bbmd(t, databaseURL(db), "wait", "--for", "version=2").code, "without files, too")
 	require.Equal(t, 2, w.run("wait", "--for", "nonsense").code)
 	require.Equal(t, 2, w.run("wait", "other").code)
 }

@@ -46,6 +46,9 @@ type Config struct {
 	// BackgroundMigrations says whether and how background migrations run.
 	BackgroundMigrations BackgroundMigrations `koanf:"background_migrations"`
 
+	// Plugins says where Works come from that are not compiled in.
+	Plugins Plugins `koanf:"plugins"`
+
 	// Events is where the daemon learns of changes: notify listens to
 	// notifications, wal decodes them from the write-ahead log, which needs
 	// wal_level = logical and a role that may replicate. Defaults to notify.
@@ -213,6 +216,7 @@ func Default() Config {
 			StatementTimeout:  30 * time.Second,
 			LockTimeout:       time.Second,
 		},
+		Plugins:       Plugins{Verify: PluginsVerify{SQL: PluginsWarn, Process: PluginsRequired}},
 		Events:        EventsNotify,
 		HTTP:          HTTP{Listen: ":8080"},
 		Log:           Log{Level: slog.LevelInfo, Format: LogAuto},

@@ -80,9 +80,10 @@ func TestFieldDocs(t *testing.T) {
 		"Config": values(sample), "Database": values(config.Database{}), "Schema": values(config.DefaultSchema()),
 		"SchemaMigrations": values(sample.SchemaMigrations), "BackgroundMigrations": values(sample.BackgroundMigrations),
 		"HTTP": values(sample.HTTP), "Log": values(sample.Log),
+		"Plugins": values(sample.Plugins), "PluginsVerify": values(sample.Plugins.Verify),
 	}
 	checked := 0
-	for _, name := range []string{"config.go", "schema.go"} {
+	for _, name := range []string{"config.go", "plugins.go", "schema.go"} {
 		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
 		require.NoError(t, err)
 		ast.Inspect(file, func(node ast.Node) bool {
@@ -165,6 +166,7 @@ func TestEnvironmentSetsEveryKey(t *testing.T) {
 		"discover": dir + "/services", "profiles": `{"small":["default"]}`, "profile": "small",
 		"control_schema": "c", "events": "wal", "development_mode": "true", "force_recreate": "t", "schema_migrations.skip_version_check": "true",
 		"background_migrations.enabled": "false", "background_migrations.synchronous_commit": "on",
+		"plugins.dir": "p", "plugins.lock": "p.lock", "plugins.verify.sql": "off", "plugins.verify.process": "warn",
 		"http.listen": ":1", "background_migrations.statement_timeout": "7s", "background_migrations.throttle": `{"duty":1}`, "log.level": "error", "log.format": "json",
 	}
 	also := map[string][]string{ // what a key needs beside it
@@ -173,6 +175,7 @@ func TestEnvironmentSetsEveryKey(t *testing.T) {
 		schema + "on_start":         {"BBMD_DATABASES__DEFAULT__SCHEMA__MIGRATIONS=" + dir},
 		schema + "baseline_version": {"BBMD_DATABASES__DEFAULT__SCHEMA__MIGRATIONS=" + dir},
 		schema + "history":          {"BBMD_DATABASES__DEFAULT__SCHEMA__COMMAND=make migrate"},
+		"plugins.lock":              {"BBMD_PLUGINS__DIR=p"},
 		"profile":                   {`BBMD_PROFILES={"small":["default"]}`, "BBMD_DATABASES__DEFAULT__LISTEN_URL=host=a"},
 		"force_recreate":            {"DEVELOPMENT_MODE=true"},
 	}

@@ -31,6 +31,7 @@ func (v *validator) problems() []error {
 	v.controlSchema()
 	v.schemaMigrations()
 	v.backgroundMigrations()
+	v.plugins()
 	v.events()
 	v.forceRecreate()
 	v.listen()

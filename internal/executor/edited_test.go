@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -15,13 +16,15 @@ import (
 
 // changeable is a set of Works whose one Work may change and go away.
 type changeable struct {
-	mu   sync.Mutex
-	work *registry.Work
+	mu      sync.Mutex
+	work    *registry.Work
+	lookups int // since the last change
 }
 
 func (c *changeable) Lookup(name string) (registry.Work, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.lookups++
 	if c.work == nil || c.work.Name != name {
 		return registry.Work{}, fmt.Errorf("%w %q: its file is gone", registry.ErrUnknownWork, name)
 	}
@@ -32,12 +35,25 @@ func (c *changeable) Lookup(name string) (registry.Work, error) {
 func (c *changeable) become(digest string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.work = nil
+	c.work, c.lookups = nil, 0
 	if digest != "" {
 		work := bump
 		work.Version, work.Digest = 1, digest
 		c.work = &work
 	}
+}
+
+// noticed waits until the executor has told its workers of the change. A scan looks
+// the Work up when it recalls workers and when it decides, so that the third
+// look since the change comes after a recall.
+func (c *changeable) noticed(t *testing.T, r *replica) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		r.Wake()
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return c.lookups >= 3
+	}, time.Minute, 5*time.Millisecond)
 }
 
 func changing(digest string) (*changeable, func(*executor.Options)) {
@@ -64,7 +80,7 @@ func TestEditedWorkStopsItsMigration(t *testing.T) {
 	gate.reached()
 	require.Equal(t, digestA, pgtest.One[string](t, db, "SELECT work_digest FROM "+migrationsTable))
 	works.become(digestB)
-	r.Wake()
+	works.noticed(t, r)
 	gate.open()
 	waitsBecause(t, db, `the work "bump" changed after the migration had begun: it was sha256:aaaaaaaaaaaa and is sha256:bbbbbbbbbbbb here`)
 	waitsBecause(t, db, "bbmd plugins approve bump")
@@ -90,7 +106,7 @@ func TestMissingWorkStopsItsMigration(t *testing.T) {
 	r := start(t, db, with)
 	gate.reached()
 	works.become("")
-	r.Wake()
+	works.noticed(t, r)
 	gate.open()
 	waitsBecause(t, db, `unknown work "bump": its file is gone`)
 	works.become(digestA)
