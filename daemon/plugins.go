@@ -55,7 +55,7 @@ func (w *works) load(ctx context.Context, log *slog.Logger) {
 
 // close ends what plugins run, and waits for it.
 func (w *works) close(ctx context.Context) error {
-	err := w.Catalog.Close()
+	err := w.Close()
 	ctx, cancel := context.WithCancel(ctx)
 	cancel() // Run closes and waits once its context has ended
 	_ = w.processes.Run(ctx)

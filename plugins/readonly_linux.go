@@ -10,5 +10,5 @@ import (
 func readOnly(file *os.File) bool {
 	const mountedReadOnly = 1 // ST_RDONLY
 	var stat syscall.Statfs_t
-	return syscall.Fstatfs(int(file.Fd()), &stat) == nil && stat.Flags&mountedReadOnly != 0 //nolint:gosec // a descriptor is a small number
+	return syscall.Fstatfs(int(file.Fd()), &stat) == nil && stat.Flags&mountedReadOnly != 0
 }

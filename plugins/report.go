@@ -19,15 +19,16 @@ func report(ctx context.Context, log *slog.Logger, old, next *Snapshot) {
 				continue
 			}
 		}
-		level, message := slog.LevelWarn, "plugin not used"
+		told := log.With("plugin", p.Name, "kind", string(p.Origin.Kind), "path", p.Origin.Path,
+			"digest", p.Origin.Digest, "state", string(p.State))
 		switch {
 		case p.State == StateOK:
-			level, message = slog.LevelInfo, "plugin loaded"
+			told.InfoContext(ctx, "plugin loaded")
 		case p.Usable:
-			message = "plugin loaded that nobody vouches for"
+			told.WarnContext(ctx, "plugin loaded that nobody vouches for", "reason", p.Reason)
+		default:
+			told.WarnContext(ctx, "plugin not used", "reason", p.Reason)
 		}
-		log.Log(ctx, level, message, "plugin", p.Name, "kind", string(p.Origin.Kind), "path", p.Origin.Path,
-			"digest", p.Origin.Digest, "state", string(p.State), "reason", p.Reason)
 	}
 }
 

@@ -20,7 +20,8 @@ type Work struct {
 	Version int
 
 	// Digest identifies the content of a Work that is not compiled in, as
-	// "sha256:…". Empty for a compiled Work.
+	// "sha256:…". It is recorded when a migration starts, which goes on only where
+	// the Work has the same, or somebody approves. Empty for a compiled Work.
 	Digest string
 
 	// Summary is one sentence for people, shown by `bbmd works`.

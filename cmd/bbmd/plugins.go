@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 
@@ -143,9 +144,7 @@ func (a *app) lockPlugins(path string, all []plugins.Plugin, names []string) err
 		if err != nil {
 			return err
 		}
-		for name, locked := range before {
-			lock[name] = locked
-		}
+		maps.Copy(lock, before)
 	}
 	left := slices.Clone(names)
 	for _, p := range all {

@@ -17,10 +17,10 @@ import (
 var update = flag.Bool("update", false, "write the golden files anew")
 
 // example is the file that the documentation shows.
-func example(t testing.TB) string {
-	t.Helper()
+func example(tb testing.TB) string {
+	tb.Helper()
 	content, err := os.ReadFile(filepath.Join("..", "..", "examples", "plugins", "normalize_email.sql"))
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return string(content)
 }
 
