@@ -19,11 +19,18 @@
 // keepalive, TCP_USER_TIMEOUT and that one ping. It reconnects for as long as its
 // context lasts.
 //
+// [Stream] is the source that decodes the changes of bbmd's own tables from the
+// write-ahead log, by logical replication. It sends no statement while idle but
+// answers the server's keepalives, holds no slot that outlives its connection, and
+// delivers an event once what it is about can be seen, not when it is in the log.
+// The two may be mixed on one database.
+//
 // # What it refuses
 //
 // It does not poll, does not buffer, and does not retry a delivery. A connection
 // on which notifications cannot arrive is an error that says so, not a silent
-// listener: a transaction pooler ([ErrTransactionPooler]) and a hot standby
-// ([ErrStandby]) are both recognised. Notifications on channels that are not ours
+// listener: a transaction pooler ([ErrTransactionPooler]), a hot standby
+// ([ErrStandby]) and a database that may not be streamed ([ErrCannotStream]) are
+// recognised. Notifications on channels that are not ours
 // are counted and dropped; payloads are passed on as hints, whatever they hold.
 package notify
