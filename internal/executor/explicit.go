@@ -118,9 +118,13 @@ func (r *explicit) wait(ctx context.Context) error {
 	return r.pass(r.took)
 }
 
-// topUp sees to it that a job is there, if there is any.
+// topUp sees to it that a job is there, if there is any. It takes another block only
+// when the one before is nearly done, or claims would run ahead without end.
 func (r *explicit) topUp(ctx context.Context) error {
 	if r.nulls == nil {
+		if len(r.source.queue) > depth {
+			return nil
+		}
 		return r.source.fromAhead(len(r.source.queue) == 0, r.soft.Done())
 	}
 	if !r.source.open {
