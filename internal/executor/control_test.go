@@ -143,7 +143,7 @@ func TestKnobsChangeInTheMiddle(t *testing.T) {
 		exactlyOnce(t, db)
 		sizes := pgtest.Column[int](t, db, "SELECT DISTINCT batch_size FROM "+jobsTable+" WHERE max_value <> '8000' ORDER BY 1")
 		require.Equal(t, []int{10, 50}, sizes)
-		require.Equal(t, 50, pgtest.One[int](t, db, "SELECT batch_size FROM "+jobsTable+" ORDER BY ordinal DESC OFFSET 1 LIMIT 1"))
+		require.Less(t, pgtest.One[int](t, db, "SELECT count(*) FROM "+jobsTable+" WHERE batch_size = 10"), 400, "no more than what was claimed already, or sent to be")
 		require.Equal(t, 8000, pgtest.One[int](t, db, "SELECT sum(batch_size) FROM "+jobsTable), "the last batch counts what it has")
 	})
 }

@@ -148,7 +148,7 @@ func TestSource(t *testing.T) {
 	}
 	file("normalize_email.sql", example(t))
 	file("other_name.sql", strings.Replace(example(t), "work normalize_email", "work another", 1))
-	file("bad.sql", "-- bbmd: wokr a\n")
+	file("bad.sql", "-- bbmd: wrk a\n")
 	file("binary.sql", "\xff")
 	file("large.sql", strings.Repeat("-", sqlfile.MaxSize+1))
 	file("README.md", "not a plugin")
@@ -170,7 +170,7 @@ func TestSource(t *testing.T) {
 	at := func(name string) string { return filepath.Join(path, name) }
 	require.Equal(t, map[string]string{
 		"normalize_email": "", "another": "",
-		"bad":    at("bad.sql") + `:1:1: unknown line "wokr", did you mean "work"?: the header knows format, work, version, summary, table, param, section; a newer bbmd may know more`,
+		"bad":    at("bad.sql") + `:1:1: unknown line "wrk", did you mean "work"?: the header knows format, work, version, summary, table, param, section; a newer bbmd may know more`,
 		"binary": at("binary.sql") + ": the file is not UTF-8: save it as UTF-8",
 		"large":  at("large.sql") + " has more than 1048576 bytes: split it",
 	}, got)
