@@ -47,6 +47,13 @@ func TestAlembicSteps(t *testing.T) {
 	require.ErrorContains(t, err, `version "deadbeef0000" is not in the files`)
 }
 
+func TestAlembicInARelativeDirectory(t *testing.T) { //nolint:paralleltest // it changes the working directory
+	t.Chdir(writeFiles(t, map[string]string{"migrations/versions/a.py": revisionFile("a1", "None")}).path)
+	files, err := history.Open("migrations", history.Alembic, history.Options{})
+	require.NoError(t, err)
+	require.Equal(t, []string{"a1"}, files.Heads())
+}
+
 func TestAlembicResolves(t *testing.T) {
 	t.Parallel()
 	branches, twoHeads := openProject(t, "branches"), openProject(t, "twoheads")

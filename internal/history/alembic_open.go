@@ -20,7 +20,7 @@ func openAlembic(dir string, opts Options) (*alembicFiles, error) {
 	}
 	f := &alembicFiles{dir: dir}
 	if c == nil {
-		c = &alembicConfig{base: dir, locations: []string{plainVersions(dir)}}
+		c = &alembicConfig{base: ".", locations: []string{plainVersions(dir)}} // which has dir in it already
 	} else {
 		f.settings.Config, f.settings.Section = c.file, c.section
 		if f.settings.ScriptLocation, err = c.directory(c.scriptLocation); err != nil {

@@ -57,6 +57,11 @@ func TestMissingDatabaseIsCreatedOnce(t *testing.T) {
 
 	const replicas = 4
 	s.spec.Create = true
+	plain := s.spec.URL
+	s.spec.URL = func() (string, error) { // as Python services have it
+		url, err := plain()
+		return strings.Replace(url, "postgres://", "postgresql+asyncpg://", 1), err
+	}
 	var group sync.WaitGroup
 	for range replicas {
 		group.Go(func() {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -108,6 +109,10 @@ func inDatabase(conn, database string) (string, error) {
 		}
 		return parsed.String(), nil
 	}
+	if scheme, rest, found := strings.Cut(conn, "://"); found { // as SQLAlchemy has it, with the driver: postgresql+asyncpg
+		scheme, _, _ = strings.Cut(scheme, "+")
+		conn = scheme + "://" + rest
+	}
 	cfg, err := pgxpool.ParseConfig(conn)
 	if err != nil {
 		return "", errors.New("the connection string cannot be read")
@@ -133,6 +138,10 @@ func (s Spec) databaseName() (string, error) {
 	conn, err := s.URL()
 	if err != nil {
 		return "", err
+	}
+	if scheme, rest, found := strings.Cut(conn, "://"); found { // as SQLAlchemy has it, with the driver: postgresql+asyncpg
+		scheme, _, _ = strings.Cut(scheme, "+")
+		conn = scheme + "://" + rest
 	}
 	cfg, err := pgxpool.ParseConfig(conn)
 	if err != nil {
