@@ -47,7 +47,7 @@ func TestAlembicSteps(t *testing.T) {
 	require.ErrorContains(t, err, `version "deadbeef0000" is not in the files`)
 }
 
-func TestAlembicInARelativeDirectory(t *testing.T) { //nolint:paralleltest // it changes the working directory
+func TestAlembicInARelativeDirectory(t *testing.T) {
 	t.Chdir(writeFiles(t, map[string]string{"migrations/versions/a.py": revisionFile("a1", "None")}).path)
 	files, err := history.Open("migrations", history.Alembic, history.Options{})
 	require.NoError(t, err)
