@@ -89,29 +89,32 @@ func (t *found) visible() error {
 }
 
 // candidatesSQL finds tables by name, or by a column that the tables of
-// Alembic and goose have under any name.
+// Alembic and goose have under any name. It is asked in a new session at every start, so
+// most of its cost is the planning, which is the less the fewer tables each part joins.
 const candidatesSQL = `
-SELECT n.nspname::text AS schema, c.relname::text AS name,
-       has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT') AS readable,
-       row_security_active(c.oid) AS filtered,
+WITH c AS MATERIALIZED (
+  SELECT c.oid, c.relname, n.oid AS namespace, n.nspname
+  FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition
+    AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_' -- those of temporary tables included
+    AND n.nspname::text <> ALL ($2::text[])
+    AND (c.relname::text = ANY ($1::text[])
+         OR EXISTS (SELECT FROM pg_catalog.pg_attribute v
+                    WHERE v.attrelid = c.oid AND v.attname IN ('version_num', 'version_id')))
+)
+SELECT nspname::text AS schema, relname::text AS name,
+       has_schema_privilege(namespace, 'USAGE') AND has_table_privilege(oid, 'SELECT') AS readable,
+       row_security_active(oid) AS filtered,
        coalesce((SELECT k.conname::text FROM pg_catalog.pg_constraint k
                  WHERE k.conrelid = c.oid AND k.contype = 'p'), '') AS primary_key,
-       array_agg(a.attname::text ORDER BY a.attnum) AS column_names,
-       array_agg(coalesce(b.typname, t.typname)::text ORDER BY a.attnum) AS column_types
-FROM pg_catalog.pg_class c
-JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
-LEFT JOIN pg_catalog.pg_type b ON b.oid = t.typbasetype
-WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition
-  AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_' -- those of temporary tables included
-  AND n.nspname::text <> ALL ($2::text[])
-  AND (c.relname::text = ANY ($1::text[])
-       OR EXISTS (SELECT FROM pg_catalog.pg_attribute v
-                  WHERE v.attrelid = c.oid AND v.attname IN ('version_num', 'version_id')))
-  AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
-                  WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
-GROUP BY c.oid, n.oid, n.nspname, c.relname`
+       ARRAY(SELECT a.attname::text FROM pg_catalog.pg_attribute a
+             WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum) AS column_names,
+       ARRAY(SELECT coalesce(b.typname, t.typname)::text FROM pg_catalog.pg_attribute a
+             JOIN pg_catalog.pg_type t ON t.oid = a.atttypid LEFT JOIN pg_catalog.pg_type b ON b.oid = t.typbasetype
+             WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum) AS column_types
+FROM c
+WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
+                  WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')`
 
 func candidates(ctx context.Context, db DB, names, except []string) ([]*found, error) {
 	rows, err := db.Query(ctx, candidatesSQL, names, append([]string{}, except...))

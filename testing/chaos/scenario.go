@@ -170,7 +170,7 @@ func mixture(cell Cell, form Form) []times {
 		return shortMixture(cell)
 	}
 	all := []times{{KillDaemon, 28}, {TerminateBackend, 16}, {KillBackend, 6}, {RestartServer, 5}, {StopDaemon, 4}, {Pause, 4}, {Freeze, 2}, {DeleteRow, 4}}
-	all = append(all, failing(cell, 2)...)
+	all = append(all, failing(cell)...)
 	if cell.Network {
 		all = append(all, times{Cut, 12}, times{Stall, 6}, times{HalfOpen, 6}, times{HalfOpenLong, 1}, times{FreezeLong, 1})
 	}
@@ -186,16 +186,19 @@ func shortMixture(cell Cell) []times {
 	if (cell.Key == UUID) == (cell.Workers > 1) {
 		return append(kills, times{RestartServer, 1}, times{Pause, 1}, times{StopDaemon, 1})
 	}
-	return append(append(kills, failing(cell, 1)...), times{Freeze, 1})
+	if cell.Key == UUID {
+		return append(kills, times{SetAside, 1}, times{Freeze, 1})
+	}
+	return append(kills, times{Fail, 1}, times{Freeze, 1})
 }
 
 // failing are rows that fail their batches: in one half of the cells the
 // migration fails of each, in the other it goes on without them.
-func failing(cell Cell, n int) []times {
+func failing(cell Cell) []times {
 	if cell.Key == UUID {
-		return []times{{SetAside, n}, {KillSingle, 2 * n}}
+		return []times{{SetAside, 2}, {KillSingle, 4}}
 	}
-	return []times{{Fail, n}}
+	return []times{{Fail, 2}}
 }
 
 // Count returns how many faults of the scenario are of a kind that is wanted.
