@@ -184,10 +184,14 @@ func Check(ctx context.Context, db DB, schema string) error {
 }
 
 // installed returns the version in the database, 0 for none, and the oldest
-// version that may run beside it.
+// version that may run beside it. It reads the catalog's tables: to_regclass answers
+// from the session's cache, which does not know what was committed while this
+// transaction waited for the advisory lock.
 func installed(ctx context.Context, db DB, store Store) (version, compatible int, err error) {
 	var exists bool
-	if err := db.QueryRow(ctx, "SELECT to_regclass($1) IS NOT NULL", store.sql("bbm.versions")).Scan(&exists); err != nil || !exists {
+	err = db.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+		WHERE n.nspname = $1 AND c.relname = 'versions')`, store.name()).Scan(&exists)
+	if err != nil || !exists {
 		return 0, 0, err
 	}
 	err = db.QueryRow(ctx, store.sql("SELECT coalesce(max(version), 0), coalesce(max(oldest_compatible), 0) FROM bbm.versions")).Scan(&version, &compatible)

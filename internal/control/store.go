@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"strings"
 
@@ -38,9 +39,12 @@ type Store struct {
 // [DefaultSchema].
 func NewStore(schema string) Store { return Store{schema: schema} }
 
+// name returns the control schema's name as the catalog has it.
+func (s Store) name() string { return cmp.Or(s.schema, DefaultSchema) }
+
 // Schema returns the control schema's name, quoted for SQL.
 func (s Store) Schema() string {
-	if s.schema == "" || s.schema == DefaultSchema {
+	if s.name() == DefaultSchema {
 		return DefaultSchema
 	}
 	return pgx.Identifier{s.schema}.Sanitize()
