@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
+
 	"github.com/bbmd-dev/bbmd/internal/executor"
 	"github.com/bbmd-dev/bbmd/internal/pgserver"
 	"github.com/bbmd-dev/bbmd/internal/throttle"
@@ -129,7 +131,8 @@ func (r *rig) keepBackfilling(ctx context.Context) (rows int64, err error) {
 			}
 		case <-ctx.Done():
 		}
-		if _, err := r.db.admin.Exec(whole, "SELECT bbm.cancel($1) FROM bbm.progress WHERE name = $1 AND status <> 'finished'", name); err != nil {
+		var finished *pgconn.PgError // before it could be cancelled
+		if _, err := r.db.admin.Exec(whole, "SELECT bbm.cancel($1) FROM bbm.progress WHERE name = $1 AND status <> 'finished'", name); err != nil && (!errors.As(err, &finished) || finished.Code != "55000") {
 			return rows, fmt.Errorf("cancel %s: %w", name, err)
 		}
 		if err := r.quiet(whole); err != nil {
