@@ -20,6 +20,8 @@ type pick struct {
 
 // choose picks the version table that counts: the one that is named, else the
 // only one of the files' tool, else, where nothing is said about a tool, the only one there is.
+// Where only another tool has been at work, somebody has to say that the files count: once they were run there
+// would be two tools' tables, and the next look would not know which one counts.
 func choose(s Spec, files history.Files, records []history.Record) pick {
 	var p pick
 	var own []history.Record
@@ -32,14 +34,16 @@ func choose(s Spec, files history.Files, records []history.Record) pick {
 			p.others = append(p.others, r)
 		}
 	}
-	full := saying(own)
+	full, foreign, unsaid := saying(own), saying(p.others), s.History == "" && s.VersionTable == ""
 	switch {
 	case s.modelsAlone(): // whoever made the tables, models have no version table
 		p.others = records
 	case len(full) > 1:
 		p.ambiguous = "version tables of one and the same database: " + tables(full)
-	case len(full) == 1 && len(saying(p.others)) > 0 && s.History == "" && s.VersionTable == "":
-		p.ambiguous = "version tables of several tools: " + tables(append(full, saying(p.others)...))
+	case len(full) == 1 && len(foreign) > 0 && unsaid:
+		p.ambiguous = "version tables of several tools: " + tables(append(full, foreign...))
+	case len(foreign) > 0 && len(dirty(foreign)) == 0 && unsaid:
+		p.ambiguous = fmt.Sprintf("the files in %s are of %s, and the version table is another tool's: %s", files.Dir(), files.Tool().Title(), tables(foreign))
 	case len(full) == 1:
 		p.record, p.found = full[0], true
 	case len(own) > 0:
@@ -53,6 +57,11 @@ func says(r history.Record) bool { return len(r.Applied) > 0 || r.Dirty != "" }
 
 func saying(records []history.Record) []history.Record {
 	return slices.DeleteFunc(slices.Clone(records), func(r history.Record) bool { return !says(r) })
+}
+
+// dirty are the version tables whose tool has not come to an end, and would not go on.
+func dirty(records []history.Record) []history.Record {
+	return slices.DeleteFunc(slices.Clone(records), func(r history.Record) bool { return r.Dirty == "" })
 }
 
 // tables names version tables, with their tools.
@@ -172,6 +181,9 @@ func state(s Spec, p pick, v sight, f *Finding) (is State, why string) {
 	switch {
 	case s.modelsAlone() && len(f.Target) > 0 && len(f.Objects) > 0:
 		return modeled(f)
+	case len(dirty(p.others)) > 0: // what is there, or missing, is only half of what that tool was about
+		f.stuck = dirty(p.others)[0]
+		return Dirty, describe(f.stuck) + ": " + f.stuck.Dirty
 	case len(f.Objects) == 0 && p.found:
 		return Empty, "no objects but an empty version table, " + f.Table
 	case len(f.Objects) == 0:

@@ -26,6 +26,8 @@ func TestEveryStateIsTold(t *testing.T) {
 	alone := initialize.Spec{Database: "db", Models: initialize.Models{Path: "schema.sql"}}
 	stuck := record(history.Goose, "goose_db_version", "1")
 	stuck.Dirty = "it is stuck"
+	stuckElsewhere := record(history.GolangMigrate, "schema_migrations", "1")
+	stuckElsewhere.Dirty = "it is stuck"
 	versionTable := catalog.Object{Kind: "table", Schema: "public", Name: "goose_db_version", Identity: "public.goose_db_version", Version: true}
 	begun := control.Run{
 		ID: 4, StateBefore: "EMPTY", Action: "migrate", Outcome: control.OutcomeInterrupted, Tool: new("goose"),
@@ -133,9 +135,24 @@ func TestEveryStateIsTold(t *testing.T) {
 		"another tool's": {
 			goose(nil), files(1),
 			initialize.Seen{Records: []history.Record{record(history.Alembic, "alembic_version", "a1")}, Objects: objects("t")},
+			initialize.Ambiguous, initialize.ActStop, nil, "are of goose, and the version table is another tool's: public.alembic_version (Alembic, at a1): say which one counts, with history",
+		},
+		"another tool's, and the files count": {
+			goose(func(s *initialize.Spec) { s.History = history.Goose }), files(1),
+			initialize.Seen{Records: []history.Record{record(history.Alembic, "alembic_version", "a1")}, Objects: objects("t")},
 			initialize.Unversioned, initialize.ActBaseline,
 			[]string{"compare ", "stamp 1"},
 			"another tool's: public.alembic_version (Alembic, at a1)",
+		},
+		"another tool's, which is stuck": {
+			goose(func(s *initialize.Spec) { s.History = history.Goose }), files(1),
+			initialize.Seen{Records: []history.Record{stuckElsewhere}},
+			initialize.Dirty, initialize.ActStop, nil, "mend that, then: force it; or, where that tool is not used any more: DROP TABLE public.schema_migrations",
+		},
+		"another tool's, which is stuck, and the files are applied": {
+			goose(func(s *initialize.Spec) { s.History = history.Goose }), files(1),
+			initialize.Seen{Records: []history.Record{stuckElsewhere, record(history.Goose, "goose_db_version", "1")}},
+			initialize.Versioned, initialize.ActNothing, nil, "",
 		},
 		"two tools": {
 			goose(nil), files(1),

@@ -24,8 +24,8 @@
 // # What it refuses
 //
 // It stops, says what it found and names the way out, before it changes anything:
-// where two tools' version tables contradict each other, where a tool has left
-// its history dirty, where the database knows revisions that the files do not have or
+// where two tools' version tables contradict each other, where a database is another tool's and nobody
+// said that the files count, where a tool has left its history dirty, where the database knows revisions that the files do not have or
 // is newer than the files, where a schema without history is not the declared
 // one, where an applied file was edited, and where a pending step is older than an applied
 // one. It refuses hot standbys and connections through a transaction pooler, and it

@@ -33,6 +33,7 @@ type Finding struct {
 
 	record     history.Record // the version table that counts, also when it is empty
 	found      bool           // there is one
+	stuck      history.Record // another tool's version table, that of one that has not finished here; the zero value: none decides
 	records    []history.Record
 	files      history.Files      // nil: no directory, or [Command]
 	comparison history.Comparison // of the record with the files

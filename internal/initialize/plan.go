@@ -69,6 +69,9 @@ func wayOut(s Spec, f Finding) string {
 	case Ambiguous:
 		return "say which one counts, with history or version_table, or drop the table that does not"
 	case Dirty:
+		if f.stuck.Dirty != "" {
+			return fmt.Sprintf("see what that migration has left, mend that, then: %s; or, where that tool is not used any more: DROP TABLE %s", f.stuck.Remedy, f.stuck.Place())
+		}
 		if f.record.Dirty != "" && f.record.Remedy != "" {
 			return "see what the failed migration has left, mend that, then: " + f.record.Remedy
 		}

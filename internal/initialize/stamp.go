@@ -48,8 +48,8 @@ func Stamp(ctx context.Context, s Spec, version string) (Result, error) {
 func (r *run) stampable(f Finding) (history.Tool, error) {
 	name := r.spec.Database
 	switch {
-	case f.State == Ambiguous:
-		return "", f.Plan.refusal
+	case f.State == Ambiguous, f.stuck.Dirty != "":
+		return "", stop(r.spec, f, refusalOf(f.State), wayOut(r.spec, f)).refusal
 	case f.State == Empty && !f.resumed:
 		return "", r.spec.misfit(f, "an empty database has no version", "bbmd migrate "+name+" creates it")
 	case r.files != nil:

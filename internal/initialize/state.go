@@ -12,9 +12,10 @@ const (
 	Versioned State = "VERSIONED"
 	// Unversioned has objects, and no version of the configured history.
 	Unversioned State = "UNVERSIONED"
-	// Ambiguous has version tables of several tools, or several of one.
+	// Ambiguous has version tables of several tools, or several of one; or only one of a tool that the files are not for,
+	// and nobody said that the files count.
 	Ambiguous State = "AMBIGUOUS"
-	// Dirty has a history whose own tool would refuse to go on.
+	// Dirty has a history whose own tool would refuse to go on; or that of another tool, and nothing applied of the files.
 	Dirty State = "DIRTY"
 	// UnknownRevision has a version applied that the files do not have.
 	UnknownRevision State = "UNKNOWN_REVISION"
