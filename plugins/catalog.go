@@ -80,7 +80,9 @@ func compiledWorks(r *registry.Registry) map[string]registry.Work {
 	return works
 }
 
-// Snapshot returns what the Catalog holds now.
+// Snapshot returns what the Catalog holds now. [Snapshot.Plugins] and
+// [Snapshot.Counts] of it say how the plugins are doing; what a reload changes,
+// [Options].OnChange tells, and a program that crashes shows without one.
 func (c *Catalog) Snapshot() *Snapshot { return c.current.Load() }
 
 // Ready reports whether the plugins were loaded: true from the first

@@ -1,10 +1,12 @@
 package plugins_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/require"
 
 	"github.com/bbmd-dev/bbmd/plugins"
@@ -221,4 +223,29 @@ func TestCatalogClosed(t *testing.T) {
 	require.Equal(t, 1, closed)
 	require.ErrorContains(t, f.catalog.Reload(t.Context()), "closed")
 	require.Len(t, f.catalog.Works(), 1)
+}
+
+func TestCountsHaveEveryState(t *testing.T) {
+	t.Parallel()
+	f := setup(t, nil)
+	f.write(t, "a.word", "one")
+	f.write(t, "b.word", "broken")
+	f.reload(t)
+	counts := f.catalog.Snapshot().Counts()
+	require.Equal(t, 1, counts[f.words.kind][plugins.StateInvalid])
+	for _, kind := range []plugins.Kind{plugins.KindSQL, plugins.KindProcess} {
+		for _, state := range plugins.States() {
+			require.Contains(t, counts[kind], state)
+		}
+	}
+	require.NotContains(t, counts, plugins.KindCompiled)
+}
+
+func TestReplacedIsNobodysFault(t *testing.T) {
+	t.Parallel()
+	err := fmt.Errorf("plugin a: %w", plugins.ErrReplaced)
+	require.ErrorIs(t, err, plugins.ErrReplaced)
+	var code *pgconn.PgError
+	require.ErrorAs(t, err, &code)
+	require.Equal(t, "53000", code.Code)
 }

@@ -23,7 +23,8 @@ type Origin struct {
 	Digest string `json:"digest,omitempty"` // "sha256:" and 64 hexadecimal digits; empty for a compiled Work
 }
 
-// State says how a plugin is doing.
+// State says how a plugin is doing. Its values, like those of [Kind], are those of
+// labels in metrics and of fields in JSON: they stay as they are.
 type State string
 
 // The states of a plugin. Its Works can be used in the states ok and unpinned,
@@ -38,6 +39,11 @@ const (
 	StateMissing  State = "missing"  // the lock file or a migration names it, and it is not there
 	StateCrashed  State = "crashed"  // its program ended too often
 )
+
+// States returns all states, in a fresh slice.
+func States() []State {
+	return []State{StateOK, StateUnpinned, StateMismatch, StateInvalid, StateConflict, StateChanged, StateMissing, StateCrashed}
+}
 
 // Plugin is what a [Snapshot] knows of one plugin.
 type Plugin struct {

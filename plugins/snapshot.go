@@ -52,6 +52,32 @@ func (s *Snapshot) Plugins() []Plugin {
 	return all
 }
 
+// Counts returns how many plugins of each kind are in each state, those that are
+// compiled in left out. Every kind that is not, and every state, is in it, also
+// with 0, so that what is exported of it does not come and go. The states changed
+// and missing are those that the directory and the lock file show: what a
+// database's migrations began with is not known here.
+//
+// It is what metrics are made of, is safe to call from any goroutine at any time
+// and cheap, and keeps its meaning from one release to the next.
+func (s *Snapshot) Counts() map[Kind]map[State]int {
+	counts := make(map[Kind]map[State]int)
+	for _, kind := range []Kind{KindSQL, KindProcess} {
+		counts[kind] = make(map[State]int)
+		for _, state := range States() {
+			counts[kind][state] = 0
+		}
+	}
+	for _, e := range s.entries {
+		p := e.now()
+		if counts[p.Origin.Kind] == nil { // of somebody else's source
+			counts[p.Origin.Kind] = make(map[State]int)
+		}
+		counts[p.Origin.Kind][p.State]++
+	}
+	return counts
+}
+
 // now returns the plugin as it is at the moment.
 func (e entry) now() Plugin {
 	p := e.plugin

@@ -2,14 +2,27 @@ package plugins
 
 import (
 	"context"
-	"errors"
+
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/bbmd-dev/bbmd/registry"
 )
 
 // ErrReplaced says that a batch began after the plugin that was to process it
-// had been closed: another version of it, or nothing, is in its place.
-var ErrReplaced = errors.New("plugin was replaced")
+// had been closed: another version of it, or nothing, is in its place. It is
+// nobody's fault and costs the batch no attempt: to those who look for one it is an
+// error of PostgreSQL of the class 53, by which the executor knows that.
+var ErrReplaced error = replacedError{}
+
+type replacedError struct{}
+
+const replaced = "plugin was replaced"
+
+func (replacedError) Error() string { return replaced }
+
+func (replacedError) Unwrap() error {
+	return &pgconn.PgError{Severity: "ERROR", Code: "53000", Message: replaced}
+}
 
 // Source finds the plugins of one kind. Its methods are called by one goroutine
 // at a time.

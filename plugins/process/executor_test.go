@@ -1,12 +1,15 @@
 package process_test
 
 import (
+	"context"
 	"flag"
 	"math/rand/v2"
 	"strconv"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/bbmd-dev/bbmd/plugins/process"
@@ -61,4 +64,28 @@ func TestOtherWorkGoesOn(t *testing.T) {
 		finished(t, db, "t_"+work)
 		require.Equal(t, []int{1}, pgtest.Column[int](t, db, "SELECT DISTINCT n FROM t_"+work))
 	}
+}
+
+// TestReplacedCostsNoAttempt lets batches meet a plugin that was closed, as where a
+// directory of plugins is loaded again.
+func TestReplacedCostsNoAttempt(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	old, next := newHouse(t, nil).child("good"), newHouse(t, nil).child("good")
+	require.NoError(t, old.Close())
+	var met atomic.Int64
+	work := workOf(t, next, "bump")
+	work.Run = func(ctx context.Context, tx pgx.Tx, b registry.Batch) (registry.Result, error) {
+		if b.End == "20" && met.Add(1) <= 2 {
+			return workOf(t, old, "bump").Run(ctx, tx, b)
+		}
+		return workOf(t, next, "bump").Run(ctx, tx, b)
+	}
+	execute(t, db, work)
+	table(t, db, "t", 30)
+	enqueue(t, db, "bump", "t", "{}", 10, 1)
+	finished(t, db, "t")
+	require.Equal(t, []int{1}, pgtest.Column[int](t, db, "SELECT DISTINCT n FROM t"))
+	require.Equal(t, []int{1}, pgtest.Column[int](t, db, "SELECT DISTINCT attempts FROM bbm.batched_background_migration_jobs"))
+	require.Equal(t, 2, pgtest.One[int](t, db, "SELECT max(transients) FROM bbm.batched_background_migration_jobs"))
 }

@@ -95,7 +95,7 @@ func (p *Plugin) isClosed() bool {
 }
 
 func (p *Plugin) replaced() error {
-	return passing("plugin %s: %w", p.manifest.Name, plugins.ErrReplaced)
+	return fmt.Errorf("plugin %s: %w", p.manifest.Name, plugins.ErrReplaced)
 }
 
 // acquire returns a program without a task. It is to be released.

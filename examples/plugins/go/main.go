@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/bbmd-dev/bbmd/examples/plugins/go/phones" //nolint:depguard // the rule is about bbmd's own plugins
+	"github.com/bbmd-dev/bbmd/examples/plugins/go/phones"
 	"github.com/bbmd-dev/bbmd/plugins/sdk"
 )
 
