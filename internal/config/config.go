@@ -68,6 +68,9 @@ type Config struct {
 	// HTTP is the server of probes and metrics.
 	HTTP HTTP `koanf:"http"`
 
+	// Dashboard is the web page and its JSON API.
+	Dashboard Dashboard `koanf:"dashboard"`
+
 	// Log says what is logged, and how it looks.
 	Log Log `koanf:"log"`
 

@@ -196,7 +196,7 @@ func (l *loader) resolvePaths(values layer, dir string) {
 // isPathKey reports whether the value of a key is the path of a file or a directory.
 func isPathKey(path string) bool {
 	switch generic(strings.Split(path, ".")) {
-	case "discover", "plugins.dir", "plugins.lock", "databases.<name>.url_file", "databases.<name>.schema.migrations", "databases.<name>.schema.directory":
+	case "discover", "plugins.dir", "plugins.lock", "dashboard.token_file", "databases.<name>.url_file", "databases.<name>.schema.migrations", "databases.<name>.schema.directory":
 		return true
 	default:
 		return false

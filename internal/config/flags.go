@@ -23,6 +23,7 @@ func RegisterFlags(fs *pflag.FlagSet) {
 	fs.Bool("background-migrations", defaults.BackgroundMigrations.Enabled, "run background migrations")
 	fs.Int("workers", defaults.BackgroundMigrations.Workers, "batches that run at a time per database")
 	fs.String("http-listen", defaults.HTTP.Listen, "`address` of probes and metrics; empty for none")
+	fs.String("dashboard-listen", defaults.Dashboard.Listen, "`address` of the dashboard; empty for none")
 	fs.String("log-level", "info", "least severe `level` to log: debug, info, warn, error")
 	fs.String("log-format", string(defaults.Log.Format), "log `format`: auto, text, json")
 	fs.Duration("shutdown-grace", defaults.ShutdownGrace, "how long running batches may take to finish on shutdown")

@@ -79,11 +79,11 @@ func TestFieldDocs(t *testing.T) {
 	sections := map[string]map[string]string{ // struct, name, default
 		"Config": values(sample), "Database": values(config.Database{}), "Schema": values(config.DefaultSchema()),
 		"SchemaMigrations": values(sample.SchemaMigrations), "BackgroundMigrations": values(sample.BackgroundMigrations),
-		"HTTP": values(sample.HTTP), "Log": values(sample.Log),
+		"HTTP": values(sample.HTTP), "Dashboard": values(sample.Dashboard), "Log": values(sample.Log),
 		"Plugins": values(sample.Plugins), "PluginsVerify": values(sample.Plugins.Verify),
 	}
 	checked := 0
-	for _, name := range []string{"config.go", "plugins.go", "schema.go"} {
+	for _, name := range []string{"config.go", "dashboard.go", "plugins.go", "schema.go"} {
 		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
 		require.NoError(t, err)
 		ast.Inspect(file, func(node ast.Node) bool {
@@ -167,6 +167,7 @@ func TestEnvironmentSetsEveryKey(t *testing.T) {
 		"control_schema": "c", "events": "wal", "development_mode": "true", "force_recreate": "t", "schema_migrations.skip_version_check": "true",
 		"background_migrations.enabled": "false", "background_migrations.synchronous_commit": "on",
 		"plugins.dir": "p", "plugins.lock": "p.lock", "plugins.verify.sql": "off", "plugins.verify.process": "warn",
+		"dashboard.listen": "127.0.0.1:1", "dashboard.hosts": "a,b.example", "dashboard.token": "***", "dashboard.token_file": dir + "/token", "dashboard.public_read": "true",
 		"http.listen": ":1", "background_migrations.statement_timeout": "7s", "background_migrations.throttle": `{"duty":1}`, "log.level": "error", "log.format": "json",
 	}
 	also := map[string][]string{ // what a key needs beside it

@@ -29,17 +29,18 @@ type Schema struct {
 
 	// Command is the program that brings the database up where History is
 	// command, and the one that is Alembic where it is alembic, such as
-	// [python, -m, alembic]: a list, or words where none needs a quote. Empty
-	// means alembic. Defaults to empty.
+	// [python, -m, alembic], without a subcommand: a list, or words where none
+	// needs a quote. Empty means alembic. Defaults to empty.
 	Command Command `koanf:"command"`
 
 	// Arguments go between Alembic and its subcommand, such as [-x,
 	// tenant=a]. Defaults to empty.
 	Arguments Command `koanf:"arguments"`
 
-	// Directory is where commands run. Empty means beside alembic.ini where
-	// there is one, else the working directory of bbmd. A relative path in the
-	// configuration file starts at that file's directory. Defaults to empty.
+	// Directory is where commands run, that of Models included. Empty means
+	// beside alembic.ini for Alembic, where there is one, and the working
+	// directory of bbmd for others. A relative path in the configuration file
+	// starts at that file's directory. Defaults to empty.
 	Directory string `koanf:"directory"`
 
 	// URLVariable is the environment variable in which commands find the

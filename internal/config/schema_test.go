@@ -209,6 +209,35 @@ func TestLegacyVariables(t *testing.T) {
 	}
 }
 
+func TestAlembicIsCalledWithoutASubcommand(t *testing.T) {
+	t.Parallel()
+	for schema, want := range map[string]string{
+		"history: alembic, command: alembic upgrade heads":                          `it has "upgrade" in it`,
+		"command: [python, -m, alembic, -c, a.ini, -x, current, --raiseerr, stamp]": `it has "stamp" in it`,
+		"command: /venv/bin/alembic current":                                        `it has "current" in it`,
+		"command: ./migrate.sh upgrade heads":                                       `it has "upgrade" in it`,
+		"command: [sh, -c, 'cd x && alembic -q upgrade heads']":                     "it has a value that is not shown in it",
+		"arguments: [-x, tenant=a, upgrade, heads]":                                 `they have "upgrade" in them`,
+		"command: [uv, run, --group, upgrade-tools, alembic, -n, check, -x, stamp]": "",
+		"command: [sh, -c, 'cd x && exec alembic \"$@\"', alembic]":                 "",
+		"arguments: [-x, upgrade=yes, -c, a.ini, --raiseerr]":                       "",
+		"history: command, command: alembic upgrade heads":                          "",
+		"history: goose, command: alembic upgrade":                                  "goose needs none",
+	} {
+		_, err := config.Load(services(t, "databases: {a: {url: host=h, schema: {migrations: m, "+schema+"}}}", "m"))
+		if want == "" {
+			require.NoError(t, err, schema)
+			continue
+		}
+		require.ErrorContains(t, err, want, schema)
+		require.ErrorContains(t, err, "databases.a.schema.", schema)
+	}
+	_, err := config.Load(services(t, "databases: {a: {url: host=h, schema: {migrations: m, command: alembic upgrade heads}}}", "m"))
+	require.ErrorContains(t, err, "or set history: command, to have it run as it stands")
+	_, err = config.Load(services(t, "databases: {a: {url: host=h, schema: {command: alembic upgrade heads}}}"))
+	require.NoError(t, err, "any command")
+}
+
 func TestCommandsAreListsOrPlainWords(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ yaml, want string }{

@@ -35,6 +35,7 @@ func (v *validator) problems() []error {
 	v.events()
 	v.forceRecreate()
 	v.listen()
+	v.dashboard()
 	v.log()
 	inRange(v, "shutdown_grace", v.config.ShutdownGrace, 0, 24*time.Hour)
 	return v.found
@@ -160,16 +161,19 @@ func (v *validator) backgroundMigrations() {
 }
 
 func (v *validator) listen() {
-	address := v.config.HTTP.Listen
-	if address == "" {
-		return
+	if address := v.config.HTTP.Listen; address != "" {
+		v.address("http.listen", address, `write :8080, 127.0.0.1:8080 or [::1]:8080; "" for no HTTP server`)
 	}
+}
+
+// address reports what is no address to listen on.
+func (v *validator) address(key, address, hint string) {
 	_, port, err := net.SplitHostPort(address)
 	if err == nil {
 		_, err = strconv.ParseUint(port, 10, 16)
 	}
 	if err != nil {
-		v.report("http.listen", refuse(v.quote("http.listen", address)+" is not host:port", `write :8080, 127.0.0.1:8080 or [::1]:8080; "" for no HTTP server`))
+		v.report(key, refuse(v.quote(key, address)+" is not host:port", hint))
 	}
 }
 

@@ -101,6 +101,7 @@ func (v *validator) schema(path string, s Schema) {
 	v.schemaCommand(path+".command", s.Command.Args())
 	v.schemaCommand(path+".arguments", s.Arguments.Args())
 	v.schemaCommand(path+".models", s.Models.Command())
+	v.alembicCommand(path, s)
 	v.schemaWhole(path, s)
 }
 

@@ -37,6 +37,8 @@ func parse(t reflect.Type, raw any, shown string) (any, error) {
 		return parseProfiles(raw, shown)
 	case reflect.TypeFor[Token]():
 		return parseToken(raw)
+	case reflect.TypeFor[Hosts]():
+		return parseHosts(raw)
 	}
 	switch t.Kind() {
 	case reflect.Bool:

@@ -108,6 +108,7 @@ func TestModelsThatFailLeaveTheDatabaseEmpty(t *testing.T) {
 	require.Equal(t, "42P01", *run.SQLState)
 	require.Equal(t, int32(2), *run.Line)
 	require.Contains(t, *run.File, "schema.sql")
+	require.Contains(t, run.Log, "schema.sql:2: the statement that failed: CREATE TABLE orders (user_id int REFERENCES nobody)")
 }
 
 func TestPendingIsRun(t *testing.T) {
@@ -147,6 +148,7 @@ func TestFailedStepIsRecordedAndTheStepsBeforeStay(t *testing.T) {
 	require.Equal(t, control.OutcomeFailed, run.Outcome)
 	require.Equal(t, "42P01", *run.SQLState)
 	require.Equal(t, int32(3), *run.Line)
+	require.Contains(t, run.Log, "00003_bad.sql:3: the statement that failed: ALTER TABLE nobody ADD email text;\n")
 	require.Len(t, run.Steps, 3)
 	require.Nil(t, run.Steps[2].FinishedAt)
 

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/bbmd-dev/bbmd/internal/control"
 	"github.com/bbmd-dev/bbmd/internal/history"
@@ -213,6 +212,7 @@ func (r *record) say(ctx context.Context) error {
 func (r *record) end(ctx context.Context, to []string, failed error) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.unsaid.WriteString(statementOf(failed))
 	err := r.say(ctx)
 	if failed == nil {
 		return errors.Join(err, r.write(ctx, func(ctx context.Context, db control.DB) error { return r.store.FinishRun(ctx, db, r.run, to) }))
@@ -222,18 +222,6 @@ func (r *record) end(ctx context.Context, to []string, failed error) error {
 		record = r.store.InterruptRun
 	}
 	return errors.Join(failed, err, r.write(ctx, func(ctx context.Context, db control.DB) error { return record(ctx, db, r.run, why) }))
-}
-
-// failureOf takes an error apart for bbm.runs.
-func failureOf(err error) control.RunFailure {
-	why := control.RunFailure{Message: err.Error()}
-	if step, ok := errors.AsType[*StepError](err); ok {
-		why.File, why.Line = step.File, step.Line
-	}
-	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
-		why.SQLState, why.Hint = pg.Code, pg.Hint
-	}
-	return why
 }
 
 // steps is the watcher of a run's own database: it records steps, and what their files were.

@@ -36,7 +36,8 @@ type target struct {
 	// background migrations is done inline.
 	fresh bool
 	// shadow says that the target is thrown away after a look at its schema:
-	// nothing in it is worth waiting for, and there is no control schema.
+	// nothing in it is worth waiting for. Runners put a control schema there, for
+	// steps that enqueue background migrations; nobody runs these. See [furnish].
 	shadow bool
 	// log takes what programs print, and what a runner has to say to people. It is
 	// kept in bbm.runs, and never returns an error.

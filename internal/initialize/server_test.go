@@ -170,6 +170,16 @@ func TestWorksInAControlSchemaOfAnotherName(t *testing.T) {
 	require.False(t, pgtest.One[bool](t, s.Database, "SELECT to_regnamespace('bbm') IS NOT NULL"))
 }
 
+func TestPasswordInAStatementThatFailsIsNotKept(t *testing.T) {
+	t.Parallel()
+	s := newSubject(t)
+	s.write(t, map[string]string{"1_role.sql": up("ALTER ROLE nobody_" + s.Name + " Password 'hush-hush';")})
+	_, err := initialize.Apply(t.Context(), s.spec)
+	require.Equal(t, initialize.KindFailed, initialize.KindOf(err), err)
+	require.NotContains(t, err.Error()+s.log.String()+pgtest.One[string](t, s.Database, "SELECT string_agg(r::text, '') FROM bbm.runs r"), "hush-hush")
+	require.Contains(t, s.runs(t)[0].Log, "1_role.sql:2: the statement that failed: (not shown, as it holds a password)")
+}
+
 func TestSecretsStayOutOfErrorsAndLogs(t *testing.T) {
 	t.Parallel()
 	s := newSubject(t)

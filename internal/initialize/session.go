@@ -100,7 +100,7 @@ func (s Spec) anywhere() catalog.Connect {
 // the same server. Its errors do not hold the string, which is a secret.
 func inDatabase(conn, database string) (string, error) {
 	parsed, err := url.Parse(conn)
-	if err == nil && (parsed.Scheme == "postgres" || parsed.Scheme == "postgresql") {
+	if err == nil && isServerURL(parsed.Scheme) {
 		parsed.Path, parsed.RawPath = "/"+database, ""
 		query := parsed.Query()
 		if query.Has("dbname") { // it would win
@@ -109,16 +109,17 @@ func inDatabase(conn, database string) (string, error) {
 		}
 		return parsed.String(), nil
 	}
-	if scheme, rest, found := strings.Cut(conn, "://"); found { // as SQLAlchemy has it, with the driver: postgresql+asyncpg
-		scheme, _, _ = strings.Cut(scheme, "+")
-		conn = scheme + "://" + rest
-	}
-	cfg, err := pgxpool.ParseConfig(conn)
-	if err != nil {
+	if _, err := pgxpool.ParseConfig(conn); err != nil {
 		return "", errors.New("the connection string cannot be read")
 	}
-	_ = cfg
 	return conn + " dbname=" + quoteValue(database), nil // of two the last one counts
+}
+
+// isServerURL reports whether a scheme is that of PostgreSQL, also with a driver's name, as SQLAlchemy
+// has it: postgresql+asyncpg.
+func isServerURL(scheme string) bool {
+	dialect, _, _ := strings.Cut(scheme, "+")
+	return dialect == "postgres" || dialect == "postgresql"
 }
 
 // quoteValue quotes a value of a keyword=value connection string.

@@ -73,8 +73,9 @@ func TestConnectionStringsOfShadows(t *testing.T) {
 	for conn, want := range map[string]string{
 		"postgres://u:p%40@h:5433/app?sslmode=disable": "postgres://u:p%40@h:5433/shadow%20x?sslmode=disable",
 		"postgresql://u@/app?host=/run&dbname=app":     "postgresql://u@/shadow%20x?host=%2Frun",
-		"postgres://h":                     "postgres://h/shadow%20x",
-		"host=h dbname=app password='a b'": "host=h dbname=app password='a b' dbname='shadow x'",
+		"postgres://h": "postgres://h/shadow%20x",
+		"postgres://u:p@h1:1,h2:2/app?target_session_attrs=primary": "postgres://u:p@h1:1,h2:2/shadow%20x?target_session_attrs=primary",
+		"host=h dbname=app password='a b'":                          "host=h dbname=app password='a b' dbname='shadow x'",
 	} {
 		got, err := initialize.InDatabase(conn, "shadow x")
 		require.NoError(t, err)
@@ -83,7 +84,10 @@ func TestConnectionStringsOfShadows(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, "shadow x", parsed.Database)
 	}
-	_, err := initialize.InDatabase("host=h password=secret port=x", "s")
+	got, err := initialize.InDatabase("postgresql+asyncpg://u:p@h/app?ssl=require", "shadow")
+	require.NoError(t, err)
+	require.Equal(t, "postgresql+asyncpg://u:p@h/shadow?ssl=require", got) // a Python program reads it
+	_, err = initialize.InDatabase("host=h password=secret port=x", "s")
 	require.Error(t, err)
 	require.NotContains(t, err.Error(), "secret")
 }
