@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -193,7 +194,7 @@ const runsSQL = `
 SELECT r.id, r.action, r.outcome, r.state_before, r.tool, r.from_versions, r.to_versions, r.reason, r.plan, CASE WHEN $2 THEN r.log ELSE '' END,
   r.error_message, r.error_sqlstate, r.error_file, r.error_line, r.error_hint, r.host, r.backend_pid, r.bbmd_version, r.who,
   r.started_at, r.finished_at, s.steps, r.indexes
-FROM (SELECT * FROM bbm.runs ORDER BY id DESC LIMIT $1) r
+FROM (SELECT * FROM bbm.runs WHERE @which@ ORDER BY id DESC LIMIT $1) r
 CROSS JOIN LATERAL (SELECT coalesce(jsonb_agg(to_jsonb(s) ORDER BY s.ordinal), '[]') AS steps FROM bbm.run_steps s WHERE s.run_id = r.id) s
 ORDER BY r.id DESC`
 
@@ -208,7 +209,12 @@ func (s Store) RunsWithoutLog(ctx context.Context, db DB, limit int) ([]Run, err
 }
 
 func (s Store) runs(ctx context.Context, db DB, limit int, log bool) ([]Run, error) {
-	rows, err := db.Query(ctx, s.sql(runsSQL), Once, limit, log)
+	return s.selectRuns(ctx, db, "true", limit, log)
+}
+
+// selectRuns reads runs for which the condition holds; its parameters begin at $3.
+func (s Store) selectRuns(ctx context.Context, db DB, which string, limit int, log bool, args ...any) ([]Run, error) {
+	rows, err := db.Query(ctx, s.sql(strings.ReplaceAll(runsSQL, "@which@", which)), append([]any{Once, limit, log}, args...)...)
 	if err != nil {
 		return nil, fmt.Errorf("read runs: %w", err)
 	}
