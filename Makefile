@@ -49,6 +49,16 @@ bench-quick: build postgres ## the same, shorter and less exact
 chaos: build postgres ## kill everything at random for long, and check that every row is processed exactly once
 	$(SERVE) $(GO) test -race -v -timeout 60m ./testing/chaos -long $(ARGS)
 
+# A directory with scripts that build, start and stop a Kubernetes of one node, without Docker: env.sh, build.sh, start.sh, stop.sh,
+# mkimage.py. It needs root, and a quarter of an hour the first time.
+KUBE_RIG ?= ../shared/kube-rig
+
+.PHONY: kube-test
+kube-test: build postgres ## run the tests of deploy/ on a real Kubernetes, which is built the first time
+	@test -x $(KUBE_RIG)/build.sh || { echo "there are no scripts for a Kubernetes in $(KUBE_RIG): set KUBE_RIG to their directory (docs/kubernetes.md)" >&2; exit 2; }
+	@(. $(KUBE_RIG)/env.sh && test -x "$$BIN/kube-apiserver" -a -x "$$BIN/helm") || WITH_HELM=1 $(KUBE_RIG)/build.sh
+	BBMD_KUBE_RIG=$(abspath $(KUBE_RIG)) $(GO) test -v -count=1 -timeout 25m -parallel 4 $(ARGS) ./testing/kube
+
 .PHONY: postgres
 postgres: ## make sure that there is a PostgreSQL server to run: found, installed, or fetched
 	@$(GO) run ./internal/pgserver/provide
