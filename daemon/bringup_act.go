@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -68,9 +69,10 @@ func (b *bringup) run(ctx context.Context, act func(context.Context) (initialize
 	}
 	defer func() { <-b.options.turns }()
 	b.up.Set(errUnderWay)
+	began := time.Now()
 	result, err := act(ctx)
 	if result.Changed() {
-		b.metrics.SchemaRun(string(result.Action), outcomeOf(err))
+		b.metrics.SchemaRun(string(result.Action), outcomeOf(err), time.Since(began))
 	}
 	return err
 }

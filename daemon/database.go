@@ -225,6 +225,7 @@ func (d *database) tryInstall(ctx context.Context) error {
 	defer cancel()
 	conn, err := d.dialer.Connect(ctx, d.application())
 	d.reached.Set(err)
+	d.metrics.Up(err == nil)
 	if err != nil {
 		return err
 	}

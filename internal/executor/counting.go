@@ -111,6 +111,7 @@ func (c *counting) count(ctx context.Context, w *worker) bool {
 		t.Throttled = w.throttling()
 	}
 	o := c.e.opts
+	o.Observer.Counted(w.candidate.Name, Count{Keys: t.Keys, BatchSize: t.BatchSize, P90: t.P90})
 	percent, err := o.Store.Count(ctx, o.Pool, w.candidate.ID, w.epoch.Load(), w.candidate.Name, t)
 	if err != nil {
 		w.log.DebugContext(ctx, "progress not counted", "error", err) // a hint is lost, nothing else
@@ -119,7 +120,8 @@ func (c *counting) count(ctx context.Context, w *worker) bool {
 	if percent != nil {
 		o.Observer.Progressed(w.candidate.Name, *percent/100)
 	}
-	o.Observer.Throttled(w.candidate.Name, w.duty())
+	v := w.verdict()
+	o.Observer.Throttled(w.candidate.Name, v.Signal, v.Duty)
 	return true
 }
 

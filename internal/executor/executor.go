@@ -59,7 +59,8 @@ func New(opts Options) *Executor {
 	off.Enabled = false
 	e.throttle = throttle.New(throttle.Options{
 		DB: opts.Pool, Config: off, Logger: e.log,
-		OnChange: func(_ string, v throttle.Verdict) {
+		OnChange: func(migration string, v throttle.Verdict) {
+			e.opts.Observer.Throttled(migration, v.Signal, v.Duty)
 			if e.holding.Load() && v.Action != throttle.Stop {
 				e.Wake()
 			}
@@ -166,6 +167,7 @@ func (e *Executor) look(ctx, hard context.Context, tallies *counting) time.Durat
 	}
 	e.failures++
 	e.problem.Store(&err)
+	e.opts.Observer.ScanFailed()
 	wait := delay(e.failures)
 	level := slog.LevelDebug // the first of an outage says it all
 	if e.failures == 1 {
@@ -181,6 +183,7 @@ func (e *Executor) reap(ctx context.Context, r *running) {
 	defer cancel()
 	delete(e.workers, r)
 	id := r.candidate.ID
+	e.staffed(r)
 	if r.progress {
 		delete(e.errors, id)
 	}
@@ -193,7 +196,7 @@ func (e *Executor) reap(ctx context.Context, r *running) {
 		delete(e.errors, id)
 	case errors.Is(err, errNoSlot): // the next scan sees who holds it
 	case errors.As(err, &refused):
-		e.fail(ctx, r, refused.reason)
+		e.fail(ctx, r, refused)
 	case errors.As(err, &wait):
 		e.hold(ctx, r, wait)
 	case errors.As(err, &kept):
@@ -206,7 +209,8 @@ func (e *Executor) reap(ctx context.Context, r *running) {
 	r.log.DebugContext(ctx, "worker ended", "after", time.Since(r.began).Round(time.Millisecond), "reason", r.err)
 }
 
-func (e *Executor) fail(ctx context.Context, r *running, reason control.Reason) {
+func (e *Executor) fail(ctx context.Context, r *running, refused *refusal) {
+	reason := refused.reason
 	ok, err := e.opts.Store.Fail(ctx, e.opts.Pool, r.candidate.ID, reason)
 	if err != nil {
 		r.err = err
@@ -215,6 +219,7 @@ func (e *Executor) fail(ctx context.Context, r *running, reason control.Reason) 
 	}
 	if ok {
 		r.log.ErrorContext(ctx, "migration failed", "error", reason.Message, "sqlstate", reason.SQLState)
+		e.opts.Observer.MigrationFailed(r.failure(refused))
 		e.opts.Observer.MigrationEnded(r.candidate.Name, control.StatusFailed)
 	}
 }
@@ -241,7 +246,7 @@ func (e *Executor) keep(ctx context.Context, r *running, t *throttled) {
 		t.activity.End()
 	}
 	r.log.InfoContext(ctx, "migration held back", "reason", reason)
-	e.opts.Observer.Throttled(r.candidate.Name, 0)
+	e.opts.Observer.Throttled(r.candidate.Name, t.verdict.Signal, 0)
 	var err error
 	if t.verdict.Until.IsZero() {
 		err = e.opts.Store.SetReason(ctx, e.opts.Pool, id, reason)
@@ -264,10 +269,10 @@ func (e *Executor) backOff(ctx context.Context, r *running) {
 	if n >= int(r.maxAttempts()) && errors.As(r.err, &claim) && !transient(r.err) {
 		f := describe(claim.err)
 		delete(e.errors, id)
-		e.fail(ctx, r, control.Reason{
+		e.fail(ctx, r, &refusal{reason: control.Reason{
 			Code: control.CodeUnknown, SQLState: f.SQLState,
 			Message: fmt.Sprintf("the next batches could not be cut (on the index of %s): %s", r.target.table, f.Message),
-		})
+		}})
 		return
 	}
 	wait := delay(n)
@@ -297,8 +302,9 @@ func (e *Executor) drain(ctx context.Context, cancel context.CancelFunc) {
 		select {
 		case r := <-e.ended:
 			delete(e.workers, r)
+			e.staffed(r)
 			if refused, ok := errors.AsType[*refusal](r.err); ok {
-				e.fail(ctx, r, refused.reason)
+				e.fail(ctx, r, refused)
 			}
 		case <-grace.C:
 			e.log.WarnContext(ctx, "batches did not finish in time and are cancelled", "workers", len(e.workers), "grace", e.settings.Load().ShutdownGrace)

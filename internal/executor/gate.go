@@ -129,10 +129,10 @@ func (w *worker) throttling() string {
 	return fmt.Sprintf("%s (%.0f %%): %s", v.Action, v.Duty*100, v.Reason)
 }
 
-// duty is the share of the time that batches may take: 1 where nothing keeps them back.
-func (w *worker) duty() float64 {
+// verdict is what the throttle says of the worker's migration: go where nobody asks it.
+func (w *worker) verdict() throttle.Verdict {
 	if a := w.activity.Load(); a != nil {
-		return a.Verdict().Duty
+		return a.Verdict()
 	}
-	return 1
+	return throttle.Verdict{Duty: 1}
 }

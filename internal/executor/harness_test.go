@@ -138,6 +138,8 @@ const (
 
 // hooks is an Observer that calls what is set.
 type hooks struct {
+	executor.NoObserver
+
 	reconciled func(byStatus map[string]int)
 	claimed    func(jobs int)
 	batchDone  func(outcome string)
@@ -170,9 +172,6 @@ func (h hooks) TookOver(_ string, jobs int64) {
 		h.tookOver(jobs)
 	}
 }
-
-func (h hooks) Progressed(string, float64) {}
-func (h hooks) Throttled(string, float64)  {}
 
 func (h hooks) MigrationEnded(_, status string) {
 	if h.ended != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/bbmd-dev/bbmd/internal/control"
 	"github.com/bbmd-dev/bbmd/internal/executor"
 	"github.com/bbmd-dev/bbmd/registry"
+	"github.com/bbmd-dev/bbmd/testing/fakepooler"
 	"github.com/bbmd-dev/bbmd/testing/pgtest"
 )
 
@@ -263,9 +264,11 @@ func TestH20_TransactionPoolerIsRecognised(t *testing.T) {
 	t.Parallel()
 	db := database(t)
 	table(t, db, 100)
-	pooler := startPooler(t, db.URL)
+	pooled, err := pgx.ParseConfig(fakepooler.Start(t, db.URL, fakepooler.InTurn))
+	require.NoError(t, err)
+	pooled.DefaultQueryExecMode = pgx.QueryExecModeExec // a pooler knows no prepared statements
 	start(t, db, func(o *executor.Options) {
-		o.Connect = func(ctx context.Context, _ string) (*pgx.Conn, error) { return pooler.connect(ctx) }
+		o.Connect = func(ctx context.Context, _ string) (*pgx.Conn, error) { return pgx.ConnectConfig(ctx, pooled.Copy()) }
 	})
 	enqueue(t, db, "bump", "")
 	waitsBecause(t, db, "session locks do not hold on this connection: it goes through a transaction pooler")

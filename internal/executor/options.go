@@ -7,13 +7,14 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/bbmd-dev/bbmd/internal/control"
 	"github.com/bbmd-dev/bbmd/internal/throttle"
 	"github.com/bbmd-dev/bbmd/registry"
 )
 
-// Options are what an [Executor] is made of. All fields are required but Only and Observer.
+// Options are what an [Executor] is made of. All fields are required but Only, Observer and Tracer.
 type Options struct {
 	// Database is the name that the configuration gives the database.
 	Database string
@@ -44,6 +45,10 @@ type Options struct {
 
 	// Observer is told what happens, for metrics. Defaults to nobody.
 	Observer Observer
+
+	// Tracer records spans: reconcile, claim, batch and, as its children, the batch's
+	// statements. Nil records none, and costs nothing.
+	Tracer trace.Tracer
 
 	// Settings are the knobs at the start; see [Executor.Configure].
 	Settings Settings
@@ -112,49 +117,3 @@ func DefaultSettings() Settings {
 		ShutdownGrace:     30 * time.Second,
 	}
 }
-
-// Observer is told what an executor does. Its methods are called from many
-// goroutines and must not block.
-type Observer interface {
-	// Reconciled is called after every scan with the number of migrations by
-	// status, the time the scan took and the time from the wake to the scan's first byte.
-	Reconciled(byStatus map[string]int, took, wake time.Duration)
-	// Claimed is called after a block claim.
-	Claimed(migration string, jobs int, took time.Duration)
-	// BatchDone is called when a batch has ended: outcome is "finished",
-	// "failed", "transient" or "lost".
-	BatchDone(migration, outcome string, rows int64, took time.Duration)
-	// TookOver is called when jobs of a dead owner were taken over.
-	TookOver(migration string, jobs int64)
-	// Progressed is called about once a second for a migration that runs, with the share that is done.
-	Progressed(migration string, ratio float64)
-	// Throttled is called as often, and when a migration is held back: duty is the share of the
-	// time that its batches may take, 1 for all of it, 0 while it is held back.
-	Throttled(migration string, duty float64)
-	// MigrationEnded is called when a migration has finished or failed.
-	MigrationEnded(migration, status string)
-}
-
-// NoObserver is told and does nothing. Observers that want a part embed it.
-type NoObserver struct{}
-
-// Reconciled does nothing.
-func (NoObserver) Reconciled(map[string]int, time.Duration, time.Duration) {}
-
-// Claimed does nothing.
-func (NoObserver) Claimed(string, int, time.Duration) {}
-
-// BatchDone does nothing.
-func (NoObserver) BatchDone(string, string, int64, time.Duration) {}
-
-// TookOver does nothing.
-func (NoObserver) TookOver(string, int64) {}
-
-// Progressed does nothing.
-func (NoObserver) Progressed(string, float64) {}
-
-// Throttled does nothing.
-func (NoObserver) Throttled(string, float64) {}
-
-// MigrationEnded does nothing.
-func (NoObserver) MigrationEnded(string, string) {}

@@ -85,7 +85,7 @@ func statementError(work string, err error) error {
 		return err
 	}
 	f := describe(err)
-	return &refusal{control.Reason{Code: control.CodeWork, SQLState: f.SQLState, Message: "the statement of " + work + " is refused by the server: " + f.Message}}
+	return &refusal{reason: control.Reason{Code: control.CodeWork, SQLState: f.SQLState, Message: "the statement of " + work + " is refused by the server: " + f.Message}}
 }
 
 // bounds returns the values of a bound statement's parameters: the columns of

@@ -53,6 +53,7 @@ func (w *worker) setBack(ctx context.Context, db control.TxDB, j *control.Job, c
 	if err != nil || attempts+transients == 0 {
 		return err
 	}
+	w.opts.Observer.SetBack(w.candidate.Name)
 	if transients >= w.maxAttempts()*transientsPerAttempt {
 		return final(j, f, fmt.Sprintf("gave up after %d transient failures", transients))
 	}
@@ -87,7 +88,7 @@ func (w *worker) narrow(ctx context.Context, db control.TxDB, j *control.Job, f 
 		return w.giveUp(ctx, db, j, f, fmt.Sprintf("the row with key %s fails however it is tried (%d attempts), and max_quarantined leaves no room to set it aside", *m.Only, max(j.Attempts, 1)))
 	}
 	w.log.WarnContext(ctx, "row set aside in quarantine", "job", j.ID, "key", *m.Only, "sqlstate", f.SQLState, "error", f.Message)
-	w.opts.Observer.BatchDone(w.candidate.Name, "quarantined", 0, 0)
+	w.opts.Observer.Quarantined(w.candidate.Name)
 	return nil
 }
 
@@ -96,6 +97,7 @@ func (w *worker) split(ctx context.Context, db control.TxDB, j *control.Job, m c
 	if err != nil || lower == 0 {
 		return err
 	}
+	w.opts.Observer.Split(w.candidate.Name)
 	w.log.InfoContext(ctx, "batch split", "job", j.ID, "lower_half", lower, "rows", m.Rows, "middle", *m.Mid)
 	return nil
 }
@@ -111,7 +113,7 @@ func (w *worker) giveUp(ctx context.Context, db control.TxDB, j *control.Job, f 
 // final fails the migration together with its job. Where somebody has paused the
 // migration meanwhile, the job stays pending.
 func final(j *control.Job, f control.Failure, why string) error {
-	return &refusal{control.Reason{
+	return &refusal{job: j, reason: control.Reason{
 		Job: j.ID, Code: control.CodeMaxAttempts, SQLState: f.SQLState,
 		Message: fmt.Sprintf("job %d (%s): %s: %s", j.ID, rangeOf(j), why, f.Message),
 	}}

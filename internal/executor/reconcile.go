@@ -32,6 +32,7 @@ func (e *Executor) reconcile(ctx, hard context.Context, tallies *counting) (time
 		return 0, err
 	}
 	took := time.Since(began)
+	e.listed(queue)
 	e.recall(queue, settings)
 	e.report(queue, began, woken, took)
 	if again, err := e.tidy(bounded, queue); err != nil || again {
@@ -49,6 +50,8 @@ func (e *Executor) reconcile(ctx, hard context.Context, tallies *counting) (time
 	for _, a := range d.begin {
 		e.begin(hard, a, settings, tallies)
 	}
+	e.staffed(nil)
+	e.began(len(d.begin), woken)
 	return d.wake, nil
 }
 

@@ -16,12 +16,13 @@ import (
 // refusal is an error that no retry mends: the migration fails with its reason.
 type refusal struct {
 	reason control.Reason
+	job    *control.Job // that failed the migration; nil: none did
 }
 
 func (r *refusal) Error() string { return r.reason.Message }
 
 func refuse(code int, format string, args ...any) error {
-	return &refusal{control.Reason{Code: code, Message: fmt.Sprintf(format, args...)}}
+	return &refusal{reason: control.Reason{Code: code, Message: fmt.Sprintf(format, args...)}}
 }
 
 const tableSQL = `

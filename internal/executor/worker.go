@@ -113,7 +113,7 @@ func (w *worker) examine(ctx context.Context) error {
 	if err == nil || transient(err) || ctx.Err() != nil {
 		return err
 	}
-	return &refusal{control.Reason{Code: control.CodeWork, SQLState: describe(err).SQLState, Message: fmt.Sprintf("%s cannot run: %v", w.work.Name, err)}}
+	return &refusal{reason: control.Reason{Code: control.CodeWork, SQLState: describe(err).SQLState, Message: fmt.Sprintf("%s cannot run: %v", w.work.Name, err)}}
 }
 
 // migration is what the Work sees of the migration.

@@ -13,6 +13,9 @@ type DatabaseMetrics struct {
 	all  *Metrics
 }
 
+// Up says whether the database could be reached.
+func (d *DatabaseMetrics) Up(up bool) { d.all.databaseUp.WithLabelValues(d.name).Set(number(up)) }
+
 // ListenerConnected says whether events can arrive now.
 func (d *DatabaseMetrics) ListenerConnected(connected bool) {
 	d.all.listenerConnected.WithLabelValues(d.name).Set(number(connected))
@@ -28,30 +31,29 @@ func (d *DatabaseMetrics) Event(channel string) {
 	d.all.events.WithLabelValues(d.name, channel).Inc()
 }
 
-// Reconciled counts a look at what may run.
-func (d *DatabaseMetrics) Reconciled() { d.all.reconciles.WithLabelValues(d.name).Inc() }
+// Reconciled counts a look at what may run, and observes the time of its scan.
+func (d *DatabaseMetrics) Reconciled(took time.Duration) {
+	d.all.reconciles.WithLabelValues(d.name).Inc()
+	d.all.reconcileDuration.WithLabelValues(d.name).Observe(took.Seconds())
+}
+
+// ScanFailed counts a look at what may run that failed.
+func (d *DatabaseMetrics) ScanFailed() { d.all.scanErrors.WithLabelValues(d.name).Inc() }
 
 // WokeToReconcile observes the time from an event to the look that it caused.
 func (d *DatabaseMetrics) WokeToReconcile(took time.Duration) {
 	d.all.wakeToReconcile.WithLabelValues(d.name).Observe(took.Seconds())
 }
 
-// Claimed observes the time that claiming a block of jobs took.
-func (d *DatabaseMetrics) Claimed(took time.Duration) {
-	d.all.claimDuration.WithLabelValues(d.name).Observe(took.Seconds())
+// WokeToWorker observes the time from an event to the begin of the workers that it caused.
+func (d *DatabaseMetrics) WokeToWorker(took time.Duration) {
+	d.all.eventToWorker.WithLabelValues(d.name).Observe(took.Seconds())
 }
 
-// Batch counts a batch and its rows, and observes its duration. Outcome is a
-// word from a fixed set, such as finished or failed.
-func (d *DatabaseMetrics) Batch(migration, outcome string, rows int64, took time.Duration) {
-	d.all.batches.WithLabelValues(d.name, migration, outcome).Inc()
-	d.all.rows.WithLabelValues(d.name, migration).Add(float64(max(rows, 0)))
-	d.all.batchDuration.WithLabelValues(d.name, migration).Observe(took.Seconds())
-}
-
-// Retried counts a job that was put back.
-func (d *DatabaseMetrics) Retried(migration string) {
-	d.all.retries.WithLabelValues(d.name, migration).Inc()
+// Workers says how many workers are at work, and how many may be.
+func (d *DatabaseMetrics) Workers(busy, most int) {
+	d.all.workers.WithLabelValues(d.name).Set(float64(busy))
+	d.all.workersLimit.WithLabelValues(d.name).Set(float64(most))
 }
 
 // TookOver counts jobs that were taken over from a dead owner.
@@ -59,22 +61,12 @@ func (d *DatabaseMetrics) TookOver(jobs int) {
 	d.all.takeovers.WithLabelValues(d.name).Add(float64(max(jobs, 0)))
 }
 
-// Migrations says how many migrations have each status. A status that is not
+// Migrations says how many migrations are open, by status. A status that is not
 // in counts has none.
 func (d *DatabaseMetrics) Migrations(counts map[string]int) {
-	for _, status := range []string{"paused", "active", "running", "finished", "failed", "cancelled"} {
+	for _, status := range []string{"active", "running"} {
 		d.all.migrations.WithLabelValues(d.name, status).Set(float64(counts[status]))
 	}
-}
-
-// Progress says how much of a migration is done, from 0 to 1.
-func (d *DatabaseMetrics) Progress(migration string, ratio float64) {
-	d.all.progress.WithLabelValues(d.name, migration).Set(min(max(ratio, 0), 1))
-}
-
-// Duty says which share of the time the throttle leaves to a migration, from 0 to 1.
-func (d *DatabaseMetrics) Duty(migration string, share float64) {
-	d.all.duty.WithLabelValues(d.name, migration).Set(share)
 }
 
 // SchemaUp says whether the schema is where the configuration wants it. A database
@@ -83,19 +75,42 @@ func (d *DatabaseMetrics) SchemaUp(up bool) {
 	d.all.schemaUp.WithLabelValues(d.name).Set(number(up))
 }
 
-// SchemaRun counts a run that changed the schema, or tried to. Action and outcome are
-// words from fixed sets.
-func (d *DatabaseMetrics) SchemaRun(action, outcome string) {
+// SchemaRun counts a run that changed the schema, or tried to, and observes its time.
+// Action and outcome are words from fixed sets.
+func (d *DatabaseMetrics) SchemaRun(action, outcome string, took time.Duration) {
 	d.all.schemaRuns.WithLabelValues(d.name, action, outcome).Inc()
+	d.all.schemaRunDuration.WithLabelValues(d.name, action).Observe(took.Seconds())
+}
+
+// MigrationEnded counts a migration that has ended, and removes what only holds of
+// one at work. Status is finished or failed.
+func (d *DatabaseMetrics) MigrationEnded(migration, status string) {
+	d.all.ended.WithLabelValues(d.name, status).Inc()
+	if status == "finished" {
+		d.Progress(migration, 1)
+	}
+	d.Rest(migration)
+}
+
+// Rest removes what only holds of a migration at work: its sizes, and the throttle.
+func (d *DatabaseMetrics) Rest(migration string) {
+	labels, w := d.labels(migration), &d.all.work
+	for _, gauge := range []*prometheus.GaugeVec{w.batchSize, w.batchP90, w.duty, w.throttled} {
+		gauge.DeletePartialMatch(labels)
+	}
 }
 
 // Forget removes the metrics of a migration that will not run again.
 func (d *DatabaseMetrics) Forget(migration string) {
-	labels := prometheus.Labels{"database": d.name, "migration": migration}
-	d.all.batches.DeletePartialMatch(labels)
-	d.all.rows.DeletePartialMatch(labels)
-	d.all.batchDuration.DeletePartialMatch(labels)
-	d.all.retries.DeletePartialMatch(labels)
-	d.all.progress.DeletePartialMatch(labels)
-	d.all.duty.DeletePartialMatch(labels)
+	d.Rest(migration)
+	labels, w := d.labels(migration), &d.all.work
+	for _, counter := range []*prometheus.CounterVec{w.batches, w.rows, w.keys, w.retries, w.splits, w.quarantined} {
+		counter.DeletePartialMatch(labels)
+	}
+	w.batchDuration.DeletePartialMatch(labels)
+	w.progress.DeletePartialMatch(labels)
+}
+
+func (d *DatabaseMetrics) labels(migration string) prometheus.Labels {
+	return prometheus.Labels{"database": d.name, "migration": migration}
 }

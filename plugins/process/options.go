@@ -49,6 +49,8 @@ const (
 	EventStart = "start" // a program was started
 	EventCrash = "crash" // a program ended badly, or had to be killed
 	EventTask  = "task"  // a program has answered a task
+
+	EventGivenUp = "given_up" // programs ended badly so often in a row that none is started any more
 )
 
 func (o Options) withDefaults() Options {

@@ -208,9 +208,17 @@ func (p *Plugin) badStart(err error) error {
 
 // crash counts a program that ended badly, and puts off the next start.
 func (p *Plugin) crash(err error, starting bool) {
+	if p.countCrash(err, starting) {
+		p.options.Count(p.manifest.Name, EventGivenUp)
+	}
 	p.options.Count(p.manifest.Name, EventCrash)
+}
+
+// countCrash reports whether it was the one too many.
+func (p *Plugin) countCrash(err error, starting bool) (givenUp bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	before := p.crashed()
 	p.crashes++
 	if starting {
 		p.badStarts++
@@ -221,7 +229,8 @@ func (p *Plugin) crash(err error, starting bool) {
 		pause = min(p.options.Backoff<<min(p.crashes-2, 16), p.options.MaxBackoff)
 	}
 	p.notBefore = time.Now().Add(pause)
-	p.log.Warn("a program of the plugin ended badly", "error", p.reason, "times_in_a_row", p.crashes, "next_start_in", pause)
+	p.log.Warn("a program of the plugin ended badly", "error", p.reason, "times_in_a_row", p.crashes, "retry_in", pause)
+	return p.crashed() && !before
 }
 
 // release takes a program back after a task that ended with err.

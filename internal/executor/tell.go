@@ -1,0 +1,71 @@
+package executor
+
+import (
+	"time"
+
+	"github.com/bbmd-dev/bbmd/internal/control"
+)
+
+// listed tells the observer which migrations there are, unless the scan may have left some out.
+func (e *Executor) listed(queue []control.Candidate) {
+	if len(queue) >= control.ScanLimit {
+		return
+	}
+	names := make([]string, len(queue))
+	for i := range queue {
+		names[i] = queue[i].Name
+	}
+	e.opts.Observer.Listed(names)
+}
+
+// staffed tells the observer how many workers are at work, and that a migration has none
+// any more when ended was its last; nil: none has ended.
+func (e *Executor) staffed(ended *running) {
+	e.opts.Observer.Staffed(len(e.workers), e.settings.Load().Workers)
+	if ended == nil {
+		return
+	}
+	for r := range e.workers {
+		if r.candidate.ID == ended.candidate.ID {
+			return
+		}
+	}
+	e.opts.Observer.Rested(ended.candidate.Name)
+}
+
+// began tells the observer that workers have begun, because of a wake at woken; 0: of a timer.
+func (e *Executor) began(workers int, woken int64) {
+	if workers == 0 {
+		return
+	}
+	var wake time.Duration
+	if woken != 0 {
+		wake = time.Since(time.Unix(0, woken))
+	}
+	e.opts.Observer.Began(workers, wake)
+}
+
+// failure describes why a migration has failed, without data.
+func (w *worker) failure(r *refusal) MigrationFailure {
+	f := MigrationFailure{
+		Migration: w.candidate.Name, Work: w.candidate.Work, Table: w.target.table,
+		Code: r.reason.Code, SQLState: r.reason.SQLState, Job: r.reason.Job,
+	}
+	if r.job != nil && w.target.identifying() {
+		f.Range = rangeOf(r.job)
+	}
+	return f
+}
+
+// identifying reports whether keys only say which rows are meant: a text may be somebody's
+// name or address.
+func (t target) identifying() bool {
+	for _, c := range t.key {
+		switch c.Type {
+		case "bigint", "integer", "smallint", "uuid":
+		default:
+			return false
+		}
+	}
+	return true
+}
