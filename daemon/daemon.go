@@ -100,6 +100,9 @@ func (d *Daemon) Run(ctx context.Context) error {
 		group.Add(actor(ctx, "database "+db.name, d.work(db)))
 	}
 	group.Add(actor(ctx, "plugins", d.lookAfterPlugins))
+	if d.works.enabled {
+		group.Add(actor(ctx, "reload of plugins", d.reloadPlugins))
+	}
 	group.Add(actor(ctx, "drain", d.waitForDrain))
 
 	err := group.Run()

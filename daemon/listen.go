@@ -82,6 +82,9 @@ func (d *database) deliver(event notify.Event) {
 	switch event.Channel {
 	case notify.ChannelNew:
 		d.executor.Load().Wake()
+		if event.Payload == reloadHint {
+			d.works.asked.Set()
+		}
 		d.metrics.Event(event.Channel)
 	case notify.ChannelStatus: // of a migration, or of somebody's run on the schema
 		d.executor.Load().Wake()

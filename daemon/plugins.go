@@ -3,10 +3,14 @@ package daemon
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/bbmd-dev/bbmd/internal/config"
+	"github.com/bbmd-dev/bbmd/notify"
 	"github.com/bbmd-dev/bbmd/plugins"
 	"github.com/bbmd-dev/bbmd/plugins/process"
 	"github.com/bbmd-dev/bbmd/plugins/sqlfile"
@@ -17,13 +21,14 @@ import (
 type works struct {
 	*plugins.Catalog
 	processes *process.Source
-	enabled   bool // there may be plugins
+	enabled   bool         // there may be plugins
+	asked     *notify.Flag // somebody wants them loaded again
 }
 
 // newWorks returns the compiled Works until plugins are loaded. onChange is
 // called when those change, nil never. run has to be called, or close.
 func newWorks(cfg config.Plugins, compiled *registry.Registry, log *slog.Logger, version string, onChange func(context.Context)) *works {
-	w := &works{processes: process.NewSource(process.Options{Logger: log, Daemon: version}), enabled: cfg.Dir != ""}
+	w := &works{processes: process.NewSource(process.Options{Logger: log, Daemon: version}), enabled: cfg.Dir != "", asked: notify.NewFlag()}
 	w.Catalog = plugins.New(plugins.Options{
 		Compiled: compiled,
 		Dir:      cfg.Dir,
@@ -79,6 +84,41 @@ func Plugins(ctx context.Context, cfg Config, compiled *registry.Registry, log *
 		return nil, nil, errors.Join(err, closeAll())
 	}
 	return w.Catalog, closeAll, nil
+}
+
+// reloadHint is what an event of the channel [notify.ChannelNew] carries where
+// not only migrations may be new, but the Works of plugins as well.
+const reloadHint = "plugins"
+
+// listeningSQL counts the daemons that listen for events on this database.
+const listeningSQL = `
+SELECT count(*) FROM pg_catalog.pg_stat_activity
+WHERE datname = current_database() AND application_name IN ('bbmd/listener', 'bbmd/stream')`
+
+// ReloadPlugins asks every daemon that listens on a database to load its plugins
+// again, those whose programs have crashed included, and returns how many
+// listen. It does not wait for them. Who has no plugins does nothing.
+func ReloadPlugins(ctx context.Context, conn *pgx.Conn) (listening int, err error) {
+	if err := conn.QueryRow(ctx, listeningSQL, pgx.QueryExecModeExec).Scan(&listening); err != nil {
+		return 0, fmt.Errorf("count the daemons that listen: %w", err)
+	}
+	if _, err := conn.Exec(ctx, notify.RaiseSQL, pgx.QueryExecModeExec, notify.ChannelNew, reloadHint); err != nil {
+		return 0, fmt.Errorf("raise an event: %w", err)
+	}
+	return listening, nil
+}
+
+// reloadPlugins loads plugins again when somebody asks for it, until ctx ends.
+func (d *Daemon) reloadPlugins(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-d.works.asked.Wait():
+			d.works.load(ctx, d.logger)
+			d.logger.InfoContext(ctx, "plugins loaded again, as somebody has asked")
+		}
+	}
 }
 
 // lookAfterPlugins loads plugins again when they change, until ctx ends.

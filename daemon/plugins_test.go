@@ -11,7 +11,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/bbmd-dev/bbmd/daemon"
+	"github.com/bbmd-dev/bbmd/internal/config"
 	"github.com/bbmd-dev/bbmd/internal/control"
+	"github.com/bbmd-dev/bbmd/internal/pgserver"
 	"github.com/bbmd-dev/bbmd/plugins"
 	"github.com/bbmd-dev/bbmd/testing/pgtest"
 )
@@ -130,4 +132,26 @@ func TestFinalizeRefusesAnotherContent(t *testing.T) {
 	_, err := daemon.Finalize(t.Context(), cfg, "default", name, daemon.FinalizeOptions{})
 	require.ErrorIs(t, err, daemon.ErrNotRunnable)
 	require.ErrorContains(t, err, "bbmd plugins approve bump_file")
+}
+
+// TestPluginsReloadOnAnEvent asks by both sources of events.
+func TestPluginsReloadOnAnEvent(t *testing.T) {
+	t.Parallel()
+	for _, events := range []config.EventSource{config.EventsNotify, config.EventsWAL} {
+		t.Run(string(events), func(t *testing.T) {
+			t.Parallel()
+			db := pgtest.New(t)
+			if events == config.EventsWAL {
+				db = pgtest.NewServer(t, pgserver.Options{Settings: map[string]string{"wal_level": "logical"}}).New(t)
+			}
+			cfg, _ := withPlugin(t, db)
+			cfg.Events = events
+			i := start(t, cfg)
+			i.waitReady()
+			listening, err := daemon.ReloadPlugins(t.Context(), db.Conn(t))
+			require.NoError(t, err)
+			require.Equal(t, 1, listening)
+			i.log.waitFor(t, "plugins loaded again, as somebody has asked")
+		})
+	}
 }

@@ -19,7 +19,7 @@ const (
 // Origin is where a Work comes from.
 type Origin struct {
 	Kind   Kind   `json:"kind"`
-	Path   string `json:"path,omitempty"`   // of the file or directory; of a compiled Work its module, if known
+	Path   string `json:"path,omitempty"`   // of the file or directory; of a compiled Work its package, if known
 	Digest string `json:"digest,omitempty"` // "sha256:" and 64 hexadecimal digits; empty for a compiled Work
 }
 

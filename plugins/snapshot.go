@@ -42,7 +42,7 @@ func (s *Snapshot) Plugins() []Plugin {
 	all := make([]Plugin, 0, len(s.compiled)+len(s.entries))
 	for _, name := range slices.Sorted(maps.Keys(s.compiled)) {
 		all = append(all, Plugin{
-			Name: name, Origin: Origin{Kind: KindCompiled}, State: StateOK,
+			Name: name, Origin: Origin{Kind: KindCompiled, Path: packageOf(s.compiled[name])}, State: StateOK,
 			Works: []registry.Work{s.compiled[name]}, Usable: true,
 		})
 	}

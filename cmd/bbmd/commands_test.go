@@ -80,8 +80,8 @@ func TestWorks(t *testing.T) {
 	t.Parallel()
 	r := bbmd(t, nil, "works")
 	require.Equal(t, 0, r.code, r.err)
-	require.Regexp(t, `(?m)^NAME +VERSION +ARGUMENTS +SUMMARY$`, r.out)
-	require.Regexp(t, `(?m)^copy_column +1 +from string, to string, cast string\?, skip_equal boolean +Copies`, r.out)
+	require.Regexp(t, `(?m)^NAME +VERSION +KIND +STATE +DIGEST +ARGUMENTS +SUMMARY$`, r.out)
+	require.Regexp(t, `(?m)^copy_column +1 +compiled +ok +- +from string, to string, cast string\?, skip_equal boolean +Copies`, r.out)
 
 	type argument struct {
 		Name, Type string

@@ -159,7 +159,7 @@ func (a *app) examine(cmd *cobra.Command) ([]finding, error) {
 	if source == "" {
 		source = "no file, the environment alone"
 	}
-	findings := []finding{{Check: "configuration", Status: statusOK, Detail: source}}
+	findings := append([]finding{{Check: "configuration", Status: statusOK, Detail: source}}, examineWorks(cmd.Context(), cfg)...)
 	for _, name := range names {
 		findings = append(findings, examine(cmd.Context(), &patient{name: name, config: cfg, dialer: dial.New(cfg.Databases[name])})...)
 	}

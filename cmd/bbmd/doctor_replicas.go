@@ -9,7 +9,7 @@ import (
 
 	"github.com/bbmd-dev/bbmd/internal/control"
 	"github.com/bbmd-dev/bbmd/internal/terminal"
-	"github.com/bbmd-dev/bbmd/registry"
+	"github.com/bbmd-dev/bbmd/plugins"
 )
 
 // versionsSQL lists the versions of the daemons that have a session on this database.
@@ -56,7 +56,8 @@ func checkReplicas(ctx context.Context, p *patient) (string, error) {
 	if err := p.compareSchema(ctx, &found); err != nil {
 		return "", err
 	}
-	err = p.compareWorks(ctx, registry.Default(), &found)
+	all, _ := configured(ctx, p.config) // the check of plugins says what is wrong
+	err = p.compareWorks(ctx, all, &found)
 	if err == nil {
 		err = found.orNil()
 	}
@@ -77,7 +78,11 @@ func (p *patient) compareSchema(ctx context.Context, found *problems) error {
 }
 
 // compareWorks looks at migrations that began with another version of their Work.
-func (p *patient) compareWorks(ctx context.Context, works *registry.Registry, found *problems) error {
+func (p *patient) compareWorks(ctx context.Context, all []plugins.Plugin, found *problems) error {
+	versions := map[string]int{}
+	for _, w := range reportWorks(all) {
+		versions[w.Name] = w.Version
+	}
 	migrations := pgx.Identifier{p.config.ControlSchema, "batched_background_migrations"}.Sanitize()
 	rows, err := p.conn.Query(ctx, "SELECT name, job_signature_name, work_version FROM "+migrations+
 		" WHERE status IN ('active', 'running', 'paused') AND work_version IS NOT NULL ORDER BY priority, id LIMIT 100")
@@ -87,9 +92,8 @@ func (p *patient) compareWorks(ctx context.Context, works *registry.Registry, fo
 	var name, work string
 	var version int
 	_, err = pgx.ForEachRow(rows, []any{&name, &work, &version}, func() error {
-		here, err := works.Lookup(work)
-		if err == nil && here.Version != version {
-			*found = append(*found, warn(fmt.Sprintf("migration %s began with version %d of %s, and this bbmd has version %d", name, version, work, here.Version),
+		if here, known := versions[work]; known && here != version {
+			*found = append(*found, warn(fmt.Sprintf("migration %s began with version %d of %s, and this bbmd has version %d", name, version, work, here),
 				"only replicas with that version go on with it", "let replicas of that version run until it has finished, or cancel it and enqueue another one"))
 		}
 		return nil

@@ -31,6 +31,7 @@ func newPluginsCommand(a *app) *cobra.Command {
 		newPluginsVerifyCommand(a),
 		newPluginsLockCommand(a),
 		newPluginsApproveCommand(a),
+		newPluginsReloadCommand(a),
 		newPluginsNewCommand(a),
 		newPluginsTestCommand(a),
 	)
@@ -58,6 +59,27 @@ func (a *app) loadPlugins(ctx context.Context) (config.Config, *plugins.Snapshot
 // dynamic returns the plugins that are not compiled in.
 func dynamic(s *plugins.Snapshot) []plugins.Plugin {
 	return slices.DeleteFunc(s.Plugins(), func(p plugins.Plugin) bool { return p.Origin.Kind == plugins.KindCompiled })
+}
+
+// allPlugins returns the Works that are compiled in, a plugin each, and the
+// plugins of the configuration's directory. With an error it is the former alone. A
+// configuration that cannot be read has no directory: commands that need one say
+// what is wrong with it.
+func (a *app) allPlugins(ctx context.Context) ([]plugins.Plugin, error) {
+	cfg, err := a.load()
+	if err != nil {
+		cfg.Plugins = config.Plugins{}
+	}
+	return configured(ctx, cfg)
+}
+
+// configured is what a configuration has of plugins; see [app.allPlugins].
+func configured(ctx context.Context, cfg config.Config) ([]plugins.Plugin, error) {
+	catalog, closeAll, err := daemon.Plugins(ctx, cfg, nil, nil)
+	if err != nil {
+		return plugins.New(plugins.Options{Compiled: registry.Default()}).Snapshot().Plugins(), err
+	}
+	return catalog.Snapshot().Plugins(), closeAll()
 }
 
 // lookupWork finds a Work among those that are compiled in and those of plugins.

@@ -126,12 +126,20 @@ func reportPlugins(all []plugins.Plugin) []pluginReport {
 	return reports
 }
 
+// shortDigest returns as much of a digest as people compare; "-" of none.
+func shortDigest(digest string) string {
+	if digest == "" {
+		return "-"
+	}
+	digest = strings.TrimPrefix(digest, "sha256:")
+	return digest[:min(12, len(digest))]
+}
+
 func (a *app) printPlugins(reports []pluginReport) error {
 	table := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(table, "NAME\tKIND\tVERSION\tSTATE\tDIGEST\tPATH\tREASON") // Flush reports it
 	for _, r := range reports {
-		digest := strings.TrimPrefix(r.Digest, "sha256:")
-		_, _ = fmt.Fprintf(table, "%s\t%s\t%d\t%s\t%s\t%s\t%s\n", r.Name, r.Kind, r.Version, r.State, digest[:min(12, len(digest))], r.Path, r.Reason)
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%d\t%s\t%s\t%s\t%s\n", r.Name, r.Kind, r.Version, r.State, shortDigest(r.Digest), r.Path, r.Reason)
 	}
 	if err := table.Flush(); err != nil {
 		return fmt.Errorf("write output: %w", err)

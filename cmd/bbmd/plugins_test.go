@@ -159,3 +159,43 @@ func TestPluginsNew(t *testing.T) {
 	require.Zero(t, r.code, r.err)
 	require.Contains(t, r.out, "the Work fill_b is understood, and the database takes its statements")
 }
+
+// TestPluginsInWorksAndDoctor wants the same facts wherever Works are shown.
+func TestPluginsInWorksAndDoctor(t *testing.T) {
+	t.Parallel()
+	env, dir := pluginEnv(t, pgtest.New(t))
+	put(t, filepath.Join(dir, "normalize_email.sql"), exampleFile(t))
+	digest := plugins.Digest([]byte(exampleFile(t)))
+	r := bbmd(t, env, "works")
+	require.Zero(t, r.code, r.err)
+	require.Regexp(t, `(?m)^normalize_email +1 +sql +unpinned +`+digest[7:19]+` +except string\? +Fills`, r.out)
+	require.Regexp(t, `warn +works: plugin normalize_email is in the state unpinned`, bbmd(t, env, "doctor").out)
+	require.Zero(t, bbmd(t, env, "plugins", "lock").code)
+	require.Regexp(t, `(?m)^normalize_email +1 +sql +ok +`, bbmd(t, env, "works").out)
+	require.Regexp(t, `ok +works: \d+ compiled in, 1 in files of SQL, 0 in programs`, bbmd(t, env, "doctor").out)
+
+	put(t, filepath.Join(dir, "broken.sql"), "-- bbmd: wrk a\n")
+	require.Regexp(t, `fail +works: plugin broken is in the state invalid`, bbmd(t, env, "doctor").out)
+	require.NoError(t, os.RemoveAll(dir))
+	r = bbmd(t, env, "works")
+	require.Zero(t, r.code)
+	require.Contains(t, r.err, "warning: the Works of plugins are not listed: ")
+	require.Contains(t, r.out, "copy_column")
+	require.Regexp(t, `fail +works: load plugins`, bbmd(t, env, "doctor").out)
+}
+
+func TestPluginsReload(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	env, dir := pluginEnv(t, db)
+	r := bbmd(t, env, "plugins", "reload")
+	require.Zero(t, r.code, r.err)
+	require.Contains(t, r.out, "default: no daemon listens")
+	put(t, filepath.Join(dir, "normalize_email.sql"), exampleFile(t))
+	p, _ := runDaemon(t, env)
+	p.waitLog("listening for events")
+	r = bbmd(t, env, "plugins", "reload")
+	require.Zero(t, r.code, r.err)
+	require.Contains(t, r.out, "default: asked 1 that listen")
+	p.waitLog("plugins loaded again, as somebody has asked")
+}
