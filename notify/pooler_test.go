@@ -7,24 +7,21 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/bbmd-dev/bbmd/notify"
+	"github.com/bbmd-dev/bbmd/testing/fakepooler"
 	"github.com/bbmd-dev/bbmd/testing/pgtest"
 )
 
 func TestTransactionPoolerIsRecognised(t *testing.T) {
 	t.Parallel()
-	for name, c := range map[string]struct {
-		size  int
-		robin bool
-	}{
-		"by the next statement on another server connection": {size: 2, robin: true},
+	for name, mode := range map[string]fakepooler.Mode{
+		"by the next statement on another server connection": fakepooler.InTurn,
 		// An idle pooler gives every statement to the same server connection, so
 		// that LISTEN seems to last. Only a notification tells.
-		"by a notification that does not arrive": {size: 2},
+		"by a notification that does not arrive": fakepooler.LastUsed,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			pool := startPooler(t, pgtest.NewEmpty(t).URL, c.size, &pooler{robin: c.robin})
-			l, err := notify.NewListener(notify.ListenerConfig{URL: pool.url})
+			l, err := notify.NewListener(notify.ListenerConfig{URL: fakepooler.Start(t, pgtest.NewEmpty(t).URL, mode)})
 			require.NoError(t, err)
 			err = l.Check(t.Context())
 			require.ErrorIs(t, err, notify.ErrTransactionPooler)
@@ -36,8 +33,7 @@ func TestTransactionPoolerIsRecognised(t *testing.T) {
 func TestSessionPoolerIsFine(t *testing.T) {
 	t.Parallel()
 	db := pgtest.NewEmpty(t)
-	pool := startPooler(t, db.URL, 0, &pooler{session: true})
-	l, err := notify.NewListener(notify.ListenerConfig{URL: pool.url})
+	l, err := notify.NewListener(notify.ListenerConfig{URL: fakepooler.Start(t, db.URL, fakepooler.Session)})
 	require.NoError(t, err)
 	events := make(chan notify.Event, 10)
 	stop := start(t, l, func(e notify.Event) { events <- e })
