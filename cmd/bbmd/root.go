@@ -54,6 +54,7 @@ func newRoot(a *app) *cobra.Command {
 	root.AddCommand(
 		newRunCommand(a),
 		newDemoCommand(a),
+		newDevCommand(a),
 		newMigrateCommand(a),
 		newPlanCommand(a),
 		newVerifyCommand(a),
@@ -76,6 +77,7 @@ func newRoot(a *app) *cobra.Command {
 		newInitControlCommand(a),
 		newWorksCommand(a),
 		newPluginsCommand(a),
+		newBuildCommand(a),
 		newManCommand(a),
 	)
 	a.adopt(root)

@@ -113,7 +113,7 @@ func (c *schemaCommand) verdict(outcomes []daemon.Outcome, err error) error {
 	case context.Cause(c.ctx) != nil && !errors.Is(context.Cause(c.ctx), errSchemaTimeout) && !terminated(c.ctx): // whoever stops a Job starts it again
 		return withCode(exitInterrupted, err)
 	}
-	urgency := []int{exitMigration, exitRefused, exitUsage, exitUnexpected, exitPending, exitUnreachable, exitTransient}
+	urgency := schemaUrgency()
 	code := len(urgency) - 1
 	for i := range outcomes {
 		if outcomes[i].Err != nil {
@@ -121,6 +121,12 @@ func (c *schemaCommand) verdict(outcomes []daemon.Outcome, err error) error {
 		}
 	}
 	return withCode(urgency[code], err)
+}
+
+// schemaUrgency are the exit codes of commands about several databases, the one that most
+// needs somebody first.
+func schemaUrgency() []int {
+	return []int{exitMigration, exitRefused, exitUsage, exitUnexpected, exitPending, exitUnreachable, exitTransient}
 }
 
 // schemaExitCode returns the exit code of what came of one database.
