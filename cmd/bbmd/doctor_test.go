@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/bbmd-dev/bbmd/testing/fakepooler"
 	"github.com/bbmd-dev/bbmd/testing/pgtest"
 )
 
@@ -51,7 +52,7 @@ func TestDoctorFindsNothing(t *testing.T) {
 	db.Exec(t, `SELECT bbm.enqueue('execute_sql', 't', '{"sql": "UPDATE t SET n = 1 WHERE :range"}')`)
 	found, code := doctor(t, db.URL)
 	require.Equal(t, 0, code)
-	require.Len(t, found, 19)
+	require.Len(t, found, 20)
 	for check := range found {
 		if check != "disk" && check != "clock" { // the machine's
 			require.Equal(t, "ok", found.one(t, check).Status, found[check])
@@ -145,8 +146,8 @@ func TestDoctorOfTwoDatabasesInOne(t *testing.T) {
 func TestDoctorOfATransactionPooler(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t)
-	for _, inTurn := range []bool{true, false} {
-		found, code := doctor(t, newPooler(t, db.URL, inTurn))
+	for _, mode := range []fakepooler.Mode{fakepooler.InTurn, fakepooler.LastUsed} {
+		found, code := doctor(t, fakepooler.Start(t, db.URL, mode))
 		require.Equal(t, 2, code)
 		require.Equal(t, "fail", found.one(t, "session locks").Status, found)
 		require.Contains(t, found.one(t, "session locks").Detail, "transaction pooler")

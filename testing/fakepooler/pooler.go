@@ -66,7 +66,10 @@ func Start(tb testing.TB, upstream string, mode Mode) string {
 	}
 	p.group.Go(p.accept)
 	tb.Cleanup(p.close)
-	parsed.Host = p.socket.Addr().String()
+	query := parsed.Query()
+	query.Del("host") // they would win
+	query.Del("port")
+	parsed.Host, parsed.RawQuery = p.socket.Addr().String(), query.Encode()
 	return parsed.String()
 }
 
