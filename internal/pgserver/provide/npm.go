@@ -70,7 +70,12 @@ func download(ctx context.Context, progress io.Writer, staging string) error {
 	if err := os.CopyFS(staging, files); err != nil {
 		return err
 	}
-	return run(ctx, progress, staging, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error")
+	cmd := exec.CommandContext(ctx, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error")
+	cmd.Dir, cmd.Stdout, cmd.Stderr = staging, progress, progress
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("%s: %w", cmd, err)
+	}
+	return nil
 }
 
 // place completes the unpacked package and moves it to where Find looks.

@@ -4,11 +4,10 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
-	"os/exec"
 
+	"github.com/bbmd-dev/bbmd/internal/debian"
 	"github.com/bbmd-dev/bbmd/internal/pgserver"
 )
 
@@ -40,36 +39,5 @@ func provide(ctx context.Context, progress io.Writer) (pgserver.Binaries, error)
 
 // installPackage installs the distribution's server.
 func installPackage(ctx context.Context, progress io.Writer) error {
-	aptGet, err := exec.LookPath("apt-get")
-	if err != nil {
-		return fmt.Errorf("install the system's package: %w: there is no apt-get", errUnsuited)
-	}
-	prefix := []string{"env", "DEBIAN_FRONTEND=noninteractive", aptGet}
-	if os.Geteuid() != 0 {
-		if err := exec.CommandContext(ctx, "sudo", "-n", "true").Run(); err != nil {
-			return fmt.Errorf("install the system's package: %w: neither root nor a sudo that asks for no password", errUnsuited)
-		}
-		prefix = append([]string{"sudo", "-n"}, prefix...)
-	}
-	fmt.Fprintln(progress, "installing the package postgresql")
-	for _, arguments := range [][]string{
-		{"update", "-q"},
-		{"install", "-q", "-y", "--no-install-recommends", "postgresql"},
-	} {
-		if err := run(ctx, progress, "/", append(prefix, arguments...)...); err != nil {
-			return fmt.Errorf("install the system's package: %w", err)
-		}
-	}
-	return nil
-}
-
-// run runs a command and shows what it prints.
-func run(ctx context.Context, progress io.Writer, dir string, command ...string) error {
-	cmd := exec.CommandContext(ctx, command[0], command[1:]...) //nolint:gosec // the callers' commands are literal
-	cmd.Dir = dir
-	cmd.Stdout, cmd.Stderr = progress, progress
-	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("%s: %w", cmd, err)
-	}
-	return nil
+	return debian.Install(ctx, progress, "postgresql")
 }
