@@ -74,6 +74,12 @@ type Config struct {
 	// Log says what is logged, and how it looks.
 	Log Log `koanf:"log"`
 
+	// Tracing says where traces go.
+	Tracing Tracing `koanf:"tracing"`
+
+	// Sentry says who is told of critical errors.
+	Sentry Sentry `koanf:"sentry"`
+
 	// ShutdownGrace is how long batches that are running when bbmd is told to
 	// stop may take to finish; then they are cancelled and roll back. 0
 	// cancels them at once. Defaults to 30s.

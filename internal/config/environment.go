@@ -15,6 +15,7 @@ const (
 	debugVariable       = "DEBUG_LOGGING"                // true: log.level debug
 	developmentVariable = "DEVELOPMENT_MODE"             // development_mode
 	recreateVariable    = "DB_FORCE_RECREATE"            // force_recreate, unless false
+	sentryVariable      = "SENTRY_DSN"                   // sentry.dsn, where that has no variable
 	skipVariable        = "SKIP_MIGRATION_VERSION_CHECK" // schema_migrations.skip_version_check
 	testPrefix          = "BBMD_TEST_"                   // the project's tests; not ours to read
 )
@@ -134,6 +135,14 @@ func (l *loader) readLegacy(into layer, given map[string]givenVariable) {
 	l.readSwitch(into, skipVariable, "schema_migrations.skip_version_check", given)
 	l.readDebug(into)
 	l.readRecreate(into)
+	l.readSentry(into)
+}
+
+// readSentry adds SENTRY_DSN, as Sentry's own libraries have it.
+func (l *loader) readSentry(into layer) {
+	if value, _ := l.sources.lookup(sentryVariable); value != "" {
+		l.set(into, []string{"sentry", "dsn"}, value, quote(value), Origin{Kind: OriginEnvironment, Detail: sentryVariable})
+	}
 }
 
 // readDebug adds DEBUG_LOGGING, which says nothing when it is false.

@@ -30,5 +30,8 @@ func redactLink(link string) string {
 	if !ok {
 		shown = masked
 	}
+	if user, host, found := strings.Cut(shown, "@"); found && strings.HasPrefix(strings.ToLower(scheme), "http") && !strings.Contains(user, ":") {
+		shown = masked + "@" + host // it is a key, as in Sentry's DSN
+	}
 	return scheme + "://" + shown
 }

@@ -37,6 +37,8 @@ func (v *validator) problems() []error {
 	v.listen()
 	v.dashboard()
 	v.log()
+	v.tracing()
+	v.sentry()
 	inRange(v, "shutdown_grace", v.config.ShutdownGrace, 0, 24*time.Hour)
 	return v.found
 }

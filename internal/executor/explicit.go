@@ -143,7 +143,7 @@ func (r *explicit) topUp(ctx context.Context) error {
 // one runs one job, and records its failure if it fails.
 func (r *explicit) one(ctx context.Context, j *control.Job) error {
 	began := time.Now()
-	rows, err := r.transaction(ctx, j, began)
+	rows, err := r.traced(ctx, j, began)
 	took := time.Since(began)
 	r.took = took
 	var refused *refusal
@@ -180,6 +180,18 @@ func (r *explicit) one(ctx context.Context, j *control.Job) error {
 	return nil
 }
 
+// traced runs one job's transaction, and records it where spans are.
+func (r *explicit) traced(ctx context.Context, j *control.Job, began time.Time) (int64, error) {
+	if r.opts.Tracer == nil {
+		return r.transaction(ctx, j, began)
+	}
+	ctx, span := r.beginSpan(ctx, j, began)
+	rows, err := r.transaction(ctx, j, began)
+	span.SetAttributes(keyRows.Int64(rows))
+	endSpan(span, time.Now(), err)
+	return rows, err
+}
+
 // empty ends a batch of the strategy "null" that found no row, and perhaps the migration with it.
 func (r *explicit) empty(ctx context.Context, j *control.Job) error {
 	if err := r.commit(ctx, j, 0, 0); err != nil {
@@ -201,7 +213,7 @@ func (r *explicit) transaction(ctx context.Context, j *control.Job, began time.T
 		}
 	}
 	r.opened = nil
-	h := &handle{conn: r.session.conn}
+	h := &handle{conn: r.session.conn, tracer: r.opts.Tracer}
 	b := r.batch(j)
 	if r.nulls != nil {
 		if b.Rows, err = r.nulls.pick(ctx, j.BatchSize); err != nil {
@@ -217,7 +229,13 @@ func (r *explicit) transaction(ctx context.Context, j *control.Job, began time.T
 	if err != nil {
 		return 0, err
 	}
-	return result.Rows, r.commit(ctx, j, result.Rows, time.Since(began))
+	if r.opts.Tracer == nil {
+		return result.Rows, r.commit(ctx, j, result.Rows, time.Since(began))
+	}
+	sent := time.Now()
+	err = r.commit(ctx, j, result.Rows, time.Since(began))
+	r.traceStatement(ctx, "commit", sent, time.Now(), err)
+	return result.Rows, err
 }
 
 // abandon ends a session on which a Work left results unread, and records the

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"go.opentelemetry.io/otel/trace"
 )
 
 var (
@@ -32,6 +34,7 @@ func misused(err error) bool {
 type handle struct {
 	conn        *pgx.Conn
 	base        pgx.Tx // for nested transactions and large objects; nil until one is asked for
+	tracer      trace.Tracer // nil: no spans
 	over        bool
 	deallocated bool // the Work dropped prepared statements, the executor's among them
 }
@@ -76,7 +79,14 @@ func (h *handle) Exec(ctx context.Context, sql string, args ...any) (pgconn.Comm
 	if h.over {
 		return pgconn.CommandTag{}, errHandedIn
 	}
+	if h.tracer == nil {
+		tag, err := h.conn.Exec(ctx, sql, args...)
+		h.see(tag)
+		return tag, err
+	}
+	ctx, span := h.traceWork(ctx, sql)
 	tag, err := h.conn.Exec(ctx, sql, args...)
+	endSpan(span, time.Now(), err)
 	h.see(tag)
 	return tag, err
 }
@@ -86,7 +96,13 @@ func (h *handle) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, 
 	if h.over {
 		return nil, errHandedIn
 	}
-	return h.conn.Query(ctx, sql, args...)
+	if h.tracer == nil {
+		return h.conn.Query(ctx, sql, args...)
+	}
+	ctx, span := h.traceWork(ctx, sql)
+	rows, err := h.conn.Query(ctx, sql, args...)
+	endSpan(span, time.Now(), err) // rows are read outside of it
+	return rows, err
 }
 
 // QueryRow runs a query in the batch's transaction.
@@ -94,7 +110,13 @@ func (h *handle) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row 
 	if h.over {
 		return errorRow{}
 	}
-	return h.conn.QueryRow(ctx, sql, args...)
+	if h.tracer == nil {
+		return h.conn.QueryRow(ctx, sql, args...)
+	}
+	ctx, span := h.traceWork(ctx, sql)
+	row := h.conn.QueryRow(ctx, sql, args...)
+	endSpan(span, time.Now(), nil)
+	return row
 }
 
 type errorRow struct{}
@@ -106,7 +128,13 @@ func (h *handle) CopyFrom(ctx context.Context, table pgx.Identifier, columns []s
 	if h.over {
 		return 0, errHandedIn
 	}
-	return h.conn.CopyFrom(ctx, table, columns, rows)
+	if h.tracer == nil {
+		return h.conn.CopyFrom(ctx, table, columns, rows)
+	}
+	ctx, span := h.traceWork(ctx, "COPY")
+	n, err := h.conn.CopyFrom(ctx, table, columns, rows)
+	endSpan(span, time.Now(), err)
+	return n, err
 }
 
 // SendBatch sends queued statements in the batch's transaction.

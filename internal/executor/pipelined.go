@@ -34,6 +34,7 @@ type pipelined struct {
 	last     time.Time     // when the last answer came
 	took     time.Duration // by the last batch
 	kept     error         // the throttle says stop
+	done     [2]time.Time  // when the answers to the last batch's statements came, where spans are recorded
 	failures []failure
 	lost     bool
 }
@@ -222,6 +223,9 @@ func (r *pipelined) read() error {
 		if statement == 1 {
 			rows = tag.RowsAffected()
 		}
+		if r.opts.Tracer != nil && statement < len(r.done) {
+			r.done[statement] = time.Now()
+		}
 	})
 	began := f.sent
 	if r.last.After(began) {
@@ -230,6 +234,10 @@ func (r *pipelined) read() error {
 	r.last = time.Now()
 	took := r.last.Sub(began)
 	r.took = took
+	if r.opts.Tracer != nil {
+		r.traceBatch(f.job, began, r.last, r.done, rows, err)
+		r.done = [2]time.Time{}
+	}
 	switch {
 	case err == nil:
 		r.source.claims.observe(f.job, took)

@@ -29,6 +29,9 @@ func (e *Executor) reconcile(ctx, hard context.Context, tallies *counting) (time
 	began, woken := time.Now(), e.woken.Swap(0)
 	queue, err := e.scan(bounded)
 	if err != nil {
+		if e.opts.Tracer != nil {
+			e.traceReconcile(ctx, began, 0, 0, err)
+		}
 		return 0, err
 	}
 	took := time.Since(began)
@@ -52,6 +55,9 @@ func (e *Executor) reconcile(ctx, hard context.Context, tallies *counting) (time
 	}
 	e.staffed(nil)
 	e.began(len(d.begin), woken)
+	if e.opts.Tracer != nil {
+		e.traceReconcile(ctx, began, len(queue), len(d.begin), nil)
+	}
 	return d.wake, nil
 }
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"sync/atomic"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -148,7 +147,7 @@ func (w *worker) process(ctx context.Context) error {
 	}
 	w.pause.Store(int64(w.candidate.Knobs.Pause))
 	claims.follow = w.follow
-	claims.claimed = func(jobs int, took time.Duration) { w.opts.Observer.Claimed(w.candidate.Name, jobs, took) }
+	claims.claimed = w.claimed
 	w.sizer.Store(claims.sizer)
 	return w.batches(ctx, plan, &source{claims: claims, open: !w.candidate.ChainComplete, due: w.candidate.DueIn != nil && *w.candidate.DueIn <= 0})
 }
