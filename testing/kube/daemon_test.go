@@ -109,7 +109,7 @@ func TestStuckLoop(t *testing.T) {
 	s.apply(s.manifestsOf("log: {level: info}\n"))
 	s.daemon("ready", pod.ready)
 
-	s.db.Exec(t, "CREATE TABLE t (id bigint PRIMARY KEY, n int); SELECT bbm.enqueue('delete_rows', table_name => 'public.t', arguments => '{\"where\": \"n = 1\"}')")
+	s.db.Exec(t, "SET ROLE "+s.db.Name+"_owner; CREATE TABLE t (id bigint PRIMARY KEY, n int); INSERT INTO t VALUES (1, 1); SELECT bbm.enqueue('delete_rows', table_name => 'public.t', arguments => '{\"where\": \"n = 1\"}')")
 	s.daemon("started again, since the loop is stuck", func(p pod) bool {
 		return p.container("bbmd").RestartCount == 1 && p.ready()
 	})
