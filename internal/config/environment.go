@@ -18,6 +18,7 @@ const (
 	sentryVariable      = "SENTRY_DSN"                   // sentry.dsn, where that has no variable
 	skipVariable        = "SKIP_MIGRATION_VERSION_CHECK" // schema_migrations.skip_version_check
 	testPrefix          = "BBMD_TEST_"                   // the project's tests; not ours to read
+	serverVariable      = "BBMD_PGBIN"                   // programs for private servers; theirs to read
 )
 
 // serviceLink matches what Kubernetes puts into every pod for a Service that
@@ -68,7 +69,7 @@ func (l *loader) variables() map[string]givenVariable {
 
 // isForeign reports whether a BBMD_ variable is no key and no mistake.
 func isForeign(name string) bool {
-	return name == configVariable || strings.HasPrefix(name, testPrefix) || serviceLink.MatchString(name)
+	return name == configVariable || name == serverVariable || strings.HasPrefix(name, testPrefix) || serviceLink.MatchString(name)
 }
 
 func (l *loader) readVariable(into layer, path string, variable givenVariable) {

@@ -147,7 +147,7 @@ func TestLoadMergesLayers(t *testing.T) {
 		},
 		"what Kubernetes adds for a Service named bbmd": {
 			given{environ: []string{
-				"DATABASE_URL=" + someURL, "BBMD_SERVICE_HOST=10.0.0.1", "BBMD_SERVICE_PORT=80", "BBMD_SERVICE_PORT_HTTP_METRICS=80",
+				"DATABASE_URL=" + someURL, "BBMD_PGBIN=/usr/lib/postgresql/17/bin", "BBMD_SERVICE_HOST=10.0.0.1", "BBMD_SERVICE_PORT=80", "BBMD_SERVICE_PORT_HTTP_METRICS=80",
 				"BBMD_PORT=tcp://10.0.0.1:80", "BBMD_PORT_80_TCP=tcp://10.0.0.1:80", "BBMD_PORT_80_TCP_ADDR=10.0.0.1", "BBMD_METRICS_SERVICE_HOST=10.0.0.2",
 			}},
 			with(func(*config.Config) {}),
