@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"reflect"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -10,27 +9,21 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/bbmd-dev/bbmd/plugins"
+	"github.com/bbmd-dev/bbmd/registry"
 )
 
 // workReport is a Work as `bbmd works --output json` prints it.
 type workReport struct {
-	Name      string           `json:"name"`
-	Version   int              `json:"version"`
-	Kind      plugins.Kind     `json:"kind"`
-	State     plugins.State    `json:"state"`
-	Usable    bool             `json:"usable"`
-	Digest    string           `json:"digest,omitempty"` // of the plugin's content
-	Path      string           `json:"path"`             // of the plugin, or the package that it is in
-	Reason    string           `json:"reason,omitempty"` // why its plugin is not ok, and the way out
-	Summary   string           `json:"summary"`
-	Arguments []argumentReport `json:"arguments"`
-}
-
-// argumentReport is one argument of a Work.
-type argumentReport struct {
-	Name     string `json:"name"`
-	Type     string `json:"type"` // of JSON
-	Nullable bool   `json:"nullable"`
+	Name      string                  `json:"name"`
+	Version   int                     `json:"version"`
+	Kind      plugins.Kind            `json:"kind"`
+	State     plugins.State           `json:"state"`
+	Usable    bool                    `json:"usable"`
+	Digest    string                  `json:"digest,omitempty"` // of the plugin's content
+	Path      string                  `json:"path"`             // of the plugin, or the package that it is in
+	Reason    string                  `json:"reason,omitempty"` // why its plugin is not ok, and the way out
+	Summary   string                  `json:"summary"`
+	Arguments []registry.ArgumentInfo `json:"arguments"`
 }
 
 func newWorksCommand(a *app) *cobra.Command {
@@ -67,55 +60,13 @@ func reportWorks(all []plugins.Plugin) []workReport {
 	for _, p := range all {
 		for _, work := range p.Works {
 			reports = append(reports, workReport{
-				Name: work.Name, Version: work.Version, Summary: work.Summary, Arguments: reportArguments(work.Arguments),
+				Name: work.Name, Version: work.Version, Summary: work.Summary, Arguments: work.Describe(),
 				Kind: p.Origin.Kind, State: p.State, Usable: p.Usable, Digest: p.Origin.Digest, Path: p.Origin.Path, Reason: p.Reason,
 			})
 		}
 	}
 	slices.SortStableFunc(reports, func(a, b workReport) int { return strings.Compare(a.Name, b.Name) })
 	return reports
-}
-
-// reportArguments lists the fields of a Work's arguments, a pointer to a struct or nil.
-func reportArguments(arguments any) []argumentReport {
-	reports := []argumentReport{}
-	if arguments == nil {
-		return reports
-	}
-	for _, field := range reflect.VisibleFields(reflect.TypeOf(arguments).Elem()) {
-		tag, tagged := field.Tag.Lookup("json")
-		name, _, _ := strings.Cut(tag, ",")
-		if tag == "-" || !field.IsExported() || field.Anonymous && !tagged {
-			continue
-		}
-		if name == "" {
-			name = field.Name
-		}
-		kind := field.Type
-		nullable := kind.Kind() == reflect.Pointer
-		if nullable {
-			kind = kind.Elem()
-		}
-		reports = append(reports, argumentReport{Name: name, Type: jsonType(kind), Nullable: nullable})
-	}
-	return reports
-}
-
-func jsonType(t reflect.Type) string {
-	switch kind := t.Kind(); {
-	case kind == reflect.String:
-		return "string"
-	case kind == reflect.Bool:
-		return "boolean"
-	case kind >= reflect.Int && kind <= reflect.Float64:
-		return "number"
-	case kind == reflect.Slice || kind == reflect.Array:
-		return "array"
-	case kind == reflect.Map || kind == reflect.Struct:
-		return "object"
-	default:
-		return "any"
-	}
 }
 
 func (a *app) printWorks(works []workReport) error {
