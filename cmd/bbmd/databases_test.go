@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
+	"github.com/bbmd-dev/bbmd/testing/need"
 	"github.com/bbmd-dev/bbmd/testing/pgtest"
 )
 
@@ -21,11 +22,7 @@ import (
 // databases of its own, and compares what they print with what the page shows.
 func TestDatabasesPage(t *testing.T) {
 	t.Parallel()
-	for _, program := range []string{"sh", "psql"} {
-		if _, err := exec.LookPath(program); err != nil {
-			t.Skipf("the page's commands need %s: %v", program, err)
-		}
-	}
+	need.Program(t, "psql")
 	page, err := os.ReadFile("../../docs/databases.md")
 	require.NoError(t, err)
 	shell := newShell(t)

@@ -3,12 +3,12 @@ package main_test
 import (
 	"fmt"
 	"net/url"
-	"os/exec"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/bbmd-dev/bbmd/testing/need"
 	"github.com/bbmd-dev/bbmd/testing/pgtest"
 )
 
@@ -119,18 +119,11 @@ func missing(t *testing.T, db *pgtest.Database) *pgtest.Database {
 	return &pgtest.Database{Name: name, URL: link.String()}
 }
 
-func needAlembic(t *testing.T) {
-	t.Helper()
-	if _, err := exec.LookPath("alembic"); err != nil {
-		t.Skipf("Alembic is not installed: %v", err)
-	}
-}
-
 // TestMigrateAFleet brings fourteen databases up at once, in all states, of two
 // tools. Those about which somebody has to decide do not stop the others.
 func TestMigrateAFleet(t *testing.T) {
 	t.Parallel()
-	needAlembic(t)
+	need.Program(t, "alembic")
 	services := fleet()
 	w, databases := launch(t, services)
 	type line struct {
@@ -172,7 +165,7 @@ func tablesBut(t *testing.T, db *pgtest.Database) string {
 // TestMigrateAFleetTwiceAtOnce runs two processes on the same databases: each step is applied once.
 func TestMigrateAFleetTwiceAtOnce(t *testing.T) {
 	t.Parallel()
-	needAlembic(t)
+	need.Program(t, "alembic")
 	services := fleet()
 	for name, s := range services {
 		if s.code != 0 {

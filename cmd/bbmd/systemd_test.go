@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	main "github.com/bbmd-dev/bbmd/cmd/bbmd"
+	"github.com/bbmd-dev/bbmd/testing/need"
 )
 
 const unitsDirectory = "../../deploy/systemd"
@@ -18,10 +19,7 @@ const unitsDirectory = "../../deploy/systemd"
 // TestUnitsAreAccepted has systemd itself read the units.
 func TestUnitsAreAccepted(t *testing.T) {
 	t.Parallel()
-	analyze, err := exec.LookPath("systemd-analyze")
-	if err != nil {
-		t.Skip("SKIPPED: no systemd-analyze on this machine: the units in deploy/systemd are not verified")
-	}
+	analyze := need.Program(t, "systemd-analyze")
 	dir := t.TempDir()
 	program := filepath.Join(dir, "bbmd")
 	require.NoError(t, os.WriteFile(program, []byte("#!/bin/sh\n"), 0o700))

@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
+	"github.com/bbmd-dev/bbmd/testing/need"
 	"github.com/bbmd-dev/bbmd/testing/pgtest"
 )
 
@@ -206,7 +207,7 @@ func (g guarded) dropRole(t *testing.T, role string) {
 func (g guarded) grant(t *testing.T, arguments ...string) {
 	t.Helper()
 	args := append([]string{"-X", "-q", "-v", "role=" + g.role("waiter"), "-v", "migrator=" + g.role("migrator"), "-f", "../../deploy/sql/wait-role.sql"}, arguments...)
-	out, err := exec.CommandContext(t.Context(), "psql", append(args, g.db.URL)...).CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), need.Program(t, "psql"), append(args, g.db.URL)...).CombinedOutput()
 	require.NoError(t, err, "%s", out)
 }
 

@@ -22,9 +22,10 @@ func TestAlembicIsRunAgainAfterAKill(t *testing.T) {
 	t.Parallel()
 	self, err := os.Executable()
 	require.NoError(t, err)
-	for name, alembic := range alembics(t) {
+	for name, command := range alembics(t) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			alembic := needed(t, command)
 			project := t.TempDir()
 			require.NoError(t, os.CopyFS(project, os.DirFS("testdata/alembic")))
 			migrations := filepath.Join(project, "migrations")

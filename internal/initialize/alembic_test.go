@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -16,25 +15,35 @@ import (
 
 	"github.com/bbmd-dev/bbmd/internal/history"
 	"github.com/bbmd-dev/bbmd/internal/initialize"
+	"github.com/bbmd-dev/bbmd/testing/need"
 	"github.com/bbmd-dev/bbmd/testing/pgtest"
 )
 
+// realAlembic is what alembics has for the program that the machine has to have.
+const realAlembic = "alembic"
+
 // alembics are the programs that have to behave as Alembic: one that this test
-// is itself, and the real one where this machine has it.
+// is itself, and the real one, which needed looks for.
 func alembics(t *testing.T) map[string][]string {
 	t.Helper()
 	self, err := os.Executable()
 	require.NoError(t, err)
-	all := map[string][]string{"fake": {self}}
-	if real, err := exec.LookPath("alembic"); err == nil {
-		all["real"] = []string{real}
+	return map[string][]string{"fake": {self}, "real": {realAlembic}}
+}
+
+// needed returns a command of alembics by the path that its program has here.
+func needed(t *testing.T, command []string) []string {
+	t.Helper()
+	if slices.Equal(command, []string{realAlembic}) {
+		return []string{need.Program(t, realAlembic)}
 	}
-	return all
+	return command
 }
 
 // bringAlembic prepares to bring a new database up with the sample's revisions.
 func bringAlembic(t *testing.T, command []string) *bringing {
 	t.Helper()
+	command = needed(t, command)
 	b := bring(t)
 	project := t.TempDir()
 	require.NoError(t, os.CopyFS(project, os.DirFS("testdata/alembic")))

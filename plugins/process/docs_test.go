@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/bbmd-dev/bbmd/testing/need"
 	"github.com/bbmd-dev/bbmd/testing/pgtest"
 )
 
@@ -17,6 +18,7 @@ const page = "../../docs/plugins-process.md"
 // TestPage does what docs/plugins-process.md says, to the letter.
 func TestPage(t *testing.T) {
 	t.Parallel()
+	need.Program(t, "python3")
 	raw, err := os.ReadFile(page)
 	require.NoError(t, err)
 	blocks := map[string]string{}

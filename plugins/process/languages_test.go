@@ -13,6 +13,7 @@ import (
 	"github.com/bbmd-dev/bbmd/plugins/process"
 	"github.com/bbmd-dev/bbmd/registry"
 	"github.com/bbmd-dev/bbmd/testing/migtest"
+	"github.com/bbmd-dev/bbmd/testing/need"
 	"github.com/bbmd-dev/bbmd/testing/pgtest"
 )
 
@@ -47,9 +48,7 @@ func install(t *testing.T, language, dir string) {
 		copyFile(t, filepath.Join(from, process.ManifestName), filepath.Join(to, process.ManifestName))
 		return
 	}
-	interpreter := map[string]string{"python": "python3", "node": "node"}[language]
-	_, err := exec.LookPath(interpreter)
-	require.NoError(t, err, "the examples are run in every language: install %s", interpreter)
+	need.Program(t, map[string]string{"python": "python3", "node": "node"}[language])
 	files, err := os.ReadDir(from)
 	require.NoError(t, err)
 	for _, file := range files {
