@@ -74,6 +74,9 @@ func (b *bringup) run(ctx context.Context, act func(context.Context) (initialize
 	if result.Changed() {
 		b.metrics.SchemaRun(string(result.Action), outcomeOf(err), time.Since(began))
 	}
+	if kind := initialize.KindOf(err); err != nil && result.Changed() && ctx.Err() == nil && kind != initialize.KindTransient && kind != initialize.KindUnreachable {
+		b.options.telemetry.runFailed(b.name, result, err)
+	}
 	return err
 }
 

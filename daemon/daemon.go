@@ -29,6 +29,8 @@ type Daemon struct {
 	drained   chan struct{}  // closed when none is working any more
 
 	current Config // in force; belongs to the config watcher once it runs
+
+	programs map[string]bool // plugins that are programs; belongs to whoever loads plugins
 }
 
 // New returns a Daemon that does nothing until it is run. The error says
@@ -52,7 +54,7 @@ func New(cfg Config, opts ...Option) (*Daemon, error) {
 	})
 	d.health.Handle("GET "+WaitPath, http.HandlerFunc(d.serveWait))
 	o.level.Set(cfg.Log.Level)
-	d.works = newWorks(cfg.Plugins, o.works, o.logger, o.version, d.pluginsChanged)
+	d.works = newWorks(cfg.Plugins, o.works, o.logger, o.version, d.pluginsChanged, d.programEvent)
 	for _, name := range cfg.Names() {
 		db := newDatabase(name, cfg, o, d.works, d.metrics.Database(name))
 		d.databases = append(d.databases, db)
@@ -80,7 +82,9 @@ func (d *Daemon) Run(ctx context.Context) error {
 	d.logger.InfoContext(ctx, "bbmd starts", "version", d.options.version, "databases", d.current.Names(),
 		"background_migrations", d.current.BackgroundMigrations.Enabled, "config_file", d.current.File())
 
+	defer d.options.telemetry.begin(ctx, d.current, d.options)()
 	d.works.load(ctx, d.logger) // before anybody looks for a Work
+	d.countPlugins()
 
 	var group run.Group
 	// Interrupts are called one at a time in the order of Add, so none may

@@ -48,6 +48,7 @@ type database struct {
 	listening *health.Condition
 	plugins   *notify.Flag // they may be others
 	recheck   *notify.Flag // the control schema may be another one
+	outage    outage       // of the events
 	resynced  bool         // it has listened before; belongs to the listener
 
 	executor atomic.Pointer[executor.Executor] // nil until the database was up once
@@ -77,6 +78,10 @@ func newDatabase(name string, cfg Config, o options, w *works, metrics *health.D
 		plugins:   notify.NewFlag(),
 		recheck:   notify.NewFlag(),
 		settings:  settingsOf(cfg),
+		outage: outage{after: o.longOutage, tell: func(lasted time.Duration) {
+			o.logger.Error("no events have arrived for long", "database", name, "lasted", lasted.Round(time.Second))
+			o.telemetry.sourceDown(name, lasted)
+		}},
 	}
 }
 
@@ -141,6 +146,8 @@ func (d *database) effective() executor.Settings {
 // Run connects and brings the control schema up, however long that takes, and
 // then listens, executes and looks after the schema until ctx ends.
 func (d *database) Run(ctx context.Context) error {
+	d.outage.begin() // until it listens
+	defer d.outage.over()
 	d.install(ctx)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -183,7 +190,8 @@ func (d *database) newExecutor(pool *pgxpool.Pool) *executor.Executor {
 		Store:    control.NewStore(d.schema),
 		Registry: d.works,
 		Logger:   d.options.logger, // it adds the database itself
-		Observer: &observer{metrics: d.metrics},
+		Observer: &observer{database: d.name, metrics: d.metrics, telemetry: d.options.telemetry},
+		Tracer:   d.options.telemetry.tracer(),
 		Settings: d.effective(),
 	})
 	d.executor.Store(e)

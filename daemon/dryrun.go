@@ -76,7 +76,7 @@ func DryRun(ctx context.Context, cfg Config, database string, opts DryRunOptions
 	if opts.Works == nil {
 		opts.Works = registry.Default()
 	}
-	all := newWorks(cfg.Plugins, opts.Works, opts.Logger, "", nil)
+	all := newWorks(cfg.Plugins, opts.Works, opts.Logger, "", nil, nil)
 	defer func() { err = errors.Join(err, all.close(context.WithoutCancel(ctx))) }()
 	all.load(ctx, opts.Logger)
 	return dryRun(ctx, pool, executor.Options{

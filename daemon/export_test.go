@@ -5,5 +5,8 @@ import "time"
 // WithPingInterval sets how long the listener's connection may be silent.
 func WithPingInterval(d time.Duration) Option { return func(o *options) { o.pingInterval = d } }
 
+// WithLongOutage sets how long no events may arrive before that is reported.
+func WithLongOutage(d time.Duration) Option { return func(o *options) { o.longOutage = d } }
+
 // WithLongestRetry bounds the waits between attempts to connect.
 func WithLongestRetry(d time.Duration) Option { return func(o *options) { o.longestRetry = d } }

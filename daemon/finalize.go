@@ -73,7 +73,7 @@ func Finalize(ctx context.Context, cfg Config, database, name string, opts Final
 		return Progress{}, fmt.Errorf("no database %q in the configuration: it has %s", database, strings.Join(cfg.Names(), ", "))
 	}
 	f := newFinalizer(cfg, database, name, opts)
-	f.works = newWorks(cfg.Plugins, f.opts.Works, f.opts.Logger, "", nil)
+	f.works = newWorks(cfg.Plugins, f.opts.Works, f.opts.Logger, "", nil, nil)
 	defer func() { err = errors.Join(err, f.works.close(context.WithoutCancel(ctx))) }()
 	f.works.load(ctx, f.opts.Logger)
 	f.dialer = dial.New(target)

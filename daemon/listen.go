@@ -109,6 +109,11 @@ func (d *database) deliver(event notify.Event) {
 
 func (d *database) listenerChanged(s notify.State) {
 	d.metrics.ListenerConnected(s.Connected)
+	if s.Connected {
+		d.outage.over()
+	} else {
+		d.outage.begin()
+	}
 	switch {
 	case s.Connected:
 		d.listening.Set(nil)

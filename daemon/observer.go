@@ -17,7 +17,9 @@ const keptMigrations = 100
 type observer struct {
 	executor.NoObserver
 
-	metrics *health.DatabaseMetrics
+	database  string
+	metrics   *health.DatabaseMetrics
+	telemetry *telemetry
 
 	mu    sync.Mutex
 	open  map[string]bool // as the last complete scan has seen them
@@ -115,6 +117,11 @@ func (o *observer) Progressed(migration string, ratio float64) { o.metrics.Progr
 // Throttled says what keeps a migration back.
 func (o *observer) Throttled(migration, signal string, duty float64) {
 	o.metrics.Throttled(migration, signal, duty)
+}
+
+// MigrationFailed reports a migration that has failed.
+func (o *observer) MigrationFailed(f executor.MigrationFailure) {
+	o.telemetry.migrationFailed(o.database, f)
 }
 
 // MigrationEnded counts the end of a migration.

@@ -49,6 +49,8 @@ type options struct {
 	process      bool
 	pingInterval time.Duration
 	longestRetry time.Duration
+	longOutage   time.Duration
+	telemetry    *telemetry
 	turns        chan struct{} // places for databases whose schema is being brought up
 }
 
@@ -67,6 +69,8 @@ func newOptions(given []Option) options {
 		version:      unknownVersion,
 		pingInterval: notify.DefaultPingInterval,
 		longestRetry: longestRetry,
+		longOutage:   longOutage,
+		telemetry:    new(telemetry),
 	}
 	for _, option := range given {
 		option(&o)

@@ -26,9 +26,9 @@ type works struct {
 }
 
 // newWorks returns the compiled Works until plugins are loaded. onChange is
-// called when those change, nil never. run has to be called, or close.
-func newWorks(cfg config.Plugins, compiled *registry.Registry, log *slog.Logger, version string, onChange func(context.Context)) *works {
-	w := &works{processes: process.NewSource(process.Options{Logger: log, Daemon: version}), enabled: cfg.Dir != "", asked: notify.NewFlag()}
+// called when those change, nil never, and count of what becomes of programs. run has to be called, or close.
+func newWorks(cfg config.Plugins, compiled *registry.Registry, log *slog.Logger, version string, onChange func(context.Context), count func(plugin, event string)) *works {
+	w := &works{processes: process.NewSource(process.Options{Logger: log, Daemon: version, Count: count}), enabled: cfg.Dir != "", asked: notify.NewFlag()}
 	w.Catalog = plugins.New(plugins.Options{
 		Compiled: compiled,
 		Dir:      cfg.Dir,
@@ -78,7 +78,7 @@ func Plugins(ctx context.Context, cfg Config, compiled *registry.Registry, log *
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	w := newWorks(cfg.Plugins, compiled, log, "", nil)
+	w := newWorks(cfg.Plugins, compiled, log, "", nil, nil)
 	closeAll = func() error { return w.close(context.WithoutCancel(ctx)) }
 	if err := w.Reload(ctx); err != nil {
 		return nil, nil, errors.Join(err, closeAll())
@@ -131,6 +131,8 @@ func (d *Daemon) lookAfterPlugins(ctx context.Context) error {
 
 // pluginsChanged makes all executors look: a migration may go on, or has to stop.
 func (d *Daemon) pluginsChanged(context.Context) {
+	d.countPlugins()
+	d.forgetPlugins()
 	for _, db := range d.databases {
 		if e := db.executor.Load(); e != nil {
 			e.Wake()

@@ -2,7 +2,6 @@ package critical
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"log/slog"
 	"strconv"
@@ -31,6 +30,7 @@ type Event struct {
 	Table     string
 	Job       int64
 	Range     string // of the job's keys, where these only say which rows are meant
+	Run       int64  // its number in bbm.runs
 	Action    string // of a run
 	State     string // that a run found the database in
 	File      string // the name of the file that failed a run, without its directory
@@ -82,16 +82,16 @@ func New(o Options) (*Reporter, error) {
 }
 
 // Report tells Sentry of e. It does not wait.
-func (r *Reporter) Report(ctx context.Context, e Event) {
+func (r *Reporter) Report(e Event) {
 	if r == nil {
 		return
 	}
 	id := r.client.CaptureEvent(e.sentry(), nil, nil)
 	if id == nil {
-		r.log.WarnContext(ctx, "error not reported", "event", string(e.Kind))
+		r.log.Warn("error not reported", "event", string(e.Kind))
 		return
 	}
-	r.log.DebugContext(ctx, "error reported", "event", string(e.Kind), "event_id", string(*id))
+	r.log.Debug("error reported", "event", string(e.Kind), "event_id", string(*id))
 }
 
 // Close sends what is left, for at most the given time, and ends.
@@ -123,6 +123,9 @@ func (e Event) sentry() *sentry.Event {
 	details := sentry.Context{}
 	if e.Job != 0 {
 		details["job"] = strconv.FormatInt(e.Job, 10)
+	}
+	if e.Run != 0 {
+		details["run"] = strconv.FormatInt(e.Run, 10)
 	}
 	if e.Range != "" {
 		details["range"] = e.Range

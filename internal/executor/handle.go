@@ -33,7 +33,7 @@ func misused(err error) bool {
 // neither commit nor roll back, nor be used after the Work has returned.
 type handle struct {
 	conn        *pgx.Conn
-	base        pgx.Tx // for nested transactions and large objects; nil until one is asked for
+	base        pgx.Tx       // for nested transactions and large objects; nil until one is asked for
 	tracer      trace.Tracer // nil: no spans
 	over        bool
 	deallocated bool // the Work dropped prepared statements, the executor's among them
