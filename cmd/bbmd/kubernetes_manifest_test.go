@@ -1,12 +1,18 @@
 package main_test
 
 import (
+	"bytes"
+	"errors"
+	"io"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	yamlv3 "go.yaml.in/yaml/v3"
 )
 
-// manifest is as much of Kubernetes' and kustomize's types as deploy/kubernetes uses.
+// manifest is as much of Kubernetes' types as the tests here look at; that all
+// of it is right, testing/manifests looks after.
 type manifest struct {
 	APIVersion string `yaml:"apiVersion"`
 	Kind       string
@@ -17,73 +23,36 @@ type manifest struct {
 	Spec                         *spec             `yaml:",omitempty"`
 	Data                         map[string]string // of a ConfigMap
 	AutomountServiceAccountToken *bool             `yaml:"automountServiceAccountToken"`
-
-	// Of kustomize.
-	Namespace          string
-	Resources          []string
-	Components         []string
-	ConfigMapGenerator []struct {
-		Name  string
-		Files []string
-	} `yaml:"configMapGenerator"`
-	Images []struct {
-		Name   string
-		NewTag string `yaml:"newTag"`
-	}
-	Patches []struct {
-		Path   string
-		Target struct {
-			Kind          string
-			LabelSelector string `yaml:"labelSelector"`
-		}
-	}
-	Replacements []struct {
-		Source  replaced
-		Targets []struct {
-			Select     struct{ Kind string }
-			FieldPaths []string `yaml:"fieldPaths"`
-			Options    cut
-		}
-	}
+	Rules                        []rule            // of a Role
 }
 
-type replaced struct {
-	Kind      string
-	FieldPath string `yaml:"fieldPath"`
-	Options   cut
+type rule struct{ Resources, ResourceNames, Verbs []string }
+
+// UnmarshalYAML reads what the decoder would spell otherwise.
+func (r *rule) UnmarshalYAML(node *yamlv3.Node) error {
+	var read struct {
+		Resources, Verbs []string
+		ResourceNames    []string `yaml:"resourceNames"`
+	}
+	err := node.Decode(&read)
+	*r = rule{Resources: read.Resources, ResourceNames: read.ResourceNames, Verbs: read.Verbs}
+	return err
 }
 
-type cut struct {
-	Delimiter string
-	Index     int
-}
-
-// spec is that of a Deployment, a Job and a Service.
+// spec is that of a Deployment and a Job, mostly.
 type spec struct {
 	Replicas                int
 	ProgressDeadlineSeconds int `yaml:"progressDeadlineSeconds"`
-	Selector                any // labels in a Service, matchLabels in a Deployment
-	Strategy                struct {
-		Type          string
-		RollingUpdate map[string]int `yaml:"rollingUpdate"`
-	}
-	Template struct {
+	Template                struct {
 		Metadata struct{ Labels, Annotations map[string]string }
 		Spec     pod
 	}
-	TTLSecondsAfterFinished int    `yaml:"ttlSecondsAfterFinished"`
+	TTLSecondsAfterFinished *int   `yaml:"ttlSecondsAfterFinished"`
 	BackoffLimit            int    `yaml:"backoffLimit"`
 	PodReplacementPolicy    string `yaml:"podReplacementPolicy"`
 	PodFailurePolicy        struct {
 		Rules []failureRule
 	} `yaml:"podFailurePolicy"`
-	PublishNotReadyAddresses bool `yaml:"publishNotReadyAddresses"`
-	Ports                    []struct {
-		Name       string
-		Port       int
-		TargetPort string `yaml:"targetPort"`
-		Protocol   string
-	}
 }
 
 type failureRule struct {
@@ -102,25 +71,13 @@ type pod struct {
 	EnableServiceLinks            *bool       `yaml:"enableServiceLinks"`
 	TerminationGracePeriodSeconds int         `yaml:"terminationGracePeriodSeconds"`
 	RestartPolicy                 string      `yaml:"restartPolicy"`
-	SecurityContext               security    `yaml:"securityContext"`
 	InitContainers                []container `yaml:"initContainers"`
 	Containers                    []container
 	Volumes                       []struct {
 		Name      string
-		ConfigMap *struct{ Name string } `yaml:"configMap"`
-		EmptyDir  *struct{}              `yaml:"emptyDir"`
+		Projected any
 	}
-}
-
-type security struct {
-	RunAsNonRoot             bool                  `yaml:"runAsNonRoot"`
-	RunAsUser                int                   `yaml:"runAsUser"`
-	RunAsGroup               int                   `yaml:"runAsGroup"`
-	FSGroup                  int                   `yaml:"fsGroup"`
-	AllowPrivilegeEscalation *bool                 `yaml:"allowPrivilegeEscalation"`
-	ReadOnlyRootFilesystem   bool                  `yaml:"readOnlyRootFilesystem"`
-	SeccompProfile           struct{ Type string } `yaml:"seccompProfile"`
-	Capabilities             struct{ Drop, Add []string }
+	TopologySpreadConstraints []any `yaml:"topologySpreadConstraints"`
 }
 
 type container struct {
@@ -130,18 +87,15 @@ type container struct {
 	EnvFrom     []struct {
 		SecretRef struct{ Name string } `yaml:"secretRef"`
 	} `yaml:"envFrom"`
-	Ports []struct {
-		Name          string
-		ContainerPort int `yaml:"containerPort"`
-		Protocol      string
-	}
 	StartupProbe             *probe `yaml:"startupProbe"`
 	LivenessProbe            *probe `yaml:"livenessProbe"`
 	ReadinessProbe           *probe `yaml:"readinessProbe"`
 	TerminationMessagePolicy string `yaml:"terminationMessagePolicy"`
 	Resources                struct{ Requests, Limits map[string]string }
-	SecurityContext          security `yaml:"securityContext"`
-	VolumeMounts             []struct {
+	SecurityContext          struct {
+		ReadOnlyRootFilesystem bool `yaml:"readOnlyRootFilesystem"`
+	} `yaml:"securityContext"`
+	VolumeMounts []struct {
 		Name      string
 		MountPath string `yaml:"mountPath"`
 		ReadOnly  bool   `yaml:"readOnly"`
@@ -149,14 +103,42 @@ type container struct {
 }
 
 type probe struct {
-	HTTPGet          struct{ Path, Port string } `yaml:"httpGet"`
-	PeriodSeconds    int                         `yaml:"periodSeconds"`
-	TimeoutSeconds   int                         `yaml:"timeoutSeconds"`
-	FailureThreshold int                         `yaml:"failureThreshold"`
+	HTTPGet struct{ Path, Port string } `yaml:"httpGet"`
 }
 
 func (m *manifest) pod(t *testing.T) *pod {
 	t.Helper()
 	require.NotNil(t, m.Spec, "%s %s", m.Kind, m.Metadata.Name)
 	return &m.Spec.Template.Spec
+}
+
+func (p *pod) all() []container { return slices.Concat(p.InitContainers, p.Containers) }
+
+func decodeManifests(t *testing.T, name string, text []byte) (all []manifest) {
+	t.Helper()
+	decoder := yamlv3.NewDecoder(bytes.NewReader(text))
+	for {
+		var m manifest
+		err := decoder.Decode(&m)
+		if errors.Is(err, io.EOF) {
+			require.NotEmpty(t, all, name)
+			return all
+		}
+		require.NoError(t, err, name)
+		if m.Kind != "" {
+			all = append(all, m)
+		}
+	}
+}
+
+func find(t *testing.T, all []manifest, kind, name string) *manifest {
+	t.Helper()
+	i := slices.IndexFunc(all, func(m manifest) bool { return m.Kind == kind && m.Metadata.Name == name })
+	require.GreaterOrEqual(t, i, 0, "there is no %s %s", kind, name)
+	return &all[i]
+}
+
+// of returns the objects of a kind.
+func of(all []manifest, kind string) []manifest {
+	return slices.DeleteFunc(slices.Clone(all), func(m manifest) bool { return m.Kind != kind })
 }
