@@ -25,7 +25,7 @@ build: ## build bin/bbmd, a static program
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/bbmd ./cmd/bbmd
 
 .PHONY: test
-test: postgres ## run all tests, with the race detector, on a private PostgreSQL
+test: programs ## run all tests, with the race detector, on a private PostgreSQL
 	$(SERVE) $(GO) test -race $(ARGS) $(PKG)
 
 .PHONY: lint
@@ -62,6 +62,12 @@ kube-test: build postgres ## run the tests of deploy/ on a real Kubernetes, whic
 .PHONY: postgres
 postgres: ## make sure that there is a PostgreSQL server to run: found, installed, or fetched
 	@$(GO) run ./internal/pgserver/provide
+
+# Behind postgres, so that no two of them install something at the same time.
+.PHONY: programs
+programs: postgres ## make sure that what else the tests run is there: found, installed, or built
+	@$(GO) run ./testing/need/provide
+	@$(GO) -C .ci/render run . path >/dev/null
 
 .PHONY: tools
 tools: ## build the linter, which takes minutes the first time

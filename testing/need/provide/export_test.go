@@ -1,0 +1,4 @@
+package main
+
+// Provide is what the program does.
+var Provide = provide
