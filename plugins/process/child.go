@@ -157,14 +157,25 @@ func (c *child) hangUp() { closeAll([]*os.File{c.stdin, c.stdout}) }
 // send writes a message. The error of a program that does not read is
 // os.ErrDeadlineExceeded, once ctx ends.
 func (c *child) send(ctx context.Context, m protocol.Host) error {
+	var line []byte
+	var err error
 	if ready, ok := m.(encoded); ok {
-		return c.write(ctx, ready.line)
-	}
-	line, err := protocol.EncodeHost(m)
-	if err != nil {
+		line = ready.line
+	} else if line, err = protocol.EncodeHost(m); err != nil {
 		return err
 	}
-	return c.write(ctx, line)
+	if err := c.write(ctx, line); err != nil {
+		return err
+	}
+	c.options.Trace(protocol.HostType(m), c.endGroup)
+	return nil
+}
+
+// endGroup ends the program as something outside of bbmd might.
+func (c *child) endGroup() {
+	if c.alive() {
+		killGroup(c.pid)
+	}
 }
 
 func (c *child) write(ctx context.Context, line []byte) error {
@@ -188,6 +199,7 @@ func (c *child) receive(ctx context.Context) (protocol.Child, error) {
 		}
 		words, ok := message.(protocol.Log)
 		if !ok {
+			c.options.Trace(protocol.ChildType(message), c.endGroup)
 			return message, nil
 		}
 		c.log.said(ctx, words)

@@ -42,6 +42,13 @@ type Options struct {
 	// Count is told of everything that is worth a metric, with one of the Event
 	// constants. It is called from many goroutines and must not block. Nil: nobody.
 	Count func(plugin, event string)
+
+	// Trace is told of every message but those for the log, by its type, when it has
+	// been written to a program, or read and nothing has come of it yet. It may end
+	// the program and all of its group by kill, at any time as long as the program
+	// lives, as something outside of bbmd might. It is called by the goroutine that
+	// talks to the program. Nil: nobody.
+	Trace func(message string, kill func())
 }
 
 // The events that [Options].Count is told.
@@ -73,6 +80,9 @@ func (o Options) withDefaults() Options {
 		if *d.value == 0 {
 			*d.value = d.or
 		}
+	}
+	if o.Trace == nil {
+		o.Trace = func(string, func()) {}
 	}
 	if o.Count == nil {
 		o.Count = func(string, string) {}

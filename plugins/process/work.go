@@ -119,14 +119,15 @@ func (p *Plugin) verify(ctx context.Context, spec *WorkSpec, db registry.Querier
 	return wrong, err
 }
 
-// check asks whether a migration can start.
+// check asks whether a migration can start. That a program ends meanwhile says
+// nothing about the migration: it is asked again.
 func (p *Plugin) check(ctx context.Context, spec *WorkSpec, db registry.Querier, m registry.Migration) error {
 	common, err := spec.task(m)
 	if err != nil || !spec.Check {
 		return err
 	}
 	message := protocol.Check{Task: common}
-	return p.read(ctx, spec, db, func(t *talk) (protocol.Child, error) {
+	err = p.read(ctx, spec, db, func(t *talk) (protocol.Child, error) {
 		message.ID = t.id
 		answer, err := t.run(ctx, time.Duration(spec.Timeout), message)
 		if _, misplaced := answer.(protocol.Unverifiable); misplaced {
@@ -134,6 +135,10 @@ func (p *Plugin) check(ctx context.Context, spec *WorkSpec, db registry.Querier,
 		}
 		return answer, err
 	})
+	if _, crashed := errors.AsType[*CrashError](err); crashed {
+		return passing("%w", err)
+	}
+	return err
 }
 
 // read does a task that must not write. Where there is no transaction yet, it

@@ -19,8 +19,12 @@ const MaxSize = 1 << 20
 // extension is what a file's name ends in to be one of SQL.
 const extension = ".sql"
 
-// Source finds files of SQL: those whose names end in .sql, a Work each.
-// Directories are not looked into.
+// caseExtension is what the name of a file ends in that says how another one is
+// tried; see plugins/casefile.
+const caseExtension = ".test.sql"
+
+// Source finds files of SQL: those whose names end in .sql and not in .test.sql, a
+// Work each. Directories are not looked into.
 type Source struct{}
 
 var _ plugins.Source = Source{}
@@ -39,7 +43,7 @@ func (Source) Scan(ctx context.Context, dir *plugins.Dir) ([]plugins.Candidate, 
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		if filepath.Ext(entry.Name) == extension && !entry.Directory {
+		if filepath.Ext(entry.Name) == extension && !strings.HasSuffix(entry.Name, caseExtension) && !entry.Directory {
 			found = append(found, candidate(dir, entry))
 		}
 	}

@@ -62,7 +62,7 @@ func Run(t *testing.T, c Case) {
 		t.Fatal(err)
 	}
 	var reference outcome
-	if !t.Run("one batch", func(t *testing.T) { newTrial(t, &c, nil).oneBatch(&reference) }) {
+	if !t.Run(firstCheck, func(t *testing.T) { newTrial(t, &c, nil).oneBatch(&reference) }) {
 		return // all else would fail for the same reason
 	}
 	for _, check := range checks(&c) {
@@ -71,11 +71,17 @@ func Run(t *testing.T, c Case) {
 			check.run(newTrial(t, &c, &reference))
 		})
 	}
-	t.Run("executor", func(t *testing.T) {
+	t.Run(executorCheck, func(t *testing.T) {
 		t.Parallel()
 		newControlTrial(t, &c, &reference).executor()
 	})
 }
+
+// The checks that come before all others, and run on a database with the control schema.
+const (
+	firstCheck    = "one batch"
+	executorCheck = "executor"
+)
 
 // check is one thing to try.
 type check struct {

@@ -23,6 +23,9 @@
 // where a Work differs by its nature, such as by adding one to a column, the
 // [Case] says so.
 //
+// [Try] does the same without the go command, for Works that are not compiled
+// into a test: those of plugins.
+//
 // It needs a PostgreSQL server's programs, which it finds where systems install
 // them and runs privately, or the URL of a superuser on a running server in
 // BBMD_TEST_SERVER. The server ends with the test's process.

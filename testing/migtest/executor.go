@@ -33,7 +33,7 @@ func (r *trial) executor() {
 	_, err = held.Exec(r.t.Context(), "SELECT FROM "+r.at.table+" WHERE "+row.Where()+" FOR UPDATE", row.Args()...)
 	r.must(err, "hold a row")
 
-	stop := r.startExecutor()
+	stop := r.startExecutor(&cutter{killed: r.endSessions})
 	defer stop()
 	if pid := r.blocked(conn.PgConn().PID()); pid != 0 {
 		r.db.Exec(r.t, "SELECT pg_terminate_backend($1)", pid)
@@ -41,6 +41,15 @@ func (r *trial) executor() {
 	r.must(held.Rollback(r.t.Context()), "let the row go")
 	r.finished()
 	r.asInOneBatch("sessions that end in the middle: every row has to be processed by exactly one batch that is committed")
+}
+
+// undisturbed runs the migration as a daemon does.
+func (r *trial) undisturbed(of string) {
+	r.enqueue()
+	stop := r.startExecutor(executor.NoObserver{})
+	defer stop()
+	r.finished()
+	r.asInOneBatch(of)
 }
 
 func (r *trial) enqueue() {
@@ -64,7 +73,7 @@ func (r *trial) enqueue() {
 }
 
 // startExecutor starts an executor and returns what ends it.
-func (r *trial) startExecutor() (stop func()) {
+func (r *trial) startExecutor(observer executor.Observer) (stop func()) {
 	r.t.Helper()
 	works := registry.New()
 	r.must(works.Register(r.Work), "register the Work")
@@ -85,7 +94,7 @@ func (r *trial) startExecutor() (stop func()) {
 		Store:    control.NewStore(""),
 		Registry: works,
 		Logger:   slog.New(slog.NewTextHandler(r.t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug})),
-		Observer: &cutter{killed: r.endSessions},
+		Observer: observer,
 		Settings: settings,
 	})
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(r.t.Context()))

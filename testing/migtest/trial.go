@@ -18,7 +18,7 @@ import (
 type trial struct {
 	*Case
 
-	t    *testing.T
+	t    testing.TB
 	db   *pgtest.Database
 	at   subject
 	keys []string // of all rows, in their order
@@ -35,7 +35,7 @@ type outcome struct {
 // fewestRows is how many rows a table has to have for batches to mean anything.
 const fewestRows = 12
 
-func newTrial(t *testing.T, c *Case, want *outcome) *trial {
+func newTrial(t testing.TB, c *Case, want *outcome) *trial {
 	t.Helper()
 	sum := sha256.Sum256([]byte(c.Setup))
 	r := &trial{Case: c, t: t, want: want}
@@ -51,7 +51,7 @@ func newTrial(t *testing.T, c *Case, want *outcome) *trial {
 }
 
 // newControlTrial returns a trial whose database has the control schema as well.
-func newControlTrial(t *testing.T, c *Case, want *outcome) *trial {
+func newControlTrial(t testing.TB, c *Case, want *outcome) *trial {
 	t.Helper()
 	r := &trial{Case: c, t: t, want: want, db: pgtest.New(t)}
 	r.db.Exec(t, c.Setup)

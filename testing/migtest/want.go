@@ -9,12 +9,13 @@ import (
 )
 
 // Want checks a database after all batches have run. It fails the test where the
-// Work has not done its work.
-type Want func(t *testing.T, db *pgx.Conn)
+// Work has not done its work. [Try] runs it outside of a test, with a t that has
+// no more than reports, a context and Cleanup.
+type Want func(t testing.TB, db *pgx.Conn)
 
 // NoRows wants a query to return no row: that nothing is wrong any more.
 func NoRows(query string) Want {
-	return func(t *testing.T, db *pgx.Conn) {
+	return func(t testing.TB, db *pgx.Conn) {
 		t.Helper()
 		if rows := texts(t, db, query); len(rows) > 0 {
 			t.Errorf("%d rows are not as they should be:\n%s\nof: %s", len(rows), list(rows), query)
@@ -25,7 +26,7 @@ func NoRows(query string) Want {
 // Rows wants a query to return these rows, in this order. A row is written as its
 // values' texts, as PostgreSQL prints them, with "|" between them; NULL is NULL.
 func Rows(query string, want ...string) Want {
-	return func(t *testing.T, db *pgx.Conn) {
+	return func(t testing.TB, db *pgx.Conn) {
 		t.Helper()
 		if rows := texts(t, db, query); !slices.Equal(rows, want) {
 			t.Errorf("got the rows\n%s\nand wanted\n%s\nof: %s", list(rows), list(want), query)
@@ -35,7 +36,7 @@ func Rows(query string, want ...string) Want {
 
 // All wants everything that the given ones want.
 func All(wants ...Want) Want {
-	return func(t *testing.T, db *pgx.Conn) {
+	return func(t testing.TB, db *pgx.Conn) {
 		t.Helper()
 		for _, want := range wants {
 			want(t, db)
@@ -44,7 +45,7 @@ func All(wants ...Want) Want {
 }
 
 // texts returns the rows of a query, each as one line.
-func texts(t *testing.T, db *pgx.Conn, query string) []string {
+func texts(t testing.TB, db *pgx.Conn, query string) []string {
 	t.Helper()
 	results, err := db.PgConn().Exec(t.Context(), query).ReadAll()
 	if err != nil {

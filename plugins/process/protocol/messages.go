@@ -166,6 +166,12 @@ type Log struct {
 	Message string `json:"message"`
 }
 
+// HostType returns the type of a message, as its line has it.
+func HostType(m Host) string { return m.fromHost() }
+
+// ChildType returns the type of a message, as its line has it.
+func ChildType(m Child) string { return m.fromChild() }
+
 func (Init) fromHost() string     { return "init" }
 func (Batch) fromHost() string    { return "batch" }
 func (Verify) fromHost() string   { return "verify" }
