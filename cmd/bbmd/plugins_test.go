@@ -110,8 +110,9 @@ func TestPluginsCommands(t *testing.T) {
 	put(t, path, "-- bbmd: wrk a\n")
 	refused(73, `normalize_email.sql:1:1: unknown line "wrk", did you mean "work"?`, "test", path)
 	refused(73, "plugin normalize_email is in the state invalid", "lock")
-	refused(2, "is not a file of SQL", "test", dir)
-	refused(2, "the kind is sql", "new", "ruby", "x")
+	refused(2, "is neither a file of SQL", "test", filepath.Join(dir, "../plugins.lock"))
+	refused(2, "the kind is one of sql, python, node, go", "new", "ruby", "x")
+	refused(2, `"X-1" is not 1 to 63 lower case letters`, "new", "python", "X-1")
 	refused(2, `work is "X-1"`, "new", "sql", "X-1")
 	refused(2, "unknown work", "approve", "nothing")
 }
