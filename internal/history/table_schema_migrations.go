@@ -46,7 +46,7 @@ func readGolangMigrate(ctx context.Context, db DB, t *found) (state, error) {
 		case v.Dirty:
 			st.applied = append(st.applied, version)
 			st.dirty = "version " + version + " began and did not finish (its row is dirty)"
-			st.remedy = "bring the schema to version " + version + ", or back to the one before, and then: migrate force VERSION"
+			st.remedy = "migrate force VERSION, with the version that the schema is at by then"
 		case v.Version >= 0:
 			st.applied = append(st.applied, version)
 		}

@@ -15,11 +15,20 @@ import (
 // create makes an empty database what the models declare and stamps every
 // head, in one transaction: after a failure, or a death, it is as empty as before.
 func (r *run) create(ctx context.Context, f Finding) error {
-	models, err := readModels(ctx, r.spec, r.record)
+	models, err := r.readModels(ctx)
 	if err != nil {
 		return err
 	}
 	return r.inTransaction(ctx, pgx.TxOptions{}, func(tx pgx.Tx) error { return r.createIn(ctx, tx, f, models) })
+}
+
+// readModels reads the models, once in a run: what they said before anything was changed is what is made.
+func (r *run) readModels(ctx context.Context) (declared, error) {
+	var err error
+	if r.models == nil {
+		r.models, err = readModels(ctx, r.spec, r.record)
+	}
+	return r.models, err
 }
 
 // inTransaction changes the database in one transaction, again when others were in its way.

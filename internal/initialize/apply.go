@@ -51,6 +51,7 @@ type run struct {
 	logger  *slog.Logger
 	conn    *pgx.Conn // its session holds the lock
 	record  *record
+	models  declared // nil: they were not read yet
 	began   time.Time
 	created bool // the database itself
 	result  Result
@@ -79,8 +80,8 @@ func (r *run) open(ctx context.Context) error {
 	conn, err := r.spec.open(ctx)
 	if errors.Is(err, errNoDatabase) {
 		f := conclude(r.spec, r.files, sight{missing: true})
-		if f.Plan.Action == ActStop {
-			return f.Plan.refusal
+		if err := r.ready(ctx, f); err != nil {
+			return err
 		}
 		if err := r.spec.createDatabase(ctx); err != nil {
 			return err
@@ -90,6 +91,19 @@ func (r *run) open(ctx context.Context) error {
 	}
 	r.conn = conn
 	return err
+}
+
+// ready refuses what the plan stops at, and models that cannot be read, before anything is changed.
+func (r *run) ready(ctx context.Context, f Finding) error {
+	switch f.Plan.Action {
+	case ActStop:
+		return f.Plan.refusal
+	case ActCreate:
+		_, err := r.readModels(ctx)
+		return err
+	default:
+		return nil
+	}
 }
 
 func (r *run) close(ctx context.Context) {
@@ -233,8 +247,8 @@ func (r *run) end(ctx context.Context, failed error) error {
 
 // apply does what the finding's plan says, and after a baseline what is pending then.
 func (r *run) apply(ctx context.Context, f Finding) error {
-	if f.Plan.Action == ActStop {
-		return f.Plan.refusal
+	if err := r.ready(ctx, f); err != nil {
+		return err
 	}
 	if f.Plan.Action == ActBaseline {
 		if err := r.compare(ctx, f); err != nil {

@@ -97,7 +97,7 @@ func (r *run) stampBaseline(ctx context.Context, f Finding) error {
 
 func (r *run) stampBaselineIn(ctx context.Context, tx pgx.Tx, f Finding) error {
 	if r.files == nil { // the models are all there is
-		models, err := readModels(ctx, r.spec, r.record)
+		models, err := r.readModels(ctx)
 		if err != nil {
 			return err
 		}
@@ -174,7 +174,7 @@ func (r *run) declaredSchema(ctx context.Context) (catalog.Snapshot, error) {
 	var models declared
 	if r.spec.bootstrap() == FromModels {
 		var err error
-		if models, err = readModels(ctx, r.spec, r.record); err != nil {
+		if models, err = r.readModels(ctx); err != nil {
 			return catalog.Snapshot{}, err
 		}
 	}

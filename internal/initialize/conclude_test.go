@@ -123,7 +123,7 @@ func TestEveryStateIsTold(t *testing.T) {
 		"objects and a baseline that is none": {
 			goose(func(s *initialize.Spec) { s.Baseline = "9" }), files(3),
 			initialize.Seen{Objects: objects("t")},
-			initialize.Unversioned, initialize.ActStop, nil, `baseline_version "9": there are 1 to n`,
+			initialize.Unversioned, initialize.ActStop, nil, `baseline_version: there are 1 to n`,
 		},
 		"objects and an empty version table": {
 			goose(nil), files(2),

@@ -147,7 +147,7 @@ func planUnversioned(s Spec, f Finding) Plan {
 	if s.Baseline != "" {
 		var err error
 		if heads, then, err = baselineAt(f.files, s.Baseline); err != nil {
-			return stopFor(s, f, RefusedState, fmt.Sprintf("baseline_version %q: %v", s.Baseline, err), "correct it")
+			return stopFor(s, f, RefusedState, fmt.Sprintf("baseline_version: %v", err), "correct it")
 		}
 		p.Why = "not versioned: baseline_version says that it is at " + s.Baseline
 	} else {

@@ -113,7 +113,7 @@ func (r *run) consumed(token string) error {
 // recreate drops and creates. The plan is kept in bbm.runs as it was before the drop.
 func (r *run) recreate(ctx context.Context, f Finding, request RecreateRequest) error {
 	if r.spec.bootstrap() == FromModels { // nothing is dropped for models that cannot be read
-		if _, err := readModels(ctx, r.spec, r.record); err != nil {
+		if _, err := r.readModels(ctx); err != nil {
 			return err
 		}
 	}

@@ -2,7 +2,6 @@ package initialize
 
 import (
 	"context"
-	"fmt"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -23,7 +22,7 @@ func Stamp(ctx context.Context, s Spec, version string) (Result, error) {
 	heads := strings.Fields(version)
 	if r.files != nil {
 		if heads, err = r.files.Resolve(version); err != nil {
-			return r.result, &ConfigError{Database: s.Database, Err: fmt.Errorf("version %q: %w", version, err)}
+			return r.result, &ConfigError{Database: s.Database, Err: err}
 		}
 	}
 	if r.conn, err = r.spec.open(ctx); err != nil {

@@ -124,15 +124,21 @@ func TestModelsCommandThatCannotBeRead(t *testing.T) {
 	t.Parallel()
 	s := newSubject(t)
 	s.write(t, two)
+	before := s.everything(t)
 	for name, command := range map[string][]string{
 		"absent": {"/nowhere/program"}, "failing": {"sh", "-c", "exit 3"}, "silent": {"true"}, "no SQL": {"echo", "CREATE TABLE 'x"},
 	} {
 		s.spec.Models.Command = command
 		_, err := initialize.Apply(t.Context(), s.spec)
 		require.Equal(t, initialize.KindConfig, initialize.KindOf(err), name)
-		require.Empty(t, s.tables(t), name)
-		require.Equal(t, initialize.Empty, s.inspect(t).State, name)
+		require.Equal(t, before, s.everything(t), name)
 	}
-	_, err := os.Stat("/nowhere/program")
+	server := s.Database
+	database := s.absent(t)
+	s.spec.Create = true
+	_, err := initialize.Apply(t.Context(), s.spec)
+	require.Equal(t, initialize.KindConfig, initialize.KindOf(err))
+	require.Zero(t, pgtest.One[int](t, server, "SELECT count(*) FROM pg_database WHERE datname = '"+database+"'"))
+	_, err = os.Stat("/nowhere/program")
 	require.Error(t, err)
 }
