@@ -55,6 +55,13 @@ func goodWorks() map[string]migtest.Case {
 		Table: "events",
 		Want:  migtest.Rows("SELECT done, count(*) FROM events GROUP BY done", "f|15"),
 	}
+	works["append_only"] = migtest.Case{
+		Work: inSQL("INSERT INTO archive SELECT * FROM people WHERE :range ON CONFLICT DO NOTHING").Work,
+		Setup: people + `; CREATE TABLE archive (LIKE people INCLUDING ALL);
+			CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'nobody changes what happened'; END $$;
+			CREATE TRIGGER append_only BEFORE UPDATE ON people FOR EACH ROW EXECUTE FUNCTION refuse()`, Table: "people",
+		Want: migtest.NoRows("TABLE people EXCEPT TABLE archive"),
+	}
 	works["other_key"] = migtest.Case{
 		Work: inSQL("UPDATE \"Odd Names\" SET \"New N\" = n WHERE :range").Work,
 		Setup: `CREATE TABLE "Odd Names" (id int PRIMARY KEY, "The Code" text COLLATE "C" NOT NULL UNIQUE, n int, "New N" int);

@@ -2,12 +2,14 @@ package migtest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/bbmd-dev/bbmd/registry"
 )
@@ -89,6 +91,26 @@ func (w write) exec(ctx context.Context, tx pgx.Tx) error {
 	_, err := tx.Exec(ctx, "UPDATE "+w.row.Table+" SET "+strings.Join(set, ", ")+" WHERE "+w.row.Where(), args...)
 	return err
 }
+
+// takesWrites skips a check about writes of others where the table refuses to
+// change a row, as one that is only appended to does: they cannot meet the Work
+// there. That a write does not get as far as the table is a failure.
+func (r *trial) takesWrites(conn *pgx.Conn) {
+	r.t.Helper()
+	ctx := r.t.Context()
+	tx, err := conn.Begin(ctx)
+	r.must(err, "begin")
+	err = write{row: r.at.row(r.keys[0])}.exec(ctx, tx)
+	r.must(tx.Rollback(ctx), "roll back")
+	var refusal *pgconn.PgError
+	if errors.As(err, &refusal) && refusal.Code == raised {
+		r.t.Skipf("nobody else writes to the table's rows: %v", err)
+	}
+	r.must(err, "write to one row")
+}
+
+// raised is the SQLSTATE of an exception that a trigger raises.
+const raised = "P0001"
 
 // writeTo returns a write to one row of a batch after which the Work can still
 // process the batch.
