@@ -155,8 +155,14 @@ func (d *devCommand) whereabouts(state dev.State) error {
 		daemonText += ", http://" + state.Listen + "/readyz"
 	}
 	problems = append(problems, line("daemon", daemonText))
+	if state.Dashboard != "" {
+		problems = append(problems, line("dashboard", "http://"+state.Dashboard))
+	}
 	if state.Profile != "" {
 		problems = append(problems, line("profile", state.Profile))
+	}
+	for _, note := range state.Notes {
+		problems = append(problems, d.printf("%-10s  %s\n", "", screen.Paint(terminal.Yellow, note)))
 	}
 	return errors.Join(problems...)
 }

@@ -13,9 +13,6 @@ import (
 	"github.com/bbmd-dev/bbmd/internal/config"
 )
 
-// usualListen is the address of the probes where none is configured: of this machine alone.
-const usualListen = "127.0.0.1:8080"
-
 // configuration is what the project's files and the environment say, and what the
 // private server adds to it.
 type configuration struct {
@@ -24,22 +21,24 @@ type configuration struct {
 	at          address
 	sources     config.Sources
 	fingerprint string
-	chosen      bool // somebody has chosen the address of the probes
+	chosen      bool // somebody has chosen every address to listen on
 }
 
 // configure reads the configuration, with the databases that nothing else has a
-// server for on the private one at that address.
-func (e *Environment) configure(at address, listen string) (*configuration, error) {
+// server for on the private one at that address, and what is to listen on those.
+func (e *Environment) configure(at address, listen addresses) (*configuration, error) {
 	sources := e.options.Sources
 	sources.Environ = e.environ(at)
 	plain, err := config.Load(sources)
 	if err != nil {
 		return nil, err
 	}
-	c := &configuration{at: at, chosen: !isDefault(plain, "http.listen")}
-	c.fingerprint = fingerprint(plain, at, e.options.Program)
-	if !c.chosen {
-		sources.Environ = append(sources.Environ, "BBMD_HTTP__LISTEN="+listen)
+	c := &configuration{at: at, chosen: true, fingerprint: fingerprint(plain, at, e.options.Program)}
+	for _, l := range listeners() {
+		if isDefault(plain, l.key) {
+			c.chosen = false
+			sources.Environ = append(sources.Environ, l.variable+"="+*l.of(&listen))
+		}
 	}
 	if e.options.Background && isDefault(plain, "log.format") {
 		sources.Environ = append(sources.Environ, "BBMD_LOG__FORMAT="+string(config.LogText))
@@ -47,10 +46,19 @@ func (e *Environment) configure(at address, listen string) (*configuration, erro
 	if isDefault(plain, "development_mode") && !slices.ContainsFunc(plain.Names(), func(name string) bool { return !private(plain, at, name) }) {
 		sources.Environ = append(sources.Environ, "BBMD_DEVELOPMENT_MODE=true")
 	}
+	for _, name := range daemon.SchemaDatabases(plain) {
+		if key := "databases." + name + ".schema.on_start"; isDefault(plain, key) {
+			// Files change while they are written. Whoever writes them says when they are to run.
+			sources.Environ = append(sources.Environ, "BBMD_DATABASES__"+variable(name)+"__SCHEMA__ON_START="+string(config.OnStartVerify))
+		}
+	}
 	c.sources = sources
 	c.Config, err = config.Load(sources)
 	return c, err
 }
+
+// variable is what the name of a database is in the name of a variable.
+func variable(name string) string { return strings.ToUpper(strings.ReplaceAll(name, "-", "_")) }
 
 func isDefault(c config.Config, key string) bool { return c.Origin(key).Kind == config.OriginDefault }
 
@@ -147,7 +155,7 @@ func (e *Environment) current() (State, *configuration, error) {
 	if up && state.Profile != "" {
 		e.profile(state.Profile)
 	}
-	c, err := e.configure(at, state.listen())
+	c, err := e.configure(at, state.listening())
 	if err != nil {
 		return state, nil, err
 	}
@@ -157,25 +165,17 @@ func (e *Environment) current() (State, *configuration, error) {
 	return state, c, nil
 }
 
-// listen is the address that the keeper's probes are at.
-func (s *State) listen() string {
-	if s.Listen == "" {
-		return usualListen
-	}
-	return s.Listen
-}
-
 // profile makes a profile that of all commands, unless another is asked for.
 func (e *Environment) profile(name string) {
-	const variable = "BBMD_PROFILE"
+	const key = "BBMD_PROFILE"
 	sources := &e.options.Sources
-	if value, _ := sources.Lookup(variable); value != "" {
+	if value, _ := sources.Lookup(key); value != "" {
 		return
 	}
 	if sources.Environ == nil {
 		sources.Environ = os.Environ()
 	}
-	sources.Environ = append(slices.Clone(sources.Environ), variable+"="+name)
+	sources.Environ = append(slices.Clone(sources.Environ), key+"="+name)
 }
 
 // Exports returns the variables that lead to the databases on the private server, as NAME=value, sorted.

@@ -16,6 +16,9 @@
 //   - Connection strings that are configured are used as they are. Only
 //     databases without one are put on the private server.
 //
+// The daemon in it verifies schemas and does not bring them up by itself, unless on_start says so: a
+// file that is still being written is nobody's migration yet.
+//
 // It refuses databases that are marked as production, before anything is done to any of
 // them, and state directories that hold what it has not made.
 package dev

@@ -2,12 +2,12 @@ package dev
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -99,15 +99,11 @@ func (k *keeper) serve(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	outcomes, err := k.bringUp(ctx, c)
-	if err != nil {
+	if err := k.bringUp(ctx, c); err != nil {
 		return err
 	}
 	d, log, err := k.listen(ctx, c)
 	if err != nil {
-		return err
-	}
-	if err := k.tell(func(s *State) { s.Outcomes = outcomes }); err != nil {
 		return err
 	}
 	return k.keep(ctx, d, log)
@@ -119,7 +115,7 @@ func (k *keeper) prepare(ctx context.Context) (*configuration, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := k.configure(at, usualListen)
+	c, err := k.configure(at, usual())
 	if err != nil {
 		return nil, err
 	}
@@ -137,7 +133,12 @@ func (k *keeper) prepare(ctx context.Context) (*configuration, error) {
 	if at, err = k.address(); err != nil {
 		return nil, err
 	}
-	return k.configure(at, usualListen)
+	return k.configure(at, usual())
+}
+
+// note tells others what is not as it was the last time.
+func (k *keeper) note(text string) {
+	_ = k.tell(func(s *State) { s.Notes = append(slices.Clone(s.Notes), text) }) // which the next one tells, too
 }
 
 // noteServer tells others of the server that runs now.
@@ -151,33 +152,36 @@ func (k *keeper) noteServer() {
 
 // bringUp creates databases and brings their schemas up. What came of a schema is for
 // its developer to see, and ends nothing.
-func (k *keeper) bringUp(ctx context.Context, c *configuration) (json.RawMessage, error) {
+func (k *keeper) bringUp(ctx context.Context, c *configuration) error {
 	if err := c.refuseProduction(ctx); err != nil {
-		return nil, err
+		return err
 	}
 	if err := c.create(ctx); err != nil {
-		return nil, err
+		return err
 	}
 	schemas := daemon.SchemaDatabases(c.Config)
 	if len(schemas) == 0 {
-		return nil, nil
+		return nil
 	}
 	if err := k.step("bringing up the schemas of " + strings.Join(schemas, ", ")); err != nil {
-		return nil, err
+		return err
 	}
 	log, _ := logging.New(k.options.Log, c.Log)
 	outcomes, err := daemon.Migrate(ctx, c.Config, daemon.SchemaOptions{Logger: log, Version: k.options.Version})
 	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
+		return context.Cause(ctx)
 	}
 	if len(outcomes) == 0 && err != nil {
-		return nil, err
+		return err
 	}
-	return k.options.Encode(outcomes), nil
+	return k.tell(func(s *State) { s.Outcomes, s.Incomplete = k.options.Encode(outcomes), err != nil })
 }
 
-// listen makes the daemon and takes the port of its probes: the usual one, unless
-// somebody has that or another was chosen.
+// listenTries is how often addresses are looked for that are taken in the moment between.
+const listenTries = 5
+
+// listen makes the daemon and takes its ports: the usual ones, unless somebody has those or others
+// were chosen.
 func (k *keeper) listen(ctx context.Context, c *configuration) (*daemon.Daemon, *slog.Logger, error) {
 	if err := k.step("starting the daemon"); err != nil {
 		return nil, nil, err
@@ -186,11 +190,11 @@ func (k *keeper) listen(ctx context.Context, c *configuration) (*daemon.Daemon, 
 	if err != nil {
 		return nil, nil, err
 	}
-	for _, listen := range []string{usualListen, saved.Listen, "127.0.0.1:0"} {
-		if listen == "" {
-			continue
+	for try := 1; ; try++ {
+		if saved.Listen, err = vacant(ctx, saved.Listen); err != nil {
+			return nil, nil, fmt.Errorf("look for a free port: %w", err)
 		}
-		if c, err = k.configure(c.at, listen); err != nil {
+		if c, err = k.configure(c.at, saved.Listen); err != nil {
 			return nil, nil, err
 		}
 		log, level := logging.New(k.options.Log, c.Log)
@@ -199,7 +203,7 @@ func (k *keeper) listen(ctx context.Context, c *configuration) (*daemon.Daemon, 
 			return nil, nil, err
 		}
 		err = d.Listen(ctx)
-		if !c.chosen && errors.Is(err, syscall.EADDRINUSE) && listen != "127.0.0.1:0" {
+		if errors.Is(err, syscall.EADDRINUSE) && !c.chosen && try < listenTries {
 			continue
 		}
 		if err != nil {
@@ -207,31 +211,33 @@ func (k *keeper) listen(ctx context.Context, c *configuration) (*daemon.Daemon, 
 		}
 		return d, log, k.noteDaemon(c, d.Addr(), saved)
 	}
-	return nil, nil, errors.New("no address to listen on")
 }
 
-// noteDaemon tells others of the daemon, and remembers an unusual address for the next time.
+// noteDaemon tells others of the daemon, and remembers its addresses for the next time.
 func (k *keeper) noteDaemon(c *configuration, at net.Addr, saved settings) error {
+	if err := k.home.writeSettings(saved); err != nil {
+		return err
+	}
 	listen := ""
 	if at != nil {
 		listen = at.String()
 	}
-	if !c.chosen && listen != usualListen && listen != saved.Listen {
-		saved.Listen = listen
-		if err := k.home.writeSettings(saved); err != nil {
-			return err
-		}
-	}
-	return k.tell(func(s *State) { s.Listen, s.Databases = listen, c.databases() })
+	return k.tell(func(s *State) { s.Listen, s.Dashboard, s.Databases = listen, c.Dashboard.Listen, c.databases() })
 }
 
 // announce says that all is up, once the daemon says so or has had its time.
 func (k *keeper) announce(ctx context.Context) error {
-	awaitReady(ctx, k.now().Listen)
+	awaitReady(ctx, k.now())
 	if ctx.Err() != nil {
 		return nil // it was told to stop
 	}
-	if err := k.tell(func(s *State) { s.Phase, s.Step = Running, "" }); err != nil {
+	err := k.tell(func(s *State) {
+		s.Phase, s.Step = Running, ""
+		if s.Dashboard != "" && !answers(ctx, s.Dashboard) {
+			s.Dashboard = ""
+		}
+	})
+	if err != nil {
 		return err
 	}
 	return k.options.Ready(k.now())

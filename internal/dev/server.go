@@ -50,9 +50,10 @@ func (k *keeper) startServer(ctx context.Context) error {
 	options := pgserver.Options{Binaries: binaries, Dir: k.home.path(serverDir), Port: saved.Port, Durable: true}
 	k.server, err = startPatiently(ctx, options)
 	if err != nil && options.Port != 0 && strings.Contains(err.Error(), "could not bind") {
-		k.options.Step(fmt.Sprintf("port %d is taken: PostgreSQL gets another one", options.Port))
+		taken := options.Port
 		options.Port = 0
 		k.server, err = startPatiently(ctx, options)
+		k.note(fmt.Sprintf("port %d is taken: PostgreSQL has another one now, and the connection strings have changed", taken))
 	}
 	if err != nil {
 		return err

@@ -32,9 +32,14 @@ type State struct {
 	Profile     string `json:"profile,omitempty"`
 	Fingerprint string `json:"fingerprint"` // of the configuration and the program
 
-	Server    *Server    `json:"server,omitempty"` // nil: all databases are elsewhere
-	Listen    string     `json:"listen,omitempty"` // address of the probes; empty: none
+	Server    *Server    `json:"server,omitempty"`    // nil: all databases are elsewhere
+	Listen    string     `json:"listen,omitempty"`    // address of the probes; empty: none
+	Dashboard string     `json:"dashboard,omitempty"` // address of the dashboard; empty: none
 	Databases []Database `json:"databases"`
+
+	Notes []string `json:"notes,omitempty"` // what is not as it was the last time
+
+	Incomplete bool `json:"incomplete,omitempty"` // a schema did not come up, so the daemon was not ready
 
 	// Outcomes are what came of the schemas at the start, as [Options.Encode] has put it.
 	Outcomes json.RawMessage `json:"outcomes,omitempty"`
@@ -82,8 +87,8 @@ func (h home) readState() (s State) {
 
 // settings is what stays from one keeper to the next.
 type settings struct {
-	Port   int    `json:"port,omitempty"`   // of the private server
-	Listen string `json:"listen,omitempty"` // address of the probes, where the usual one was taken
+	Port   int       `json:"port,omitempty"` // of the private server
+	Listen addresses `json:"listen"`         // of the daemon
 }
 
 func (h home) readSettings() (s settings, err error) {

@@ -26,7 +26,7 @@ func (e *Environment) Up(ctx context.Context) (state State, before bool, err err
 	if err != nil {
 		return State{}, false, err
 	}
-	c, err := e.configure(at, usualListen)
+	c, err := e.configure(at, usual())
 	if err != nil {
 		return State{}, false, err
 	}
@@ -92,16 +92,16 @@ func (e *Environment) catchUp(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	awaitReady(ctx, state.Listen)
+	awaitReady(ctx, state)
 	return nil
 }
 
-// awaitReady waits until the daemon is ready, but not for long: where a schema does not come up it
-// never is.
-func awaitReady(ctx context.Context, listen string) {
+// awaitReady waits until the daemon is ready, but not for long, and not where a schema did not
+// come up: it never is then.
+func awaitReady(ctx context.Context, s State) {
 	ctx, cancel := context.WithTimeout(ctx, readyPatience)
 	defer cancel()
-	for listen != "" && Ready(ctx, listen) != nil && pause(ctx) == nil {
+	for s.Listen != "" && !s.Incomplete && Ready(ctx, s.Listen) != nil && pause(ctx) == nil {
 	}
 }
 
