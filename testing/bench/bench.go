@@ -64,6 +64,7 @@ func (r *Report) measure(ctx context.Context, server *pgserver.Server, o Options
 		{SectionForeground, r.measureForeground},
 		{SectionSparse, r.measureSparse},
 		{SectionStartUp, r.measureStartUp},
+		{SectionPlugins, r.measurePlugins},
 	} {
 		if !o.wants(s.name) {
 			continue

@@ -30,11 +30,12 @@ const (
 	SectionForeground = "foreground"
 	SectionSparse     = "sparse"
 	SectionStartUp    = "start-up"
+	SectionPlugins    = "plugins"
 )
 
 // Sections returns the names of all sections, in the order in which they run.
 func Sections() []string {
-	return []string{SectionIdle, SectionWake, SectionClaim, SectionThroughput, SectionForeground, SectionSparse, SectionStartUp}
+	return []string{SectionIdle, SectionWake, SectionClaim, SectionThroughput, SectionForeground, SectionSparse, SectionStartUp, SectionPlugins}
 }
 
 func (o Options) wants(section string) bool {
@@ -56,8 +57,9 @@ type sizes struct {
 		rows   int // of the table that is backfilled
 	}
 	sparse    extent // slice: rows of each table
-	histories []int  // migrations of a database that is up to date
-	startUps  int    // of each kind
+	plugins   extent
+	histories []int // migrations of a database that is up to date
+	startUps  int   // of each kind
 }
 
 // extent is how long one case of throughput is measured.
@@ -72,14 +74,17 @@ func (o Options) sizes() sizes {
 	case o.Tiny:
 		f.rounds, f.slice, f.rows = 2, 200*time.Millisecond, 20_000
 		n.sparse = extent{2, 2000}
+		n.plugins = extent{2, 4000}
 		n.histories, n.startUps = []int{3}, 3
 	case o.Quick:
 		f.rounds, f.slice, f.rows = 5, 2*time.Second, 1_000_000
 		n.sparse = extent{6, 30_000}
+		n.plugins = extent{6, 64_000}
 		n.histories, n.startUps = []int{5, 50}, 40
 	default:
 		f.rounds, f.slice, f.rows = 12, 4*time.Second, 2_000_000
 		n.sparse = extent{20, 30_000}
+		n.plugins = extent{16, 128_000}
 		n.histories, n.startUps = []int{5, 50, 500}, 150
 	}
 	return n

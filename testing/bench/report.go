@@ -175,6 +175,8 @@ func titles(section string) string {
 		return "Sparse keys beside dense ones: the same number of rows"
 	case SectionStartUp:
 		return "Start-up: a database that is up to date"
+	case SectionPlugins:
+		return "Plugins: the same Work as a plugin and compiled in, in SQL"
 	default:
 		return section
 	}

@@ -26,13 +26,15 @@ const (
 	workAny = "bench_any" // on any table
 )
 
-// works returns the same work in the two forms that a Work may have.
-func works() (*registry.Registry, error) {
+// works returns the same work in the two forms that a Work may have, and further ones.
+func works(further []registry.Work) (*registry.Registry, error) {
 	r := registry.New()
-	err := r.Register(
-		registry.Work{Name: workSQL, SQL: func(registry.Migration) (registry.Statement, error) {
-			return registry.ParseStatement(update + ":range")
-		}},
+	err := r.Register(further...)
+	if err != nil {
+		return nil, err
+	}
+	err = r.Register(
+		registry.Work{Name: workSQL, SQL: updateRows},
 		registry.Work{Name: workGo, Run: func(ctx context.Context, tx pgx.Tx, b registry.Batch) (registry.Result, error) {
 			tag, err := tx.Exec(ctx, update+b.Where(), b.Args()...)
 			return registry.Affected(tag), err
@@ -62,9 +64,9 @@ type rig struct {
 var errOver = errors.New("the measurement is over")
 
 // newRig starts an executor and a listener, and returns when both wait for events.
-func newRig(ctx context.Context, d *database, settings executor.Settings, logger *slog.Logger) (*rig, error) {
+func newRig(ctx context.Context, d *database, settings executor.Settings, logger *slog.Logger, further ...registry.Work) (*rig, error) {
 	r := &rig{db: d, settings: settings, watcher: newWatcher()}
-	registered, err := works()
+	registered, err := works(further)
 	if err != nil {
 		return nil, err
 	}
