@@ -29,7 +29,7 @@ type WaitOptions struct {
 	Databases []string
 	// For is what is waited for, each one of schema, all, version=VERSION and migration=NAME. Nil: schema.
 	For []string
-	// Strict does not accept a schema that is newer than the files.
+	// Strict does not accept a schema that is newer than the files, or came from files that were others.
 	Strict bool
 	// Timeout ends the waiting. Zero: nothing does but its context.
 	Timeout time.Duration

@@ -65,6 +65,24 @@ func TestWaitLosesItsConnection(t *testing.T) {
 	require.NoError(t, <-done)
 }
 
+// TestWaitForAMigrationThatWasMended has files in which it is not: those of the release that failed.
+func TestWaitForAMigrationThatWasMended(t *testing.T) {
+	t.Parallel()
+	db := pgtest.NewEmpty(t)
+	failed := configWith(db, newProject(t).migration(1, "CREATE TABLE users (id nonsense);").schema())
+	_, err := daemon.Migrate(t.Context(), failed, daemon.SchemaOptions{})
+	require.Error(t, err)
+	mended := configWith(db, newProject(t).migration(1, "CREATE TABLE users (id bigint);").schema())
+	_, err = daemon.Migrate(t.Context(), mended, daemon.SchemaOptions{})
+	require.NoError(t, err)
+	require.NoError(t, daemon.Wait(t.Context(), failed, daemon.WaitOptions{RetryGrace: -1}))
+	err = daemon.Wait(t.Context(), failed, daemon.WaitOptions{RetryGrace: -1, Strict: true})
+	refused, ok := errors.AsType[*daemon.WaitFailedError](err)
+	require.True(t, ok, "%v", err)
+	require.True(t, refused.Decide)
+	require.Contains(t, err.Error(), "changed after it was applied")
+}
+
 func TestWaitForManyDatabases(t *testing.T) {
 	t.Parallel()
 	good, bad := pgtest.NewEmpty(t), pgtest.NewEmpty(t)

@@ -54,7 +54,7 @@ func newWaitCommand(a *app) *cobra.Command {
 	cmd.Flags().DurationVar(&flags.timeout, "timeout", 10*time.Minute, "give up after so `long`; 0 is never")
 	cmd.Flags().DurationVar(&flags.grace, "retry-grace", 30*time.Second, "how `long` a failure may be somebody's to repeat before this gives up")
 	cmd.Flags().DurationVar(&flags.progress, "progress", 10*time.Second, "say at least so `often` what is waited for")
-	cmd.Flags().BoolVar(&flags.strict, "strict", false, "do not accept a schema that is newer than the files")
+	cmd.Flags().BoolVar(&flags.strict, "strict", false, "do not accept a schema that is newer than the files, or whose files were edited since")
 	cmd.Flags().BoolVarP(&flags.quiet, "quiet", "q", false, "say nothing but errors")
 	cmd.Flags().StringVar(&flags.via, "via", "db", "`how`: db asks the database, http a running daemon")
 	cmd.Flags().StringVar(&flags.url, "url", "", "`address` of the daemon for --via http (default http.listen of the configuration, on this machine)")

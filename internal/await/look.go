@@ -17,7 +17,7 @@ import (
 type Target struct {
 	Spec   initialize.Spec // of its Connect nothing is used
 	Goals  []Goal
-	Strict bool // a database that is newer than the files is none that was waited for
+	Strict bool // a database that is newer than the files, or had others, is none that was waited for
 }
 
 // Validate says what of the goals nobody could ever say.
@@ -52,6 +52,11 @@ type looker struct {
 
 // Look looks once. Errors are those of the connection, or a [*initialize.ConfigError].
 func (t Target) Look(ctx context.Context, conn *pgx.Conn) (Verdict, error) {
+	if !t.Strict {
+		// A migration that failed, and was mended under its version, has another text than the files of those who
+		// waited for it all the while. Whether it may is judged where it is applied.
+		t.Spec.EditedFiles = initialize.Allow
+	}
 	l := &looker{Target: t, conn: conn, store: control.NewStore(t.Spec.ControlSchema)}
 	err := l.look(ctx)
 	if refusal := refusalOf(err); refusal != nil && !conn.IsClosed() && ctx.Err() == nil {
