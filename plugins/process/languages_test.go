@@ -5,12 +5,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/bbmd-dev/bbmd/examples/plugins/go/phones"
 	"github.com/bbmd-dev/bbmd/plugins/process"
+	"github.com/bbmd-dev/bbmd/plugins/sqlfile"
 	"github.com/bbmd-dev/bbmd/registry"
 	"github.com/bbmd-dev/bbmd/testing/migtest"
 	"github.com/bbmd-dev/bbmd/testing/need"
@@ -22,8 +24,15 @@ const examples = "../../examples/plugins"
 // phonesOf returns the examples' Work, written in some language.
 func phonesOf(t *testing.T, language string) registry.Work {
 	t.Helper()
-	if language == "compiled" {
+	switch language {
+	case "compiled":
 		return phones.Normalize
+	case "sql":
+		content, err := os.ReadFile(filepath.Join(examples, "normalize_phone.sql"))
+		require.NoError(t, err)
+		file, err := sqlfile.Parse([]byte(strings.ReplaceAll(string(content), "public.users", "public.sql"))) // where the test has its rows
+		require.NoError(t, err)
+		return file.Work()
 	}
 	h := newHouse(t, nil)
 	install(t, language, h.dir)
@@ -98,24 +107,26 @@ func TestLanguages(t *testing.T) {
 	}
 }
 
-// TestLanguagesLeaveEqualTables runs the same migration in every language.
+// TestLanguagesLeaveEqualTables runs the same migration in every language, and as a
+// file of SQL.
 func TestLanguagesLeaveEqualTables(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t)
+	written := append(languages(), "sql")
 	var works []registry.Work
-	for _, language := range languages() {
+	for _, language := range written {
 		w := phonesOf(t, language)
 		w.Name = "phones_" + language // as two of them have the same
 		works = append(works, w)
 	}
 	execute(t, db, works...)
-	for i, language := range languages() {
+	for i, language := range written {
 		db.Exec(t, "CREATE TABLE "+language+" (id bigint PRIMARY KEY, phone text, phone_e164 text)")
-		db.Exec(t, "INSERT INTO "+language+` SELECT i, (ARRAY['030 12', ' +1 (55) ', '0043/', NULL, '"\'])[1 + i % 5] || i FROM generate_series(1, 5000) i`)
+		db.Exec(t, "INSERT INTO "+language+` SELECT i, (ARRAY['030 12', ' +1 (55) ', '0043/', NULL, '"\', E'\t00 ', '+', ''])[1 + i % 8] || i FROM generate_series(1, 5000) i`)
 		enqueue(t, db, works[i].Name, language, `{"country": "+49"}`, 500, 2)
 	}
 	want := ""
-	for _, language := range languages() {
+	for _, language := range written {
 		finished(t, db, language)
 		got := pgtest.One[string](t, db, "SELECT md5(string_agg(t::text, ' ' ORDER BY id)) FROM "+language+" t")
 		if want == "" {
