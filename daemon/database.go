@@ -139,7 +139,9 @@ func (d *database) change(what func()) {
 // effective returns the settings for the executor.
 func (d *database) effective() executor.Settings {
 	settings := d.settings
-	settings.Enabled = settings.Enabled && d.usable
+	if !d.usable { // nothing is to be written there
+		settings.Enabled, settings.OffReason = false, ""
+	}
 	return settings
 }
 

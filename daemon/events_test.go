@@ -120,6 +120,7 @@ func TestSwitchedOff(t *testing.T) {
 	}, patience, time.Millisecond)
 	require.Equal(t, 0.0, d.metric(`bbmd_reconcile_total{database="default"}`))
 	require.Equal(t, "active", pgtest.One[string](t, db, "SELECT status FROM bbm.batched_background_migrations"))
+	db.WaitFor(t, "SELECT coalesce(starts_with(status_reason, 'background migrations are switched off'), false) FROM bbm.progress")
 	status, _ := d.get("/readyz")
 	require.Equal(t, http.StatusOK, status)
 	d.stop()

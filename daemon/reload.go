@@ -10,6 +10,7 @@ import (
 	systemd "github.com/coreos/go-systemd/v22/daemon"
 
 	"github.com/bbmd-dev/bbmd/internal/config"
+	"github.com/bbmd-dev/bbmd/internal/control"
 	"github.com/bbmd-dev/bbmd/internal/executor"
 	"github.com/bbmd-dev/bbmd/internal/throttle"
 )
@@ -73,10 +74,14 @@ func (d *Daemon) notReloaded(ctx context.Context, err error) {
 	d.tellSystemd(ctx, systemd.SdNotifyReady)
 }
 
+// offReason is what migrations say that wait for the switch.
+const offReason = control.ReasonOff + ": set background_migrations.enabled (BBM_ENABLED) of the daemon to true, or bbmd finalize runs one now"
+
 func settingsOf(cfg config.Config) executor.Settings {
 	b := cfg.BackgroundMigrations
 	return executor.Settings{
 		Enabled:           b.Enabled,
+		OffReason:         offReason,
 		Workers:           b.Workers,
 		SynchronousCommit: b.SynchronousCommit,
 		MaxAttempts:       b.MaxAttempts,

@@ -163,7 +163,7 @@ func (c *connection) progress(ctx context.Context, sel control.Selection, listen
 func (c *connection) attend(ctx context.Context, all []*control.Progress, listeners ...uint32) error {
 	var waiting []*control.Progress
 	for _, p := range all {
-		if p.Reason == nil && (p.Status == control.StatusActive || p.Status == control.StatusRunning) {
+		if (p.Reason == nil || control.OfDaemon(*p.Reason)) && (p.Status == control.StatusActive || p.Status == control.StatusRunning) {
 			waiting = append(waiting, p)
 		}
 	}

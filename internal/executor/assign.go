@@ -47,7 +47,7 @@ func decide(queue []control.Candidate, s situation) decision {
 	for _, n := range s.mine {
 		free -= n
 	}
-	starting := make(map[string]bool)
+	starting := make(map[string]string) // who, by table
 	var more []assignment
 	for _, c := range queue {
 		work, ok := d.runnable(&c, &s)
@@ -55,10 +55,11 @@ func decide(queue []control.Candidate, s situation) decision {
 			continue
 		}
 		if c.Status == control.StatusActive {
-			if s.mine[c.ID] == 0 && starting[c.Table] {
+			if first := starting[c.Table]; s.mine[c.ID] == 0 && first != "" {
+				d.explain(&c, fmt.Sprintf("waits for %s, which comes first on the same table", first))
 				continue // it starts when the one before it has ended: an event
 			}
-			starting[c.Table] = true
+			starting[c.Table] = c.Name
 		}
 		// A worker of ours that has just begun does not hold its slot yet.
 		taken := max(int(c.SlotsHeld), s.mine[c.ID])
@@ -68,6 +69,8 @@ func decide(queue []control.Candidate, s situation) decision {
 		}
 		if s.mine[c.ID] == 0 && places > 0 && free > 0 {
 			d.begin, free, places = append(d.begin, assignment{c, work}), free-1, places-1
+		} else if s.mine[c.ID] == 0 && places > 0 {
+			d.explain(&c, busyReason(s.settings.Workers))
 		}
 		for range places {
 			more = append(more, assignment{c, work})
@@ -75,6 +78,14 @@ func decide(queue []control.Candidate, s situation) decision {
 	}
 	d.begin = append(d.begin, more[:min(max(free, 0), len(more))]...)
 	return d
+}
+
+// busyReason says that no worker is free: it stays the same while that lasts.
+func busyReason(workers int) string {
+	if workers == 1 {
+		return control.ReasonBusy + ": the one that there is (background_migrations.workers) is busy"
+	}
+	return fmt.Sprintf("%s: all %d (background_migrations.workers) are busy", control.ReasonBusy, workers)
 }
 
 // wanted is how many workers have something to do at once.

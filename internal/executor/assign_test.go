@@ -34,6 +34,12 @@ func started(change func(*control.Candidate)) func(*control.Candidate) {
 
 //go:fix inline
 
+// Why candidates wait for their turn.
+const (
+	busy2  = "waits for a free worker: all 2 (background_migrations.workers) are busy"
+	afterA = "waits for a, which comes first on the same table"
+)
+
 func TestDecide(t *testing.T) {
 	t.Parallel()
 	const interval = 2 * time.Second
@@ -55,7 +61,7 @@ func TestDecide(t *testing.T) {
 		"nothing": {workers: 2},
 		"one each, in the order of the queue": {
 			queue:   []control.Candidate{candidate(3, "c", nil), candidate(1, "a", nil), candidate(2, "b", nil)},
-			workers: 2, want: executor.Decision{Begin: []string{"c", "a"}, Wake: interval},
+			workers: 2, want: executor.Decision{Reasons: map[string]string{"b": busy2}, Begin: []string{"c", "a"}, Wake: interval},
 		},
 		"one each, then more to those that allow it": {
 			queue:   []control.Candidate{candidate(1, "a", started(func(c *control.Candidate) { c.Parallelism = 3 })), candidate(2, "b", nil)},
@@ -95,19 +101,19 @@ func TestDecide(t *testing.T) {
 		},
 		"no worker is free": {
 			queue: []control.Candidate{candidate(1, "a", started(nil)), candidate(2, "b", nil)}, mine: map[int32]int{1: 2},
-			workers: 2, want: executor.Decision{Wake: interval},
+			workers: 2, want: executor.Decision{Reasons: map[string]string{"b": busy2}, Wake: interval},
 		},
 		"fewer workers than there are": {
 			queue: []control.Candidate{candidate(2, "b", nil)}, mine: map[int32]int{1: 2},
-			workers: 1, want: executor.Decision{Wake: interval},
+			workers: 1, want: executor.Decision{Reasons: map[string]string{"b": "waits for a free worker: the one that there is (background_migrations.workers) is busy"}, Wake: interval},
 		},
 		"one table, one start": {
 			queue:   []control.Candidate{candidate(1, "a", on("public.t")), candidate(2, "b", on("public.t")), candidate(3, "c", nil)},
-			workers: 3, want: executor.Decision{Begin: []string{"a", "c"}, Wake: interval},
+			workers: 3, want: executor.Decision{Reasons: map[string]string{"b": afterA}, Begin: []string{"a", "c"}, Wake: interval},
 		},
 		"one table, one start, which is under way": {
 			queue: []control.Candidate{candidate(1, "a", on("public.t")), candidate(2, "b", on("public.t"))}, mine: map[int32]int{1: 1},
-			workers: 3, want: executor.Decision{},
+			workers: 3, want: executor.Decision{Reasons: map[string]string{"b": afterA}},
 		},
 		"one table, one start, the first waits": {
 			queue: []control.Candidate{candidate(1, "a", on("public.t")), candidate(2, "b", on("public.t"))}, again: map[int32]time.Duration{1: time.Second},

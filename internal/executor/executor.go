@@ -34,6 +34,7 @@ type Executor struct {
 	errors   map[int32]int        // errors in a row, by migration
 	held     map[int32]*throttled // migrations that the throttle keeps back
 	failures int                  // reconciles that failed in a row
+	off      bool                 // the last reconcile found the executor switched off
 }
 
 // running is a worker and its goroutine.

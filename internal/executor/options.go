@@ -67,6 +67,11 @@ type Settings struct {
 	// are finished, claimed jobs given back, and nothing is scanned.
 	Enabled bool
 
+	// OffReason is what migrations that wait while Enabled is false are to say of it: it
+	// begins with [control.ReasonOff]. It is written at an event, where the row does not say so
+	// already. Empty: nothing is sent to the database.
+	OffReason string
+
 	// Workers is how many jobs run at the same time, over all migrations of
 	// the database. At least 1.
 	Workers int

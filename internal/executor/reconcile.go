@@ -18,14 +18,12 @@ const reconcileTimeout = 15 * time.Second
 // returns when to do so again; 0: not before an event.
 func (e *Executor) reconcile(ctx, hard context.Context, tallies *counting) (time.Duration, error) {
 	settings := *e.settings.Load()
-	if !settings.Enabled {
-		for r := range e.workers {
-			e.tell(r)
-		}
-		return 0, nil
-	}
 	bounded, cancel := context.WithTimeout(ctx, reconcileTimeout)
 	defer cancel()
+	if !settings.Enabled {
+		return 0, e.rest(bounded, settings.OffReason)
+	}
+	e.off = false
 	began, woken := time.Now(), e.woken.Swap(0)
 	queue, err := e.scan(bounded)
 	if err != nil {
@@ -44,11 +42,8 @@ func (e *Executor) reconcile(ctx, hard context.Context, tallies *counting) (time
 	e.release(queue)
 	d := decide(queue, situation{registry: e.opts.Registry, settings: settings, now: time.Now(), mine: e.mine(), epochs: e.epochs(), again: e.again, held: e.held})
 	e.noteLock(queue)
-	for id, reason := range d.reasons {
-		if err := e.opts.Store.SetReason(bounded, e.opts.Pool, id, reason); err != nil {
-			return 0, err
-		}
-		e.log.InfoContext(ctx, "migration waits", "migration", nameOf(queue, id), "reason", reason)
+	if err := e.explain(bounded, queue, d.reasons); err != nil {
+		return 0, err
 	}
 	for _, a := range d.begin {
 		e.begin(hard, a, settings, tallies)

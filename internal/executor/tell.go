@@ -1,6 +1,8 @@
 package executor
 
 import (
+	"context"
+	"slices"
 	"time"
 
 	"github.com/bbmd-dev/bbmd/internal/control"
@@ -68,4 +70,41 @@ func (t target) identifying() bool {
 		}
 	}
 	return true
+}
+
+// explain writes why migrations wait, where the rows do not say so already.
+func (e *Executor) explain(ctx context.Context, queue []control.Candidate, reasons map[int32]string) error {
+	if len(reasons) == 0 {
+		return nil
+	}
+	changed, err := e.opts.Store.SetReasons(ctx, e.opts.Pool, reasons)
+	if err != nil {
+		return err
+	}
+	for i := range queue {
+		if c := &queue[i]; slices.Contains(changed, c.Name) {
+			e.log.InfoContext(ctx, "migration waits", "migration", c.Name, "reason", reasons[c.ID])
+		}
+	}
+	return nil
+}
+
+// rest tells all workers to stop, because the executor is switched off, and says so
+// of the migrations that wait: once for each, at the event that may have brought it.
+func (e *Executor) rest(ctx context.Context, reason string) error {
+	for r := range e.workers {
+		e.tell(r)
+	}
+	if reason == "" {
+		return nil
+	}
+	if !e.off {
+		e.log.InfoContext(ctx, "background migrations are switched off")
+		e.off = true
+	}
+	changed, err := e.opts.Store.SayOff(ctx, e.opts.Pool, reason)
+	for _, name := range changed {
+		e.log.InfoContext(ctx, "migration waits", "migration", name, "reason", reason)
+	}
+	return err
 }

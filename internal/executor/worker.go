@@ -133,7 +133,8 @@ func (w *worker) process(ctx context.Context) error {
 		if started, err := w.start(ctx); err != nil || !started {
 			return err
 		}
-	} else if w.candidate.StatusReason != nil {
+	} else {
+		// Unconditionally: somebody may have written one since the scan.
 		if err := w.opts.Store.SetReason(ctx, w.opts.Pool, w.candidate.ID, ""); err != nil {
 			return err
 		}
