@@ -130,10 +130,8 @@ func renderWith(t *testing.T, components ...string) []manifest {
 	t.Helper()
 	dir := t.TempDir()
 	require.NoError(t, os.CopyFS(dir, os.DirFS(manifestsDirectory)))
-	text := "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [../base, ../job]\ncomponents:\n"
-	for _, component := range components {
-		text += "  - ../" + component + "\n"
-	}
+	text := "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [../base, ../job]\ncomponents:\n  - ../" +
+		strings.Join(components, "\n  - ../") + "\n"
 	overlay := filepath.Join(dir, "it")
 	require.NoError(t, os.Mkdir(overlay, 0o700))
 	require.NoError(t, os.WriteFile(filepath.Join(overlay, "kustomization.yaml"), []byte(text), 0o600))

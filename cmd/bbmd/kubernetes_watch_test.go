@@ -22,7 +22,7 @@ esac
 `
 	for condition, succeeds := range map[string]bool{"SuccessCriteriaMet": true, "Complete": true, "FailureTarget": false, "Failed": false} {
 		dir := t.TempDir()
-		require.NoError(t, os.WriteFile(filepath.Join(dir, "kubectl"), []byte(kubectl), 0o700)) //nolint:gosec // a program
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "kubectl"), []byte(kubectl), 0o700))
 		script := exec.CommandContext(t.Context(), "sh", filepath.Join(repository, "examples/piefed/watch-job/wait-for-migrations.sh"))
 		script.Env = []string{"PATH=" + dir + ":" + os.Getenv("PATH"), "JOB=migrate-1", "TIMEOUT=10m", "CONDITION=" + condition}
 		output, err := script.CombinedOutput()

@@ -13,7 +13,6 @@ import (
 	yamlv3 "go.yaml.in/yaml/v3"
 )
 
-//nolint:gochecknoglobals // a flag
 var update = flag.Bool("update", false, "write the copies of rules.yaml and dashboard.json anew")
 
 const (
@@ -44,7 +43,7 @@ func TestCopiesAreEqual(t *testing.T) {
 func checkCopy(t *testing.T, file string, want []byte) {
 	t.Helper()
 	if *update {
-		require.NoError(t, os.WriteFile(file, want, 0o644)) //nolint:gosec // it is source
+		require.NoError(t, os.WriteFile(file, want, 0o644))
 	}
 	require.Equal(t, string(want), string(read(t, file)), "%s is behind: go test ./testing/manifests -update", file)
 }
