@@ -103,3 +103,16 @@ func checkKnobs(change json.RawMessage) error {
 	}
 	return nil
 }
+
+// ID returns the id of the migration of that name; the error wraps [ErrNoMigration].
+func (s Store) ID(ctx context.Context, db DB, migration string) (id int32, err error) {
+	err = db.QueryRow(ctx, s.sql("SELECT id FROM bbm.batched_background_migrations WHERE name = $1"), migration).Scan(&id)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return 0, fmt.Errorf("%w named %q", ErrNoMigration, migration)
+	case err != nil:
+		return 0, fmt.Errorf("look up migration %q: %w", migration, err)
+	default:
+		return id, nil
+	}
+}

@@ -32,7 +32,7 @@ WITH sessions AS (
     AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
 )
 SELECT s.address, coalesce(max(split_part(s.application, '@', 2)) FILTER (WHERE s.application ~ '^bbmd/[^/]*@'), ''), min(s.backend_start),
-  count(*) FILTER (WHERE s.application = 'bbmd/listener')::int, count(DISTINCT s.pid)::int, count(slots.name)::int,
+  count(*) FILTER (WHERE s.application IN ('bbmd/listener', 'bbmd/stream'))::int, count(DISTINCT s.pid)::int, count(slots.name)::int,
   coalesce(array_agg(DISTINCT slots.name ORDER BY slots.name) FILTER (WHERE slots.name IS NOT NULL), '{}')
 FROM sessions s LEFT JOIN slots USING (pid)
 GROUP BY s.address ORDER BY s.address LIMIT 200`

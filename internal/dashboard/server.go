@@ -103,6 +103,14 @@ func (s *Server) Addr() net.Addr {
 	return s.listener.Addr()
 }
 
+// Close gives the port back, for a server that is not going to be run.
+func (s *Server) Close() error {
+	if s.listener == nil {
+		return nil
+	}
+	return s.listener.Close()
+}
+
 // Run serves until ctx ends, and returns its cause once every request is answered
 // and every watcher gone. It is called once.
 func (s *Server) Run(ctx context.Context) error {

@@ -7,7 +7,9 @@
   const sign = document.getElementById("live");
   if (!main || !sign || !window.EventSource) return;
 
-  const same = (a, b) => a.nodeType === b.nodeType && a.nodeName === b.nodeName && (a.id || "") === (b.id || "");
+  // What has an id is itself; of the rest, what looks alike is the same.
+  const same = (a, b) =>
+    a.nodeName === b.nodeName && (a.id || "") === (b.id || "") && (a.id || !a.classList || a.classList[0] === b.classList[0]);
 
   // What people have opened stays open.
   const attributes = (from, to) => {
@@ -19,13 +21,13 @@
     }
   };
 
+  // Makes the children of one element those of another. What stays is not
+  // moved where that can be helped: what has the focus would lose it.
   const morph = (from, to) => {
+    const kept = new Set([...to.children].map((child) => child.id).filter(Boolean));
     let at = from.firstChild;
     for (const next of [...to.childNodes]) {
-      if (next.id && (!at || at.id !== next.id)) {
-        const there = [...from.children].find((child) => child.id === next.id);
-        if (there) from.insertBefore(there, at), (at = there);
-      }
+      if (next.nodeType === Node.ELEMENT_NODE) at = reach(from, at, next, kept);
       if (!at || !same(at, next)) {
         from.insertBefore(next, at);
         continue;
@@ -38,11 +40,29 @@
       }
       at = at.nextSibling;
     }
-    while (at) {
-      const gone = at;
-      at = at.nextSibling;
-      gone.remove();
+    while (at) at = drop(at);
+  };
+
+  const drop = (node) => {
+    const behind = node.nextSibling;
+    node.remove();
+    return behind;
+  };
+
+  // Returns where the element is to be: what is in its way and gone is dropped,
+  // and where what is in its way stays, it is put before that.
+  const reach = (from, at, next, kept) => {
+    let there = at;
+    while (there && !same(there, next)) there = there.nextSibling;
+    if (!there || there === at) return at;
+    while (at !== there) {
+      if (at.id && kept.has(at.id)) {
+        from.insertBefore(there, at);
+        return there;
+      }
+      at = drop(at);
     }
+    return there;
   };
 
   const say = (state, text) => {
