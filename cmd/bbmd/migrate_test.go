@@ -169,6 +169,14 @@ func TestSchemasThatSomebodyHasToLookAt(t *testing.T) {
 			sql:    "CREATE TABLE users (id int); CREATE TABLE schema_migrations (version bigint PRIMARY KEY, dirty boolean NOT NULL); INSERT INTO schema_migrations VALUES (1, true)",
 			schema: "{history: command, command: [migrate, up]}", code: 73, says: "database shop: DIRTY: ", verify: 73,
 		},
+		"another tool that was left half-way": {
+			sql:  "CREATE TABLE schema_migrations (version bigint PRIMARY KEY, dirty boolean NOT NULL); INSERT INTO schema_migrations VALUES (1, true)",
+			code: 73, says: "database shop: DIRTY: public.schema_migrations (golang-migrate, at 1): ", verify: 73,
+		},
+		"another tool's": {
+			sql:  "CREATE TABLE users (id int); CREATE TABLE alembic_version (version_num varchar(32) PRIMARY KEY); INSERT INTO alembic_version VALUES ('a1')",
+			code: 73, says: "database shop: AMBIGUOUS: the files in ", verify: 73,
+		},
 		"a migration that fails": {dir: "broken", code: 65, says: `broken/00001_bad.sql:3: ERROR: type "nonsense" does not exist`, verify: 3},
 		"no such database": {
 			url: func(url string) string {

@@ -26,6 +26,9 @@ type AlembicSettings struct {
 	ScriptLocation string
 	// VersionLocations are the directories that have the revisions.
 	VersionLocations []string
+	// OwnTable says that env.py names a version table, and so that it may be another than the one that Alembic has by
+	// itself.
+	OwnTable bool
 }
 
 // Settings returns where a history of Alembic's was read from, and false for

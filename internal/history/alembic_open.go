@@ -26,6 +26,7 @@ func openAlembic(dir string, opts Options) (*alembicFiles, error) {
 		if f.settings.ScriptLocation, err = c.directory(c.scriptLocation); err != nil {
 			return nil, err
 		}
+		f.settings.OwnTable = namesTable(f.settings.ScriptLocation)
 	}
 	if f.settings.VersionLocations, err = c.versionLocations(); err != nil {
 		return nil, err

@@ -225,7 +225,7 @@ func (r *run) begin(ctx context.Context, f Finding, action Action, reason string
 	if err := r.record.begin(ctx, f, action, reason, r.conn); err != nil {
 		return r.spec.wrap("begin", err)
 	}
-	r.logger.InfoContext(ctx, "run begins", "run", r.record.run, "action", action, "state", f.State, "why", f.Plan.Why)
+	r.logger.InfoContext(ctx, "run begins", "run", r.record.run, "action", action, "state", f.State, "reason", f.Plan.Why)
 	if r.created {
 		return r.record.do(ctx, Planned{Does: doesCreateDatabase}, func() error { return nil })
 	}
@@ -241,7 +241,12 @@ func (r *run) end(ctx context.Context, failed error) error {
 	} else if failed == nil {
 		failed = err
 	}
-	r.logger.InfoContext(ctx, "run ends", "run", r.record.run, "at", r.result.To, "seconds", time.Since(r.began).Seconds(), "failed", failed != nil)
+	level, message := slog.LevelInfo, "run finished"
+	if failed != nil {
+		level, message = slog.LevelWarn, "run failed" // its error is for who asked for the run
+	}
+	//nolint:sloglint // the message is one of two
+	r.logger.Log(ctx, level, message, "run", r.record.run, "action", r.result.Action, "versions", r.result.To, "took", time.Since(r.began).Round(time.Millisecond))
 	return r.record.end(ctx, r.result.To, failed)
 }
 

@@ -35,7 +35,7 @@ func (s Spec) createDatabase(ctx context.Context) error {
 		pg, refused := errors.AsType[*pgconn.PgError](err)
 		switch {
 		case err == nil:
-			s.logger().InfoContext(ctx, "database created", "name", name)
+			s.logger().InfoContext(ctx, "database created", "datname", name)
 			return nil
 		case !refused:
 			return s.wrap("create it", err)

@@ -1,11 +1,14 @@
 package initialize_test
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/bbmd-dev/bbmd/internal/initialize"
+	"github.com/bbmd-dev/bbmd/testing/pgtest"
 )
 
 // stuckHalfWay is what golang-migrate leaves when its very first migration fails: its table, and nothing beside it.
@@ -71,6 +74,36 @@ func TestAnotherToolsDatabaseIsNotTakenOverUnasked(t *testing.T) {
 			require.Equal(t, initialize.ActNothing, s.apply(t).Action)
 		})
 	}
+}
+
+func TestAlembicsOwnTableIsNotGuessed(t *testing.T) {
+	t.Parallel()
+	s := newSubject(t)
+	for name, content := range map[string]string{
+		"alembic.ini": "[alembic]\nscript_location = m\n", "m/env.py": "context.configure(version_table_schema='meta')\n",
+		"m/versions/a1.py": "revision = 'a1'\ndown_revision = None\n",
+	} {
+		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(s.dir, name)), 0o700))
+		s.write(t, map[string]string{name: content})
+	}
+	s.models(t, "CREATE TABLE a ();")
+	s.Exec(t, "CREATE SCHEMA meta")
+	before := s.everything(t)
+	_, err := initialize.Apply(t.Context(), s.spec)
+	require.Contains(t, refused(t, err, initialize.RefusedState).WayOut, "version_table")
+	require.Equal(t, before, s.everything(t))
+	s.Exec(t, "CREATE TABLE a ()")
+	_, err = initialize.Baseline(t.Context(), s.spec, initialize.BaselineRequest{Version: "head"})
+	refused(t, err, initialize.RefusedState)
+	_, err = initialize.Stamp(t.Context(), s.spec, "head")
+	refused(t, err, initialize.RefusedState)
+
+	s.spec.VersionTable = "meta.alembic_version"
+	require.Equal(t, initialize.ActBaseline, s.apply(t).Action)
+	require.Equal(t, "a1", pgtest.One[string](t, s.Database, "SELECT version_num FROM meta.alembic_version"))
+	require.Equal(t, initialize.ActNothing, s.apply(t).Action)
+	s.spec.VersionTable = ""
+	require.Equal(t, initialize.ActNothing, s.apply(t).Action, "it is there now")
 }
 
 func TestNothingIsStampedWhereTwoToolsWereAtWorkAndNoneIsConfigured(t *testing.T) {

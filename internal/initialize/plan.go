@@ -2,6 +2,7 @@ package initialize
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/bbmd-dev/bbmd/internal/history"
@@ -26,16 +27,33 @@ func plan(s Spec, f Finding) Plan {
 	}
 	switch f.State {
 	case Empty:
-		return planEmpty(s, f)
+		return stampable(s, f, planEmpty(s, f))
 	case Versioned:
 		return planVersioned(s, f)
 	case Unversioned:
-		return planUnversioned(s, f)
+		return stampable(s, f, planUnversioned(s, f))
 	case Ambiguous, Dirty, UnknownRevision, Ahead:
 		return stop(s, f, refusalOf(f.State), wayOut(s, f))
 	default:
 		panic("a state without a plan: " + string(f.State))
 	}
+}
+
+// stampable is a plan, or, where that would stamp a table in which Alembic would not look, the plan to do nothing.
+func stampable(s Spec, f Finding, p Plan) Plan {
+	stamps := slices.ContainsFunc(p.Steps, func(step Planned) bool { return step.Does == doesStamp })
+	if !stamps || !s.unknownTable(f) {
+		return p
+	}
+	return stopFor(s, f, RefusedState, "env.py names a version table of its own, and there is none yet to see which", wayToTable)
+}
+
+const wayToTable = "say what it is, with version_table: public.alembic_version, or whatever env.py has"
+
+// unknownTable reports whether nobody can tell which table Alembic will look into.
+func (s Spec) unknownTable(f Finding) bool {
+	settings, ok := history.Settings(f.files)
+	return ok && settings.OwnTable && !f.found && s.VersionTable == ""
 }
 
 // stop is the plan to do nothing, for the finding's reason.

@@ -129,7 +129,7 @@ func (r *record) finish(ctx context.Context) error {
 	r.running = false
 	done := Done{Planned: r.step, Seconds: time.Since(r.since).Seconds()}
 	r.done = append(r.done, done)
-	r.logger.InfoContext(ctx, "done", "run", r.run, "does", done.Does, "version", done.Version, "name", done.Name, "seconds", done.Seconds)
+	r.logger.InfoContext(ctx, "step done", "run", r.run, "does", done.Does, "version", done.Version, "name", done.Name, "took", time.Since(r.since).Round(time.Millisecond))
 	if err := r.say(ctx); err != nil {
 		return err
 	}
@@ -189,7 +189,7 @@ func (r *record) pass(text []byte) {
 		if !whole {
 			return
 		}
-		r.logger.Info("output", "line", string(line))
+		r.logger.Info("output", "run", r.run, "text", string(line))
 		r.line = rest
 	}
 }

@@ -51,6 +51,8 @@ func (r *run) stampable(f Finding) (history.Tool, error) {
 		return "", stop(r.spec, f, refusalOf(f.State), wayOut(r.spec, f)).refusal
 	case f.State == Empty && !f.resumed:
 		return "", r.spec.misfit(f, "an empty database has no version", "bbmd migrate "+name+" creates it")
+	case r.files != nil && r.spec.unknownTable(f):
+		return "", r.spec.misfit(f, "env.py names a version table of its own, and there is none yet to see which", wayToTable)
 	case r.files != nil:
 		return r.files.Tool(), nil
 	case !f.found:
