@@ -23,18 +23,18 @@ type namespace struct {
 // newNamespace makes a namespace in which only restricted pods may run. It goes away with the test.
 func newNamespace(t *testing.T, name string) *namespace {
 	t.Helper()
-	n := &namespace{rig: cluster(t), t: t, name: "bbmd-" + name}
+	n := &namespace{rig: cluster(t), t: t, name: "test-" + name}
 	n.kubectl(t, "", "delete", "namespace", n.name, "--ignore-not-found", "--wait")
 	n.restricted(n.name)
 	t.Cleanup(n.close)
 	return n
 }
 
-// restricted makes a namespace, and refuses pods that are not restricted.
+// restrict makes a namespace, if there is none, and refuses pods that are not restricted.
 func (r *rig) restrict(t *testing.T, name string) {
 	t.Helper()
 	r.kubectl(t, fmt.Sprintf(`{apiVersion: v1, kind: Namespace, metadata: {name: %s, labels: {
-  pod-security.kubernetes.io/enforce: restricted, pod-security.kubernetes.io/warn: restricted}}}`, name), "apply", "-f", "-")
+  pod-security.kubernetes.io/enforce: restricted, pod-security.kubernetes.io/warn: restricted}}}`, name), "apply", "--server-side", "--force-conflicts", "-f", "-")
 }
 
 func (n *namespace) restricted(name string) {

@@ -58,7 +58,9 @@ type containerStatus struct {
 	}
 }
 
-func (p pod) ready() bool { return p.Metadata.DeletionTimestamp == "" && holds(p.Status.Conditions, "Ready") }
+func (p pod) ready() bool {
+	return p.Metadata.DeletionTimestamp == "" && holds(p.Status.Conditions, "Ready")
+}
 
 // container returns the status of a container, which may not have started.
 func (p pod) container(name string) containerStatus {

@@ -22,7 +22,7 @@ import (
 const envRig = "BBMD_KUBE_RIG"
 
 const (
-	patience = 2 * time.Minute        // with a step of one pod, on a busy machine
+	patience = 4 * time.Minute        // with a step of one pod, on a busy machine
 	pace     = 200 * time.Millisecond // of looks at Kubernetes
 	startup  = 5 * time.Minute
 )

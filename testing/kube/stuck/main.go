@@ -40,5 +40,7 @@ func (b blocking) Handle(ctx context.Context, record slog.Record) error {
 	return err
 }
 
-func (b blocking) WithAttrs(attrs []slog.Attr) slog.Handler { return blocking{b.Handler.WithAttrs(attrs)} }
-func (b blocking) WithGroup(name string) slog.Handler       { return blocking{b.Handler.WithGroup(name)} }
+func (b blocking) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return blocking{b.Handler.WithAttrs(attrs)}
+}
+func (b blocking) WithGroup(name string) slog.Handler { return blocking{b.Handler.WithGroup(name)} }
