@@ -71,5 +71,5 @@ func (l *life) tell(ctx context.Context, lived, delay time.Duration, err error, 
 		level = slog.LevelError // waiting will not help
 	}
 	*told = err.Error()
-	l.logger.Log(ctx, level, "not listening for events", "error", err, "listened_for", lived, "retry_in", delay)
+	l.logger.Log(ctx, level, "not listening for events", "error", err, "lasted", lived, "retry_in", delay)
 }

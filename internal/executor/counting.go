@@ -23,10 +23,11 @@ type counting struct {
 	first   chan struct{}    // a worker was added: begin to tick
 	sized   map[int32]bool   // migrations whose rows were estimated, for the first time
 	revised map[int32]time.Time
+	tenths  map[int32]int // of the way, that the log was told of
 }
 
 func newCounting(e *Executor) *counting {
-	return &counting{e: e, workers: make(map[*worker]bool), first: make(chan struct{}, 1), sized: make(map[int32]bool), revised: make(map[int32]time.Time)}
+	return &counting{e: e, workers: make(map[*worker]bool), first: make(chan struct{}, 1), sized: make(map[int32]bool), revised: make(map[int32]time.Time), tenths: make(map[int32]int)}
 }
 
 func (c *counting) add(w *worker) {
@@ -74,6 +75,9 @@ func (c *counting) tick(ctx context.Context) {
 		}
 		all := c.all()
 		if len(all) == 0 {
+			c.mu.Lock()
+			clear(c.tenths)
+			c.mu.Unlock()
 			return
 		}
 		for _, w := range all {
@@ -117,8 +121,9 @@ func (c *counting) count(ctx context.Context, w *worker) bool {
 		w.log.DebugContext(ctx, "progress not counted", "error", err) // a hint is lost, nothing else
 		return false
 	}
+	w.resize(ctx, &t)
 	if percent != nil {
-		o.Observer.Progressed(w.candidate.Name, *percent/100)
+		c.progressed(ctx, w, *percent)
 	}
 	v := w.verdict()
 	o.Observer.Throttled(w.candidate.Name, v.Signal, v.Duty)

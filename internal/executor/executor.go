@@ -174,7 +174,7 @@ func (e *Executor) look(ctx, hard context.Context, tallies *counting) time.Durat
 	if e.failures == 1 {
 		level = slog.LevelWarn
 	}
-	e.log.Log(ctx, level, "scan", "error", err, "again_in", wait.Round(time.Millisecond))
+	e.log.Log(ctx, level, "migrations not read", "error", err, "retry_in", wait.Round(time.Millisecond))
 	return wait
 }
 
@@ -207,7 +207,7 @@ func (e *Executor) reap(ctx context.Context, r *running) {
 	default:
 		e.backOff(ctx, r)
 	}
-	r.log.DebugContext(ctx, "worker ended", "after", time.Since(r.began).Round(time.Millisecond), "reason", r.err)
+	r.log.DebugContext(ctx, "worker ended", "took", time.Since(r.began).Round(time.Millisecond), "reason", r.err)
 }
 
 func (e *Executor) fail(ctx context.Context, r *running, refused *refusal) {
@@ -282,7 +282,7 @@ func (e *Executor) backOff(ctx context.Context, r *running) {
 	if errors.Is(r.err, errLost) {
 		level = slog.LevelInfo // somebody cancelled the migration, or took this worker for dead
 	}
-	r.log.Log(ctx, level, "worker stopped by an error", "error", r.err, "again_in", wait.Round(time.Millisecond))
+	r.log.Log(ctx, level, "worker stopped by an error", "error", r.err, "retry_in", wait.Round(time.Millisecond))
 	if n > 1 && !connectionLost(r.err) {
 		if err := e.opts.Store.SetReason(ctx, e.opts.Pool, id, "a worker stopped and is tried again: "+describe(r.err).Message); err != nil {
 			r.log.DebugContext(ctx, "reason not recorded", "error", err)

@@ -50,6 +50,7 @@ func (e *Executor) reconcile(ctx, hard context.Context, tallies *counting) (time
 	}
 	e.staffed(nil)
 	e.began(len(d.begin), woken)
+	e.log.DebugContext(ctx, "looked for work", "migrations", len(queue), "workers", len(e.workers), "begun", len(d.begin), "took", took, "look_in", d.wake)
 	if e.opts.Tracer != nil {
 		e.traceReconcile(ctx, began, len(queue), len(d.begin), nil)
 	}
@@ -85,12 +86,16 @@ func (e *Executor) recall(queue []control.Candidate, settings Settings) {
 		working[r.candidate.ID]++
 		total++
 		switch {
-		case c == nil && len(queue) < control.ScanLimit, c != nil && c.TableReplaced, total > settings.Workers:
-			e.tell(r)
+		case c == nil && len(queue) < control.ScanLimit:
+			e.stop(r, "its migration is not running any more")
+		case c != nil && c.TableReplaced:
+			e.stop(r, "its table was replaced")
+		case total > settings.Workers:
+			e.stop(r, "fewer workers are configured")
 		case e.replaced(r, c):
-			e.tell(r)
+			e.stop(r, "its Work was replaced")
 		case c != nil && max(r.place.Load(), working[c.ID]) > c.Parallelism: // a place is one among those of all replicas
-			e.tell(r)
+			e.stop(r, "its migration's parallelism is lower")
 		}
 	}
 	for id := range e.again {
@@ -145,6 +150,7 @@ func (e *Executor) begin(ctx context.Context, a assignment, settings Settings, t
 		throttle: e.throttle,
 	}}
 	e.workers[r] = struct{}{}
+	r.log.DebugContext(ctx, "worker begins", "status", a.candidate.Status, "workers", len(e.workers))
 	tallies.add(r.worker)
 	go func() {
 		r.err = r.run(ctx)

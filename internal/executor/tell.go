@@ -108,3 +108,32 @@ func (e *Executor) rest(ctx context.Context, reason string) error {
 	}
 	return err
 }
+
+// stop tells a worker to stop, and says why.
+func (e *Executor) stop(r *running, reason string) {
+	if !r.told {
+		r.log.InfoContext(r.soft, "worker is told to stop", "reason", reason)
+	}
+	e.tell(r)
+}
+
+// resize tells of a batch size that has changed, and why.
+func (w *worker) resize(ctx context.Context, t *control.Tally) {
+	if before := w.toldSize.Swap(t.BatchSize); before != t.BatchSize && t.BatchSize > 0 {
+		w.log.DebugContext(ctx, "batch size changed", "batch_size", t.BatchSize, "before", before, "p90", round(t.P90), "reason", t.Reason)
+	}
+}
+
+// progressed tells of how far a worker's migration is: the observer each time, the log at
+// every tenth of the way.
+func (c *counting) progressed(ctx context.Context, w *worker, percent float64) {
+	c.e.opts.Observer.Progressed(w.candidate.Name, percent/100)
+	c.mu.Lock()
+	tenth := int(percent / 10)
+	news := tenth > c.tenths[w.candidate.ID] && percent < 100 // the end has a line of its own
+	c.tenths[w.candidate.ID] = max(tenth, c.tenths[w.candidate.ID])
+	c.mu.Unlock()
+	if news {
+		w.log.InfoContext(ctx, "migration progresses", "percent", int(percent))
+	}
+}

@@ -3,6 +3,7 @@ package executor
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -50,6 +51,9 @@ func (e *Executor) traceReconcile(ctx context.Context, began time.Time, open, be
 // claimed tells of a block claim.
 func (w *worker) claimed(jobs int, took time.Duration) {
 	w.opts.Observer.Claimed(w.candidate.Name, jobs, took)
+	if w.log.Enabled(w.soft, slog.LevelDebug) {
+		w.log.DebugContext(w.soft, "jobs claimed", "jobs", jobs, "took", took)
+	}
 	if w.opts.Tracer == nil {
 		return
 	}

@@ -38,6 +38,7 @@ type worker struct {
 	place    atomic.Int32                      // number of its slot, counted from 1; 0: no session yet
 	sizer    atomic.Pointer[sizer]             // nil: no session yet
 	rate     failureRate
+	toldSize atomic.Int32 // of batches, to the log
 }
 
 // errLost ends a worker whose job was not its own any more when the fence was asked.

@@ -184,6 +184,6 @@ func (c change) log(ctx context.Context, log *slog.Logger) {
 		return
 	}
 	//nolint:sloglint // the message is one of three
-	log.Log(ctx, c.level, c.message, "migration", c.migration, "action", c.verdict.Action.String(), "duty", c.verdict.Duty,
+	log.Log(ctx, c.level, c.message, "migration", c.migration, "verdict", c.verdict.Action.String(), "duty", c.verdict.Duty,
 		"signal", c.verdict.Signal, "reason", c.verdict.Reason, "since", c.verdict.Since)
 }
