@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/url"
+	"slices"
 	"sync"
 	"testing"
 
@@ -17,7 +18,7 @@ type Mode int
 
 // The modes.
 const (
-	// InTurn gives each transaction to another server connection.
+	// InTurn gives each transaction of a client to another server connection than its last one.
 	InTurn Mode = iota
 	// LastUsed gives each transaction to the server connection that was used last: one client alone gets the same
 	// one all the time, and what it leaves in the session seems to last.
@@ -135,35 +136,46 @@ func (p *pooler) serve(conn net.Conn) {
 		return
 	}
 	if p.mode == Session {
-		p.join(conn)
+		p.join(conn, client)
 		return
 	}
-	for p.transaction(client) {
+	var last *pgconn.HijackedConn
+	for again := true; again; {
+		last, again = p.transaction(client, last)
 	}
 }
 
 // join joins a client with a server connection for as long as it stays.
-func (p *pooler) join(client net.Conn) {
+func (p *pooler) join(conn net.Conn, client *pgproto3.Backend) {
 	server, err := p.open(context.Background())
 	if err != nil {
 		return
 	}
 	defer func() { _ = server.Conn.Close() }()
-	p.group.Go(func() { _, _ = io.Copy(client, server.Conn) })
-	_, _ = io.Copy(server.Conn, client)
+	p.group.Go(func() {
+		// By the frontend, which has what pgconn may have read ahead.
+		for flushed := error(nil); flushed == nil; flushed = client.Flush() {
+			message, err := server.Frontend.Receive()
+			if err != nil {
+				return
+			}
+			client.Send(message)
+		}
+	})
+	_, _ = io.Copy(server.Conn, conn)
 }
 
-// transaction relays until no transaction is open any more. It reports whether the
-// client goes on.
-func (p *pooler) transaction(client *pgproto3.Backend) bool {
+// transaction relays until no transaction is open any more. It returns the server connection
+// that it used, last being the one before, and reports whether the client goes on.
+func (p *pooler) transaction(client *pgproto3.Backend, last *pgconn.HijackedConn) (used *pgconn.HijackedConn, again bool) {
 	message, err := client.Receive()
 	if _, bye := message.(*pgproto3.Terminate); bye || err != nil {
-		return false
+		return nil, false
 	}
-	server := p.take()
+	server := p.take(last)
 	if server == nil {
 		p.give(nil)
-		return false
+		return nil, false
 	}
 	for {
 		server.Frontend.Send(message)
@@ -171,7 +183,7 @@ func (p *pooler) transaction(client *pgproto3.Backend) bool {
 			status, ok := answer(client, server.Frontend)
 			if ok && status == 'I' {
 				p.give(server) // before the client, and who waits for it, knows that the transaction has ended
-				return client.Flush() == nil
+				return server, client.Flush() == nil
 			}
 			if !ok || client.Flush() != nil {
 				break
@@ -186,18 +198,22 @@ func (p *pooler) transaction(client *pgproto3.Backend) bool {
 		server = nil
 	}
 	p.give(server)
-	return false
+	return nil, false
 }
 
-func (p *pooler) take() *pgconn.HijackedConn {
+// take waits for a free server connection, of those in turn for one that is not last.
+func (p *pooler) take(last *pgconn.HijackedConn) *pgconn.HijackedConn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for len(p.free) == 0 {
+	for {
+		for i, server := range p.free {
+			if p.mode == LastUsed || server == nil || server != last {
+				p.free = slices.Delete(p.free, i, i+1)
+				return server
+			}
+		}
 		p.freed.Wait()
 	}
-	server := p.free[0]
-	p.free = p.free[1:]
-	return server
 }
 
 func (p *pooler) give(server *pgconn.HijackedConn) {
@@ -208,7 +224,7 @@ func (p *pooler) give(server *pgconn.HijackedConn) {
 	} else {
 		p.free = append(p.free, server)
 	}
-	p.freed.Signal()
+	p.freed.Broadcast() // one who waits may not want this one
 }
 
 // isAnswered reports whether the server answers a message with ReadyForQuery.
