@@ -149,6 +149,9 @@ func TestBrowserPagesFit(t *testing.T) {
 		scheme        string
 	}{{"light", 1280, 800, "light"}, {"dark", 1280, 800, "dark"}, {"phone", 375, 750, "light"}}
 	directory := os.Getenv("BBMD_SCREENSHOTS")
+	if directory == "" {
+		screens = screens[2:] // where it is narrow
+	}
 	for _, screen := range screens {
 		b.look(screen.width, screen.height, screen.scheme)
 		for name, page := range pages {

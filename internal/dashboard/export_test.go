@@ -56,3 +56,9 @@ func (h Hub) Topics() int {
 	defer h.hub.mu.Unlock()
 	return len(h.hub.topics)
 }
+
+// Seal and OpenSession make and read the cookie of a session.
+var (
+	Seal        = seal
+	OpenSession = openSession
+)

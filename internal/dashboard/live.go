@@ -115,23 +115,24 @@ func (t *topic) touch() {
 	}
 }
 
-// keep looks whenever something has changed: at once, and then not before the interval is over.
+// keep looks whenever something has changed: at once, unless it has looked just before. What
+// changes meanwhile, however often, is seen by one look.
 func (h *hub) keep(ctx context.Context, t *topic) {
-	interval := time.NewTimer(0)
-	defer interval.Stop()
+	rest := time.NewTimer(0)
+	defer rest.Stop()
 	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-rest.C:
+		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-t.dirty:
 		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-interval.C:
-		}
-		interval.Reset(lookInterval)
 		h.publish(t, t.render(ctx))
+		rest.Reset(lookInterval)
 	}
 }
 
