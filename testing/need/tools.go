@@ -30,6 +30,7 @@ func Tools() []Tool {
 		{"node", []string{"nodejs"}, "Node.js: plugins in JavaScript", runs("-e", `require("node:fs")?.existsSync`)},
 		{"psql", []string{"postgresql-client"}, "psql: the scripts that are shipped, and the commands of the pages", runs("--version")},
 		{"python3", []string{"python3"}, "Python 3.9: plugins in Python", runs("-c", `"".removeprefix("")`)},
+		{"shellcheck", []string{"shellcheck"}, "shellcheck: the scripts that are shipped", runs("--version")},
 		{"systemd-analyze", []string{"systemd"}, "systemd-analyze: the units that are shipped", runs("--version")},
 	}
 }
