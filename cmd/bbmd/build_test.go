@@ -20,21 +20,6 @@ func checkout(t *testing.T) string {
 	return dir
 }
 
-const ownWork = `package works
-
-import "github.com/bbmd-dev/bbmd/registry"
-
-func init() {
-	registry.Register(registry.Work{
-		Name:    "shout",
-		Summary: "Writes names in capitals.",
-		SQL: func(m registry.Migration) (registry.Statement, error) {
-			return registry.ParseStatement("UPDATE " + m.Table + " SET name = upper(name) WHERE :range")
-		},
-	})
-}
-`
-
 // ownModule writes a module outside of this repository.
 func ownModule(t *testing.T, source string) (dir string) {
 	t.Helper()
@@ -42,7 +27,6 @@ func ownModule(t *testing.T, source string) (dir string) {
 	for name, content := range map[string]string{
 		"go.mod":         "module example.com/own\n\ngo 1.26.0\n",
 		"works/works.go": source,
-		"empty/empty.go": "// Package empty registers nothing.\npackage empty\n",
 	} {
 		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o700))
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600))
@@ -61,43 +45,6 @@ func offline(t *testing.T) (env, goFlags []string) {
 		return env, []string{"-race"}
 	}
 	return env, []string{"-buildvcs=false"}
-}
-
-// TestBuildWithAModule makes a bbmd of this checkout and a module that is not in
-// it, and lets it run that module's Work.
-func TestBuildWithAModule(t *testing.T) {
-	t.Parallel()
-	env, goFlags := offline(t)
-	dir := ownModule(t, ownWork)
-	program := filepath.Join(t.TempDir(), "bbmd-own")
-	r := bbmd(t, env, append([]string{
-		"build", "--with", "example.com/own/works", "--replace", "example.com/own=" + dir,
-		"--replace", "github.com/bbmd-dev/bbmd=" + checkout(t), "-o", program, "--",
-	}, goFlags...)...)
-	require.Zero(t, r.code, r.err)
-	require.Contains(t, r.out, "example.com/own/works: shout\n")
-
-	db := pgtest.New(t)
-	db.Exec(t, "CREATE TABLE people (id bigint PRIMARY KEY, name text); INSERT INTO people SELECT i, 'ann' FROM generate_series(1, 100) i")
-	for _, arguments := range [][]string{{"enqueue", "shout", "people", "--name", "m"}, {"finalize", "m"}} {
-		cmd := exec.CommandContext(t.Context(), program, arguments...)
-		cmd.Env = databaseURL(db)
-		output, err := cmd.CombinedOutput()
-		require.NoError(t, err, string(output))
-	}
-	require.Equal(t, 100, pgtest.One[int](t, db, "SELECT count(*) FROM people WHERE name = 'ANN'"))
-
-	before, err := os.Stat(program)
-	require.NoError(t, err)
-	r = bbmd(t, env, append([]string{
-		"build", "--with", "example.com/own/empty", "--replace", "example.com/own=" + dir,
-		"--replace", "github.com/bbmd-dev/bbmd=" + checkout(t), "-o", program, "--",
-	}, goFlags...)...)
-	require.Equal(t, 1, r.code)
-	require.Contains(t, r.err, "example.com/own/empty registers no Work: let a func init of that very package call registry.Register")
-	after, err := os.Stat(program)
-	require.NoError(t, err)
-	require.True(t, os.SameFile(before, after), "a program that is no good replaces none")
 }
 
 func TestBuildSaysWhatIsWrong(t *testing.T) {

@@ -3,7 +3,6 @@ package main_test
 import (
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 
@@ -34,37 +33,6 @@ func exampleFile(t *testing.T) string {
 	content, err := os.ReadFile("../../examples/plugins/normalize_email.sql")
 	require.NoError(t, err)
 	return string(content)
-}
-
-// TestPluginsPage does what docs/plugins-sql.md tells newcomers to do.
-func TestPluginsPage(t *testing.T) {
-	t.Parallel()
-	page, err := os.ReadFile("../../docs/plugins-sql.md")
-	require.NoError(t, err)
-	db := pgtest.NewEmpty(t)
-	env, dir := pluginEnv(t, db)
-	commands := 0
-	for _, block := range regexp.MustCompile("(?s)```(sql|sh)\n(.*?)```").FindAllStringSubmatch(string(page), -1) {
-		switch {
-		case strings.HasPrefix(block[2], "-- bbmd: work"):
-			require.Equal(t, exampleFile(t), block[2], "the page shows the example")
-			put(t, filepath.Join(dir, "normalize_email.sql"), block[2])
-		case block[1] == "sql":
-			db.Exec(t, block[2])
-		default:
-			for line := range strings.SplitSeq(block[2], "\n") {
-				if !strings.HasPrefix(line, "bbmd ") {
-					continue
-				}
-				commands++
-				line = strings.ReplaceAll(line, "plugins.d", dir)
-				r := bbmd(t, env, shellWords(line)[1:]...)
-				require.Zero(t, r.code, "%s\n%s", line, r.err)
-			}
-		}
-	}
-	require.Equal(t, 10, commands)
-	require.Zero(t, pgtest.One[int](t, db, "SELECT count(*) FROM users WHERE email_norm IS DISTINCT FROM lower(email)"))
 }
 
 func TestPluginsCommands(t *testing.T) {
