@@ -46,7 +46,7 @@ func bar(p *control.Progress, moved time.Time) terminal.Bar {
 	}
 	b.Facts = []terminal.Cell{{Text: percent(p), Style: style}}
 	if p.Status == control.StatusRunning {
-		b.Facts = append(b.Facts, terminal.Cell{Text: rate(p)}, terminal.Cell{Text: left(p)}, terminal.Cell{Text: rows(p), Style: terminal.Dim})
+		b.Facts = append(b.Facts, terminal.Cell{Text: rate(p)}, terminal.Cell{Text: left(p)}, terminal.Cell{Text: rows(p), Style: terminal.Dim}, terminal.Cell{Text: size(p), Style: terminal.Dim})
 	} else {
 		b.Facts = append(b.Facts, terminal.Cell{Text: p.Status, Style: style}, terminal.Cell{Text: left(p) + age(p)}, terminal.Cell{Text: rows(p), Style: terminal.Dim})
 	}

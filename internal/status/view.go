@@ -110,7 +110,7 @@ func line(now time.Time, all []control.Progress, p *control.Progress) string {
 	if r := rows(p); r != "" {
 		parts = append(parts, r+" rows")
 	}
-	for _, part := range []string{rate(p), left(p), terminal.Clean(Reason(p))} {
+	for _, part := range []string{rate(p), left(p), size(p), terminal.Clean(Reason(p)), terminal.Clean(slowed(p))} {
 		if part != "" {
 			parts = append(parts, part)
 		}

@@ -138,7 +138,7 @@ func age(p *control.Progress) string {
 
 // slowed says how the throttle slows batches that go on.
 func slowed(p *control.Progress) string {
-	if p.Throttled == nil || p.Pace != control.PaceMoving && p.Pace != control.PaceMeasuring {
+	if p.Throttled == nil || p.Over() || p.Pace != control.PaceMoving && p.Pace != control.PaceMeasuring {
 		return ""
 	}
 	return "throttled: " + *p.Throttled
@@ -156,6 +156,19 @@ func percent(p *control.Progress) string {
 		return "" // not started
 	}
 	return terminal.Percent(p.Percent)
+}
+
+// size describes the batches of a migration that runs: how many keys they have, and what nine
+// of ten of them do not exceed.
+func size(p *control.Progress) string {
+	if p.Status != control.StatusRunning || p.CurrentBatchSize == nil {
+		return ""
+	}
+	text := terminal.Count(int64(*p.CurrentBatchSize)) + " a batch"
+	if p.P90Milliseconds != nil {
+		text += ", " + terminal.Seconds(*p.P90Milliseconds/1000)
+	}
+	return text
 }
 
 // rows describes how many rows are behind the migration, and of how many.

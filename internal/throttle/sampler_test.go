@@ -226,7 +226,7 @@ func TestTheLogHearsOfStopsThatLast(t *testing.T) {
 		require.Empty(t, w.log.String())
 		w.set(func() { w.answers["blocked"] = `[{"by": 22, "pid": 5, "name": "web"}]` })
 		w.pass(10 * time.Second)
-		require.Contains(t, w.log.String(), "msg=throttled migration=m action=stop")
+		require.Contains(t, w.log.String(), "msg=throttled migration=m verdict=stop")
 		require.Contains(t, w.log.String(), "1 session waiting for a lock of this migration (pid 5, web)")
 		w.answer("blocked", `[]`)
 		require.Contains(t, w.log.String(), "not throttled any more")
