@@ -1,7 +1,9 @@
 package executor
 
 import (
+	"context"
 	"errors"
+	"log/slog"
 	"time"
 
 	"github.com/bbmd-dev/bbmd/internal/control"
@@ -74,3 +76,18 @@ func (s *sizer) Press(slow bool) { s.press(slow) }
 
 // Current returns the size of the next batch.
 func (s *sizer) Current() int32 { return s.current() }
+
+// Operation names a statement in a span.
+var Operation = operation
+
+// UntracedBatch returns what a batch and a claim do about spans and logs where neither is wanted.
+func UntracedBatch(ctx context.Context) func() {
+	w := &worker{opts: &Options{Observer: NoObserver{}}, log: slog.New(slog.DiscardHandler), soft: ctx}
+	r := &pipelined{worker: w}
+	return func() {
+		r.mark(0)
+		r.mark(1)
+		r.trace(flight{}, time.Time{}, 0, nil)
+		w.claimed(4, time.Millisecond)
+	}
+}

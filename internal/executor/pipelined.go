@@ -223,9 +223,7 @@ func (r *pipelined) read() error {
 		if statement == 1 {
 			rows = tag.RowsAffected()
 		}
-		if r.opts.Tracer != nil && statement < len(r.done) {
-			r.done[statement] = time.Now()
-		}
+		r.mark(statement)
 	})
 	began := f.sent
 	if r.last.After(began) {
@@ -234,10 +232,7 @@ func (r *pipelined) read() error {
 	r.last = time.Now()
 	took := r.last.Sub(began)
 	r.took = took
-	if r.opts.Tracer != nil {
-		r.traceBatch(f.job, began, r.last, r.done, rows, err)
-		r.done = [2]time.Time{}
-	}
+	r.trace(f, began, rows, err)
 	switch {
 	case err == nil:
 		r.source.claims.observe(f.job, took)

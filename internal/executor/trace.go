@@ -94,6 +94,22 @@ func (w *worker) traceBatch(j *control.Job, began, ended time.Time, done [2]time
 	endSpan(span, ended, err)
 }
 
+// mark notes when the answer to a statement of a batch came, where spans are recorded.
+func (r *pipelined) mark(statement int) {
+	if r.opts.Tracer != nil && statement < len(r.done) {
+		r.done[statement] = time.Now()
+	}
+}
+
+// trace records a batch whose answer has just come, where spans are recorded.
+func (r *pipelined) trace(f flight, began time.Time, rows int64, err error) {
+	if r.opts.Tracer == nil {
+		return
+	}
+	r.traceBatch(f.job, began, r.last, r.done, rows, err)
+	r.done = [2]time.Time{}
+}
+
 // traceStatement records what a batch, whose span is in ctx, has sent. The tracer is not nil.
 func (w *worker) traceStatement(ctx context.Context, name string, began, ended time.Time, err error) {
 	_, span := w.opts.Tracer.Start(ctx, spanStatement, trace.WithTimestamp(began), trace.WithSpanKind(trace.SpanKindClient),
