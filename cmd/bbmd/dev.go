@@ -19,7 +19,8 @@ import (
 type devCommand struct {
 	*app
 
-	state string // --state
+	state  string  // --state
+	driver *string // --driver; nil: it was not given
 }
 
 func newDevCommand(a *app) *cobra.Command {
@@ -45,7 +46,7 @@ func newDevCommand(a *app) *cobra.Command {
 
 // environment returns the project's environment.
 func (d *devCommand) environment(also func(*dev.Options)) (*dev.Environment, error) {
-	options := dev.Options{State: d.state, Sources: d.sources(), Version: buildVersion(), Log: d.err, Code: devCode, Encode: encodeOutcomes}
+	options := dev.Options{State: d.state, Sources: d.sources(), Version: buildVersion(), Log: d.err, Code: devCode, Encode: encodeOutcomes, Driver: d.driver}
 	program, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("find this program: %w", err)
@@ -98,6 +99,9 @@ func devCode(err error) int {
 // keeperArguments are those of the process that `dev up` starts.
 func (d *devCommand) keeperArguments(state string) []string {
 	args := []string{"dev", "up", "--foreground", "--background", "--state=" + state}
+	if d.driver != nil {
+		args = append(args, "--driver="+*d.driver)
+	}
 	d.flags.VisitAll(func(flag *pflag.Flag) {
 		if flag.Changed {
 			args = append(args, "--"+flag.Name+"="+flag.Value.String())

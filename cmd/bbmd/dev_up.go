@@ -19,6 +19,7 @@ import (
 
 func (d *devCommand) newUp() *cobra.Command {
 	var foreground, background bool
+	var driver string
 	cmd := &cobra.Command{
 		Use:   "up",
 		Short: "Start server and daemon, and bring the databases up",
@@ -31,6 +32,9 @@ func (d *devCommand) newUp() *cobra.Command {
 		Example: "  bbmd dev up\n  bbmd dev up --profile minimal\n  bbmd dev up --foreground",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if cmd.Flags().Changed("driver") {
+				d.driver = &driver
+			}
 			if foreground {
 				return d.serve(cmd, background)
 			}
@@ -38,6 +42,7 @@ func (d *devCommand) newUp() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&foreground, "foreground", false, "stay, log to the terminal, and end with Ctrl-C")
+	cmd.Flags().StringVar(&driver, "driver", "", "`name` of the Python driver in connection strings, such as asyncpg (default as the last time)")
 	cmd.Flags().BoolVar(&background, "background", false, "this is the process that `dev up` has started")
 	_ = cmd.Flags().MarkHidden("background") // which only fails where there is no such flag
 	d.configFlags(cmd)

@@ -115,6 +115,7 @@ func (c *configuration) databases() []Database {
 // private server is. A secret that has changed does not change it: it is read when it is used.
 func fingerprint(c config.Config, at address, program string) string {
 	sum := sha256.New()
+	_, _ = fmt.Fprintf(sum, "%q\n", at.driver)
 	for _, setting := range c.Settings() {
 		value := setting.Value
 		if name, isURL := strings.CutPrefix(setting.Key, "databases."); isURL {

@@ -15,7 +15,7 @@ import (
 const secret = "KJUAUZEYXYX7STPCL3SVHCFPPP"
 
 func ownURL(database string) string {
-	return "postgres://postgres:" + secret + "@127.0.0.1:15432/" + database + "?sslmode=disable"
+	return "postgresql://postgres:" + secret + "@127.0.0.1:15432/" + database + "?sslmode=disable"
 }
 
 func TestWhichDatabasesAreOnThePrivateServer(t *testing.T) {
@@ -65,6 +65,29 @@ func TestWhichDatabasesAreOnThePrivateServer(t *testing.T) {
 			require.Subset(t, placed.Environ, test.exports)
 		})
 	}
+}
+
+func TestConnectionStringsNameADriver(t *testing.T) {
+	t.Parallel()
+	for driver, want := range map[string]string{
+		"":        "AUTH_DATABASE_URL=postgresql://postgres:" + secret + "@127.0.0.1:15432/auth?sslmode=disable",
+		"psycopg": "AUTH_DATABASE_URL=postgresql+psycopg://postgres:" + secret + "@127.0.0.1:15432/auth?sslmode=disable",
+		"asyncpg": "AUTH_DATABASE_URL=postgresql+asyncpg://postgres:" + secret + "@127.0.0.1:15432/auth?ssl=disable",
+	} {
+		file := filepath.Join(t.TempDir(), "bbmd.yaml")
+		require.NoError(t, os.WriteFile(file, []byte("databases: {auth: {}}"), 0o600))
+		e, err := dev.New(dev.Options{Driver: &driver, Sources: config.Sources{File: file, Environ: []string{want}}})
+		require.NoError(t, err)
+		placed, err := e.Place(15432, secret)
+		require.NoError(t, err)
+		require.Contains(t, placed.Environ, want)
+		require.Equal(t, []string{"auth"}, placed.Private, "also where the variable comes from an earlier time")
+	}
+	nonsense := "a/b"
+	e, err := dev.New(dev.Options{State: t.TempDir(), Driver: &nonsense, Sources: config.Sources{Search: []string{}, Environ: []string{}}})
+	require.NoError(t, err)
+	_, _, err = e.Up(t.Context())
+	require.ErrorContains(t, err, "--driver: it is not the name of a driver")
 }
 
 func TestDiscoveredServicesAreOnThePrivateServer(t *testing.T) {

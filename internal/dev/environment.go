@@ -24,6 +24,10 @@ type Options struct {
 	// Version of bbmd.
 	Version string
 
+	// Driver is the driver that connection strings of the private server name, as
+	// SQLAlchemy's do: asyncpg, for example. Empty names none. Nil: as the last time.
+	Driver *string
+
 	// Program and Arguments run [Environment.Serve], for [Environment.Up].
 	Program   string
 	Arguments []string

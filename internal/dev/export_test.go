@@ -40,7 +40,11 @@ type Placed struct {
 
 // Place configures an environment whose private server has that port and password.
 func (e *Environment) Place(port int, password string) (Placed, error) {
-	c, err := e.configure(address{port: port, password: password}, usual())
+	at := address{port: port, password: password}
+	if e.options.Driver != nil {
+		at.driver = *e.options.Driver
+	}
+	c, err := e.configure(at, usual())
 	if err != nil {
 		return Placed{}, err
 	}

@@ -59,6 +59,9 @@ func (k *keeper) startServer(ctx context.Context) error {
 		return err
 	}
 	saved.Port = k.server.Port()
+	if k.options.Driver != nil {
+		saved.Driver = *k.options.Driver
+	}
 	if err := k.home.writeSettings(saved); err != nil {
 		return err
 	}

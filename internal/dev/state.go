@@ -88,7 +88,8 @@ func (h home) readState() (s State) {
 // settings is what stays from one keeper to the next.
 type settings struct {
 	Port   int       `json:"port,omitempty"` // of the private server
-	Listen addresses `json:"listen"`         // of the daemon
+	Driver string    `json:"driver,omitempty"`
+	Listen addresses `json:"listen"` // of the daemon
 }
 
 func (h home) readSettings() (s settings, err error) {
