@@ -103,7 +103,7 @@ func (e *Executor) Err() error {
 }
 
 // Stuck returns for how long the event loop has been busy with one and the same
-// scan; 0: it waits for events.
+// scan, or with the end of one worker; 0: it waits for events.
 func (e *Executor) Stuck() time.Duration {
 	if since := e.busy.Load(); since != 0 {
 		return time.Since(time.Unix(0, since))
@@ -135,6 +135,7 @@ func (e *Executor) Run(ctx context.Context) error {
 			e.drain(ctx, cancel)
 			return context.Cause(ctx)
 		case r := <-e.ended:
+			e.busy.Store(time.Now().UnixNano()) // until the look that follows has ended
 			e.reap(hard, r)
 		case <-e.wake:
 		case <-timer.C:
