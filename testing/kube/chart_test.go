@@ -23,8 +23,11 @@ func TestChart(t *testing.T) {
 	s.rig.image(t, "rig.local/chart:1.1.0", steps(users+mark, "CREATE TABLE orders ();"))
 	s.rig.image(t, "rig.local/chart:1.2.0", steps(users+mark, "CREATE TABLE orders ();", "ALTER TABLE nowhere ADD total bigint;"))
 	to := func(command, tag string, more ...string) (string, error) {
-		return s.helm(append([]string{command, "shop", "../../deploy/helm/bbmd", "--wait", "--wait-for-jobs", "--timeout", "3m",
-			"--set", "image.repository=rig.local/chart", "--set", "image.tag=" + tag, "--set", "daemon.terminationGracePeriodSeconds=5"}, more...)...)
+		args := []string{
+			command, "shop", "../../deploy/helm/bbmd", "--wait", "--wait-for-jobs", "--timeout", "3m",
+			"--set", "image.repository=rig.local/chart", "--set", "image.tag=" + tag, "--set", "daemon.terminationGracePeriodSeconds=5",
+		}
+		return s.helm(append(args, more...)...)
 	}
 	must := func(out string, err error) {
 		t.Helper()

@@ -41,11 +41,11 @@ func (s *service) manifestsOf(config string) string {
 }
 
 // start starts a daemon with migrations, and waits until it runs.
-func (s *service) start(config string, migrations map[string]string) pod {
+func (s *service) start(config string, migrations map[string]string) {
 	s.t.Helper()
 	s.rig.image(s.t, "rig.local/"+s.image+":1", migrations)
 	s.apply(s.manifestsOf(config))
-	return s.daemon("it runs", func(p pod) bool { return p.container("bbmd").State.Running != nil })
+	s.daemon("it runs", func(p pod) bool { return p.container("bbmd").State.Running != nil })
 }
 
 // daemon waits until there is one pod of the daemon, of which something is true.
@@ -105,7 +105,7 @@ func TestStuckLoop(t *testing.T) {
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	out, err := build.CombinedOutput()
 	require.NoError(t, err, "%s", out)
-	s.rig.imageOf(t, "rig.local/stuck:1", program, nil)
+	s.imageOf(t, "rig.local/stuck:1", program, nil)
 	s.apply(s.manifestsOf("log: {level: info}\n"))
 	s.daemon("ready", pod.ready)
 

@@ -99,7 +99,7 @@ func get[T any](t *testing.T, r *rig, path string) (value T) {
 	request.Header.Set("Authorization", "Bearer "+r.token)
 	response, err := r.client.Do(request)
 	require.NoError(t, err)
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }()
 	body, err := io.ReadAll(response.Body)
 	require.NoError(t, err)
 	require.Equal(t, http.StatusOK, response.StatusCode, "%s: %s", path, body)

@@ -36,9 +36,10 @@ func (s *service) rows() int {
 	return pgtest.One[int](s.t, s.db.Database, "SELECT count(*)::int FROM users")
 }
 
-func (s *service) outcomes(action string) int {
+// recreations counts those that were done.
+func (s *service) recreations() int {
 	s.t.Helper()
-	return pgtest.One[int](s.t, s.db.Database, "SELECT count(*)::int FROM bbm.runs WHERE action = $1 AND outcome = 'finished'", action)
+	return pgtest.One[int](s.t, s.db.Database, "SELECT count(*)::int FROM bbm.runs WHERE action = 'recreate' AND outcome = 'finished'")
 }
 
 // TestRecreateInDevelopment has an edit of the ConfigMap recreate a database: once, by the pod that runs.
@@ -51,7 +52,7 @@ func TestRecreateInDevelopment(t *testing.T) {
 	s.db.Exec(t, "INSERT INTO users VALUES (1)")
 
 	s.edit(development + "force_recreate: monday\n")
-	s.eventually("the database is recreated", func() bool { return s.outcomes("recreate") == 1 })
+	s.eventually("the database is recreated", func() bool { return s.recreations() == 1 })
 	again := s.daemon("ready again", pod.ready)
 	require.Equal(t, p.Metadata.UID, again.Metadata.UID)
 	require.Zero(t, again.container("bbmd").RestartCount)
@@ -64,11 +65,11 @@ func TestRecreateInDevelopment(t *testing.T) {
 	s.apply(s.manifestsOf(development + "force_recreate: monday\nshutdown_grace: 10s\n"))
 	s.daemon("a new pod is ready", func(next pod) bool { return next.Metadata.UID != p.Metadata.UID && next.ready() })
 	require.Equal(t, 1, s.rows())
-	require.Equal(t, 1, s.outcomes("recreate"))
+	require.Equal(t, 1, s.recreations())
 
 	// A token that is new in a roll-out is done by the new pod.
 	s.apply(s.manifestsOf(development + "force_recreate: tuesday\n"))
-	s.eventually("the database is recreated", func() bool { return s.outcomes("recreate") == 2 })
+	s.eventually("the database is recreated", func() bool { return s.recreations() == 2 })
 	require.Zero(t, s.rows())
 }
 
@@ -90,7 +91,7 @@ func TestNoRecreateInProduction(t *testing.T) {
 	s.says(p, `"msg":"force_recreate refused"`)
 
 	require.Equal(t, 1, s.rows())
-	require.Zero(t, s.outcomes("recreate"))
+	require.Zero(t, s.recreations())
 	same := s.daemon("ready all the while", pod.ready)
 	require.Equal(t, p.Metadata.UID, same.Metadata.UID)
 	require.Zero(t, same.container("bbmd").RestartCount)

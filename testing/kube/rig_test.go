@@ -53,7 +53,7 @@ func TestMain(m *testing.M) {
 			}
 		}
 	}
-	os.Exit(code)
+	os.Exit(code) //nolint:forbidigo // it stands for main
 }
 
 // openRig returns the rig, running. The error is an errNotAsked where it is to be skipped.
