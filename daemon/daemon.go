@@ -13,20 +13,23 @@ import (
 	"github.com/oklog/run"
 
 	"github.com/bbmd-dev/bbmd/internal/config"
+	"github.com/bbmd-dev/bbmd/internal/dashboard"
 	"github.com/bbmd-dev/bbmd/internal/health"
 )
 
 // Daemon looks after the databases of a configuration. Make one with [New].
 type Daemon struct {
-	options   options
-	logger    *slog.Logger
-	health    *health.Server
-	metrics   *health.Metrics
-	databases []*database
-	works     *works
-	working   sync.WaitGroup // databases that are not drained
-	stopping  chan struct{}  // closed when the daemon stops
-	drained   chan struct{}  // closed when none is working any more
+	options    options
+	logger     *slog.Logger
+	health     *health.Server
+	metrics    *health.Metrics
+	databases  []*database
+	works      *works
+	dashboard  *dashboard.Server // nil: there is none
+	finalizers *finalizers       // begun through the dashboard
+	working    sync.WaitGroup    // databases that are not drained
+	stopping   chan struct{}     // closed when the daemon stops
+	drained    chan struct{}     // closed when none is working any more
 
 	current Config // in force; belongs to the config watcher once it runs
 
@@ -61,12 +64,26 @@ func New(cfg Config, opts ...Option) (*Daemon, error) {
 		d.health.AddLive(db.live())
 		d.health.AddReady(db.ready()...)
 	}
+	if err := d.addDashboard(cfg); err != nil {
+		return nil, err
+	}
 	return d, nil
 }
 
-// Listen takes the port of the probes, which tells one that is taken before anything has
-// started. Run does so itself if it was not called; Run has to follow.
-func (d *Daemon) Listen(ctx context.Context) error { return d.health.Listen(ctx) }
+// Listen takes the ports of the probes and of the dashboard, which tells one that is taken
+// before anything has started. Run does so itself if it was not called; Run has to follow.
+func (d *Daemon) Listen(ctx context.Context) error {
+	if d.dashboard != nil {
+		if err := d.dashboard.Listen(ctx); err != nil {
+			return err
+		}
+	}
+	err := d.health.Listen(ctx)
+	if err != nil && d.dashboard != nil {
+		return errors.Join(err, d.dashboard.Close())
+	}
+	return err
+}
 
 // Addr returns the address of the probes, or nil before [Daemon.Listen] and
 // where none is configured.
@@ -94,6 +111,9 @@ func (d *Daemon) Run(ctx context.Context) error {
 		group.Add(actor(ctx, "systemd", d.superviseBySystemd))
 	}
 	group.Add(actor(ctx, "probes", d.health.Run))
+	if d.dashboard != nil {
+		group.Add(actor(ctx, "dashboard", d.serveDashboard))
+	}
 	if d.options.sources != nil {
 		watch, release := d.watchConfig(ctx)
 		defer release()

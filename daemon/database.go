@@ -15,6 +15,7 @@ import (
 
 	"github.com/bbmd-dev/bbmd/internal/config"
 	"github.com/bbmd-dev/bbmd/internal/control"
+	"github.com/bbmd-dev/bbmd/internal/dashboard"
 	"github.com/bbmd-dev/bbmd/internal/dial"
 	"github.com/bbmd-dev/bbmd/internal/executor"
 	"github.com/bbmd-dev/bbmd/internal/health"
@@ -50,6 +51,9 @@ type database struct {
 	recheck   *notify.Flag // the control schema may be another one
 	outage    outage       // of the events
 	resynced  bool         // it has listened before; belongs to the listener
+
+	dashboard *dashboard.Server            // nil: there is none
+	pool      atomic.Pointer[pgxpool.Pool] // nil until the database was up once
 
 	executor atomic.Pointer[executor.Executor] // nil until the database was up once
 
@@ -159,6 +163,7 @@ func (d *database) Run(ctx context.Context) error {
 		return err
 	}
 	defer pool.Close()
+	d.pool.Store(pool)
 
 	var group run.Group
 	group.Add(actor(ctx, "listener", d.listen))

@@ -79,6 +79,7 @@ func (d *database) newSource(url string, onChange func(notify.State)) (notify.So
 
 // deliver wakes the executor in the goroutine that has read the event.
 func (d *database) deliver(event notify.Event) {
+	d.tell(event.Channel)
 	switch event.Channel {
 	case notify.ChannelNew:
 		d.executor.Load().Wake()
@@ -108,6 +109,7 @@ func (d *database) deliver(event notify.Event) {
 }
 
 func (d *database) listenerChanged(s notify.State) {
+	defer d.tell("")
 	d.metrics.ListenerConnected(s.Connected)
 	if s.Connected {
 		d.outage.over()
