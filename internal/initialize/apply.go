@@ -235,7 +235,13 @@ func (r *run) begin(ctx context.Context, f Finding, action Action, reason string
 // end records how the run ended, and where the database is now.
 func (r *run) end(ctx context.Context, failed error) error {
 	failed = r.spec.wrap(string(r.result.Action), failed)
-	now, err := look(ctx, r.conn, r.spec, r.files)
+	looking := ctx
+	if ctx.Err() != nil { // it was interrupted, and has led somewhere, too
+		var cancel context.CancelFunc
+		looking, cancel = context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+		defer cancel()
+	}
+	now, err := look(looking, r.conn, r.spec, r.files)
 	if err == nil {
 		r.result.To = now.Current
 	} else if failed == nil {

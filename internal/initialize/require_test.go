@@ -110,6 +110,26 @@ func TestRequireWaitsSoLong(t *testing.T) {
 	_ = failedStep(t, err)
 }
 
+func TestInterruptedRunSaysHowFarItCame(t *testing.T) {
+	t.Parallel()
+	s := newSubject(t)
+	s.write(t, two)
+	s.write(t, map[string]string{"00003_wait.sql": up(atGate)})
+	g := closedGate(t, s)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	ended := make(chan initialize.Result, 1)
+	go func() {
+		result, _ := initialize.Apply(ctx, s.spec)
+		ended <- result
+	}()
+	s.awaitAtGate(t)
+	cancel()
+	require.Equal(t, []string{"2"}, (<-ended).To)
+	g.open(t)
+	require.Equal(t, []string{"3"}, s.apply(t).To)
+}
+
 func TestRequireEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	b := requiring(t)
