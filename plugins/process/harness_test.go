@@ -37,6 +37,7 @@ type house struct {
 	end     func() // closes all plugins and waits for their programs
 	crashes atomic.Int64
 	starts  atomic.Int64
+	givenUp atomic.Int64
 }
 
 func newHouse(t *testing.T, change func(*process.Options)) *house {
@@ -77,6 +78,8 @@ func (h *house) count(_, event string) {
 		h.crashes.Add(1)
 	case process.EventStart:
 		h.starts.Add(1)
+	case process.EventGivenUp:
+		h.givenUp.Add(1)
 	}
 }
 

@@ -181,6 +181,7 @@ func TestCrashedAndGoodAgain(t *testing.T) {
 	state, reason := p.State()
 	require.Equal(t, plugins.StateCrashed, state)
 	require.Contains(t, reason, "ended badly 5 times in a row, last: it ended in the middle of a task: exit status 3")
+	require.EqualValues(t, 1, h.givenUp.Load(), "that is told once")
 	require.NoError(t, p.Close())
 	err := run(t.Context(), t, db.Conn(t), workOf(t, p, "bump"), whole())
 	require.ErrorIs(t, err, plugins.ErrReplaced)
