@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -44,27 +45,26 @@ type JobRow struct {
 	Milliseconds *float64 `json:"duration_ms"`   // likewise
 }
 
-const pageOfJobs = `SELECT coalesce(json_agg(t), '[]') FROM (SELECT j.*, ` + secondsUntilNextAttempt + `
+const pageOfJobs = `SELECT coalesce(json_agg(t ORDER BY t.@order@), '[]') FROM (SELECT j.*, ` + secondsUntilNextAttempt + `
   FROM bbm.batched_background_migration_jobs j WHERE batched_background_migration_id = $1 AND `
 
 // OpenJobsPage returns at most limit jobs of a migration that are not finished,
 // in the order of their ids, of those behind the one with the id after, and of
 // that status only where it is not empty.
 func (s Store) OpenJobsPage(ctx context.Context, db DB, migration int32, status string, after int64, limit int) ([]JobRow, error) {
-	return s.jobsPage(ctx, db, pageOfJobs+`status <> 'finished' AND ($2 = '' OR status = $2) AND id > $3 ORDER BY id LIMIT $4) t`,
-		migration, status, after, limit)
+	return s.jobsPage(ctx, db, "id", `status <> 'finished' AND ($2 = '' OR status = $2) AND id > $3`, "$4", migration, status, after, limit)
 }
 
 // JobsPage returns at most limit jobs of a migration, the latest of its chain
 // first, of those before the one with the ordinal before (0: of all). The lower
 // halves of jobs that were split have no place in the chain, and are left out.
 func (s Store) JobsPage(ctx context.Context, db DB, migration int32, before int64, limit int) ([]JobRow, error) {
-	return s.jobsPage(ctx, db, pageOfJobs+`ordinal IS NOT NULL AND ($2 = 0 OR ordinal < $2) ORDER BY ordinal DESC LIMIT $3) t`,
-		migration, before, limit)
+	return s.jobsPage(ctx, db, "ordinal DESC", `ordinal IS NOT NULL AND ($2 = 0 OR ordinal < $2)`, "$3", migration, before, limit)
 }
 
-func (s Store) jobsPage(ctx context.Context, db DB, sql string, args ...any) ([]JobRow, error) {
+func (s Store) jobsPage(ctx context.Context, db DB, order, which, limit string, args ...any) ([]JobRow, error) {
 	var jobs []JobRow
+	sql := strings.ReplaceAll(pageOfJobs+which+" ORDER BY @order@ LIMIT "+limit+") t", "@order@", order)
 	if err := db.QueryRow(ctx, s.sql(sql), args...).Scan(&jobs); err != nil {
 		return nil, fmt.Errorf("read a page of jobs: %w", err)
 	}
