@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/bbmd-dev/bbmd/testing/need"
 	"github.com/bbmd-dev/bbmd/testing/pgtest"
 )
 
@@ -28,11 +29,7 @@ type walkthrough struct {
 // runs its commands. further is put behind the arguments of `bbmd build`.
 func walk(t *testing.T, page string, env []string, further ...string) *walkthrough {
 	t.Helper()
-	for _, program := range []string{"sh", "psql"} {
-		if _, err := exec.LookPath(program); err != nil {
-			t.Skipf("the page's commands need %s: %v", program, err)
-		}
-	}
+	need.Program(t, "psql")
 	text, err := os.ReadFile("../../docs/" + page)
 	require.NoError(t, err)
 	w := &walkthrough{t: t, db: pgtest.NewEmpty(t), dir: t.TempDir()}
@@ -89,9 +86,7 @@ func TestPageOfSQLFiles(t *testing.T) {
 
 func TestPageOfPrograms(t *testing.T) {
 	t.Parallel()
-	if _, err := exec.LookPath("python3"); err != nil {
-		t.Skip(err)
-	}
+	need.Program(t, "python3")
 	w := walk(t, "plugins-process.md", tryEnv(t))
 	require.Equal(t, 10, w.commands)
 	require.Contains(t, w.printed.String(), `"args": ["[{\"id\": \"7\", \"phone\": \"03012\"}]"]`)

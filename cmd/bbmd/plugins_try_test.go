@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/bbmd-dev/bbmd/testing/need"
 	"github.com/bbmd-dev/bbmd/testing/pgtest"
 )
 
@@ -40,11 +41,11 @@ func begin(t *testing.T, kind string) (dir string) {
 func TestPluginsTestTriesWhatNewWrites(t *testing.T) {
 	t.Parallel()
 	env := tryEnv(t)
-	for kind, interpreter := range map[string]string{"node": "node", "go": "go"} {
+	for _, kind := range []string{"node", "go"} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
-			if _, err := exec.LookPath(interpreter); err != nil {
-				t.Skip(err)
+			if kind == "node" {
+				need.Program(t, kind)
 			}
 			dir := begin(t, kind)
 			if kind == "go" {
@@ -81,9 +82,7 @@ func compile(t *testing.T, dir string) {
 // then breaks it in ways that the checks have to find.
 func TestPluginsTestKills(t *testing.T) {
 	t.Parallel()
-	if _, err := exec.LookPath("python3"); err != nil {
-		t.Skip(err)
-	}
+	need.Program(t, "python3")
 	env, dir := tryEnv(t), begin(t, "python")
 	r := bbmd(t, env, "plugins", "test", dir, "--kill-at", "done")
 	require.Zero(t, r.code, "%s\n%s", r.out, r.err)
