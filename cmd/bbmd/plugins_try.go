@@ -99,7 +99,7 @@ func (a *app) prepareFile(cmd *cobra.Command, path string, file *sqlfile.File) e
 func (a *app) tryWorks(ctx context.Context, works []registry.Work, files []string, by migtest.Interruptions) error {
 	failed := 0
 	for _, file := range files {
-		c, err := readCase(file, works)
+		c, err := readCase(file, works) //nolint:contextcheck // what the case wants is run with the context of its check
 		if err != nil {
 			return withCode(exitUsage, err)
 		}
@@ -129,13 +129,19 @@ func (a *app) printResult(r migtest.Result) error {
 	case r.Skipped:
 		word = "skip"
 	}
-	text := fmt.Sprintf("  %s  %s (%s)\n", word, r.Check, r.Took.Round(time.Millisecond))
-	if !r.Passed || r.Skipped {
-		for _, says := range r.Says {
-			text += "        " + strings.ReplaceAll(strings.TrimSpace(says), "\n", "\n        ") + "\n"
+	if err := a.printf("  %s  %s (%s)\n", word, r.Check, r.Took.Round(time.Millisecond)); err != nil {
+		return err
+	}
+	if r.Passed && !r.Skipped {
+		return nil
+	}
+	for _, says := range r.Says {
+		const indent = "        "
+		if err := a.printf("%s%s\n", indent, strings.ReplaceAll(strings.TrimSpace(says), "\n", "\n"+indent)); err != nil {
+			return err
 		}
 	}
-	return a.printf("%s", text)
+	return nil
 }
 
 // readCase reads a case about one of the Works.

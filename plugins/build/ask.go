@@ -26,8 +26,8 @@ func (b *builder) ask(ctx context.Context, program string) (map[string][]string,
 	if err != nil || !native {
 		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, program, "works", "--output", "json") //nolint:gosec // it was built just now
-	cmd.Dir, cmd.Env = b.dir, []string{}                                  // no configuration, no plugins
+	cmd := exec.CommandContext(ctx, program, "works", "--output", "json")
+	cmd.Dir, cmd.Env = b.dir, []string{} // no configuration, no plugins
 	var out, complaint bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &complaint
 	if err := cmd.Run(); err != nil {

@@ -55,7 +55,7 @@ type parser struct {
 	seen    map[string]bool
 	section string
 	setup   strings.Builder
-	wrong   []*strings.Builder
+	wrong   []string
 }
 
 func (p *parser) fail(reason, fix string) error {
@@ -74,7 +74,7 @@ func (p *parser) line(text string) error {
 	case p.section == sectionSetup:
 		p.setup.WriteString(text)
 	case p.section == sectionWrong:
-		p.wrong[len(p.wrong)-1].WriteString(text)
+		p.wrong[len(p.wrong)-1] += text
 	case trimmed != "" && !isComment:
 		return p.fail("text before the first section", `write "-- bbmd: section setup" before the statements`)
 	}
@@ -131,7 +131,7 @@ func (p *parser) begin(name string) error {
 	name, _, _ = strings.Cut(name, "--") // a remark
 	switch name = strings.TrimSpace(name); {
 	case name == sectionWrong:
-		p.wrong = append(p.wrong, &strings.Builder{})
+		p.wrong = append(p.wrong, "")
 	case name != sectionSetup:
 		return p.fail(fmt.Sprintf("unknown section %q%s", clip(name), registry.Suggestion(name, []string{sectionSetup, sectionWrong})), "the sections are setup and wrong")
 	case p.seen["section setup"]:
@@ -148,7 +148,7 @@ func (p *parser) complete() error {
 	p.made.Setup = strings.TrimSpace(p.setup.String())
 	var problems []error
 	for _, query := range p.wrong {
-		if text := strings.TrimSpace(query.String()); text != "" {
+		if text := strings.TrimSpace(query); text != "" {
 			p.made.Wrong = append(p.made.Wrong, text)
 		}
 	}

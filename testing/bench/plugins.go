@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/bbmd-dev/bbmd/internal/executor"
 	"github.com/bbmd-dev/bbmd/internal/pgserver"
@@ -67,11 +68,10 @@ func newBenchPlugins(ctx context.Context, o Options) (p *benchPlugins, err error
 	if p.dir, err = os.MkdirTemp("", "bbmd-bench-plugins-"); err != nil {
 		return nil, err
 	}
-	program, err := p.program(ctx)
-	if err != nil {
+	if p.works, err = p.program(ctx); err != nil {
 		return nil, errors.Join(err, p.close(ctx))
 	}
-	p.works = append(program, file.Work())
+	p.works = append(slices.Clone(p.works), file.Work()) // the plugin's own slice is always the same
 	return p, nil
 }
 

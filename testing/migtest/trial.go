@@ -35,11 +35,11 @@ type outcome struct {
 // fewestRows is how many rows a table has to have for batches to mean anything.
 const fewestRows = 12
 
-func newTrial(t testing.TB, c *Case, want *outcome) *trial {
-	t.Helper()
+func newTrial(tb testing.TB, c *Case, want *outcome) *trial {
+	tb.Helper()
 	sum := sha256.Sum256([]byte(c.Setup))
-	r := &trial{Case: c, t: t, want: want}
-	r.db = pgtest.From(t, pgtest.Template{
+	r := &trial{Case: c, t: tb, want: want}
+	r.db = pgtest.From(tb, pgtest.Template{
 		Hash: "the case's Setup, " + hex.EncodeToString(sum[:8]),
 		Install: func(ctx context.Context, conn *pgx.Conn) error {
 			_, err := conn.Exec(ctx, c.Setup)
@@ -51,10 +51,10 @@ func newTrial(t testing.TB, c *Case, want *outcome) *trial {
 }
 
 // newControlTrial returns a trial whose database has the control schema as well.
-func newControlTrial(t testing.TB, c *Case, want *outcome) *trial {
-	t.Helper()
-	r := &trial{Case: c, t: t, want: want, db: pgtest.New(t)}
-	r.db.Exec(t, c.Setup)
+func newControlTrial(tb testing.TB, c *Case, want *outcome) *trial {
+	tb.Helper()
+	r := &trial{Case: c, t: tb, want: want, db: pgtest.New(tb)}
+	r.db.Exec(tb, c.Setup)
 	r.look()
 	return r
 }

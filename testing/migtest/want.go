@@ -9,16 +9,16 @@ import (
 )
 
 // Want checks a database after all batches have run. It fails the test where the
-// Work has not done its work. [Try] runs it outside of a test, with a t that has
+// Work has not done its work. [Try] runs it outside of a test, with a tb that has
 // no more than reports, a context and Cleanup.
-type Want func(t testing.TB, db *pgx.Conn)
+type Want func(tb testing.TB, db *pgx.Conn)
 
 // NoRows wants a query to return no row: that nothing is wrong any more.
 func NoRows(query string) Want {
-	return func(t testing.TB, db *pgx.Conn) {
-		t.Helper()
-		if rows := texts(t, db, query); len(rows) > 0 {
-			t.Errorf("%d rows are not as they should be:\n%s\nof: %s", len(rows), list(rows), query)
+	return func(tb testing.TB, db *pgx.Conn) {
+		tb.Helper()
+		if rows := texts(tb, db, query); len(rows) > 0 {
+			tb.Errorf("%d rows are not as they should be:\n%s\nof: %s", len(rows), list(rows), query)
 		}
 	}
 }
@@ -26,30 +26,30 @@ func NoRows(query string) Want {
 // Rows wants a query to return these rows, in this order. A row is written as its
 // values' texts, as PostgreSQL prints them, with "|" between them; NULL is NULL.
 func Rows(query string, want ...string) Want {
-	return func(t testing.TB, db *pgx.Conn) {
-		t.Helper()
-		if rows := texts(t, db, query); !slices.Equal(rows, want) {
-			t.Errorf("got the rows\n%s\nand wanted\n%s\nof: %s", list(rows), list(want), query)
+	return func(tb testing.TB, db *pgx.Conn) {
+		tb.Helper()
+		if rows := texts(tb, db, query); !slices.Equal(rows, want) {
+			tb.Errorf("got the rows\n%s\nand wanted\n%s\nof: %s", list(rows), list(want), query)
 		}
 	}
 }
 
 // All wants everything that the given ones want.
 func All(wants ...Want) Want {
-	return func(t testing.TB, db *pgx.Conn) {
-		t.Helper()
+	return func(tb testing.TB, db *pgx.Conn) {
+		tb.Helper()
 		for _, want := range wants {
-			want(t, db)
+			want(tb, db)
 		}
 	}
 }
 
 // texts returns the rows of a query, each as one line.
-func texts(t testing.TB, db *pgx.Conn, query string) []string {
-	t.Helper()
-	results, err := db.PgConn().Exec(t.Context(), query).ReadAll()
+func texts(tb testing.TB, db *pgx.Conn, query string) []string {
+	tb.Helper()
+	results, err := db.PgConn().Exec(tb.Context(), query).ReadAll()
 	if err != nil {
-		t.Fatalf("%v\nin: %s", err, query)
+		tb.Fatalf("%v\nin: %s", err, query)
 	}
 	var rows []string
 	for _, result := range results {
