@@ -10,3 +10,6 @@ func WithLongOutage(d time.Duration) Option { return func(o *options) { o.longOu
 
 // WithLongestRetry bounds the waits between attempts to connect.
 func WithLongestRetry(d time.Duration) Option { return func(o *options) { o.longestRetry = d } }
+
+// ProgramEvent is what becomes of a plugin's program.
+func ProgramEvent(d *Daemon, plugin, event string) { d.programEvent(plugin, event) }
