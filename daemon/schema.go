@@ -39,6 +39,9 @@ type SchemaOptions struct {
 	// Finalize runs the background migrations that a schema migration requires in this
 	// process, without throttle, instead of waiting until daemons have finished them.
 	Finalize bool
+	// AcceptNewer makes [Migrate] content with a database that is further than the files: an older release, after
+	// a roll-back.
+	AcceptNewer bool
 	// Logger gets what happens. Nil: nobody does.
 	Logger *slog.Logger
 	// Works may run, where background migrations run in this process. Nil: [registry.Default].
@@ -54,6 +57,7 @@ type Outcome struct {
 	Result   *SchemaResult // what was done; nil: nothing was tried
 	// Difference from the declared schema; nil where nobody has compared.
 	Difference *SchemaDifference
+	Newer      bool // it is further than the files, and that was accepted
 	Took       time.Duration
 	Err        error
 }
@@ -89,6 +93,9 @@ func Plan(ctx context.Context, cfg Config, opts SchemaOptions) ([]Outcome, error
 func Migrate(ctx context.Context, cfg Config, opts SchemaOptions) ([]Outcome, error) {
 	return eachDatabase(ctx, cfg, opts, func(ctx context.Context, spec initialize.Spec) (o Outcome) {
 		o.done(initialize.Apply(ctx, spec))
+		if opts.AcceptNewer {
+			o.acceptNewer(ctx, spec)
+		}
 		return o
 	})
 }

@@ -39,6 +39,7 @@ func newMigrateCommand(a *app) *cobra.Command {
 	flags.register(cmd)
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "say what would be done, and do nothing (`bbmd plan`)")
 	cmd.Flags().BoolVar(&flags.finalize, "finalize", false, "run the background migrations that a migration requires here and now, instead of waiting for them")
+	cmd.Flags().BoolVar(&flags.newer, "accept-newer", false, "be content with a database that is newer than the files, as after a roll-back to them")
 	cmd.Flags().StringArrayVar(&flags.waitFor, "wait-for", nil, "wait until `host:port` accepts connections; can be repeated")
 	terminationFlag(cmd, &termination)
 	a.outputFlag(cmd)

@@ -22,6 +22,7 @@ type schemaFlags struct {
 	parallel int
 	timeout  time.Duration
 	finalize bool
+	newer    bool
 	compare  bool
 	waitFor  []string
 }
@@ -89,7 +90,7 @@ func (a *app) schemaCommand(cmd *cobra.Command, names []string, flags schemaFlag
 	}
 	logger, _ := logging.New(a.err, cfg.Log)
 	c.opts = daemon.SchemaOptions{
-		Databases: names, Parallel: flags.parallel, Finalize: flags.finalize, Compare: flags.compare, Logger: logger, Version: buildVersion(),
+		Databases: names, Parallel: flags.parallel, Finalize: flags.finalize, AcceptNewer: flags.newer, Compare: flags.compare, Logger: logger, Version: buildVersion(),
 	}
 	c.ctx, c.cancel = context.WithCancel(cmd.Context())
 	if flags.timeout > 0 {

@@ -142,6 +142,8 @@ func outcomeWord(o *daemon.Outcome) string {
 		switch {
 		case o.Result == nil && o.Finding == nil:
 			return "not looked at"
+		case o.Newer:
+			return "newer"
 		case o.Finding != nil && o.Finding.State == initialize.Ahead:
 			return "ahead"
 		case o.Result == nil || !o.Result.Changed():
