@@ -36,6 +36,7 @@ type bringup struct {
 	failed  *failedAttempt
 	settled *config.Token // the value of force_recreate that was dealt with; nil: none was
 	told    string        // the last problem that was logged
+	refused string        // why the last recreation was refused
 	soon    *attempts     // waits for what passes by itself
 	later   *attempts     // waits for what somebody has to mend
 }

@@ -101,19 +101,21 @@ func (b *bringup) recreate(ctx context.Context, cfg Config, called bool) error {
 	if !cfg.DevelopmentMode || !cfg.Databases[b.name].Schema.Configured() {
 		return nil
 	}
-	if b.settled != nil && *b.settled == token && !called {
+	settled := b.settled != nil && *b.settled == token
+	if settled && !called {
 		return nil
 	}
-	consumed, err := b.announce(ctx, cfg, token)
+	consumed, err := b.announce(ctx, cfg, token, !settled) // once: each would call this replica, too
 	if err == nil && !consumed {
 		err = b.run(ctx, func(ctx context.Context) (initialize.Result, error) {
 			return initialize.Recreate(ctx, b.spec(cfg), initialize.RecreateRequest{Token: string(token)})
 		})
 	}
 	if refusal, ok := errors.AsType[*initialize.RefusalError](err); ok {
-		if refusal.Refusal != initialize.RefusedConsumed { // by another replica, just now
+		if refusal.Refusal != initialize.RefusedConsumed && !(settled && b.refused == err.Error()) { // else by another replica, just now
 			b.log.ErrorContext(ctx, "force_recreate refused", "token", token, "error", err)
 		}
+		b.refused = err.Error()
 		err = nil
 	}
 	if err == nil {
@@ -122,9 +124,9 @@ func (b *bringup) recreate(ctx context.Context, cfg Config, called bool) error {
 	return err
 }
 
-// announce tells all replicas that a recreation is asked for, unless it has been done for this
+// announce tells all replicas, if it is to, that a recreation is asked for, unless it has been done for this
 // token. The empty token makes true count anew.
-func (b *bringup) announce(ctx context.Context, cfg Config, token config.Token) (consumed bool, err error) {
+func (b *bringup) announce(ctx context.Context, cfg Config, token config.Token, tell bool) (consumed bool, err error) {
 	conn, err := b.dialer.Connect(ctx, "bbmd/"+b.name)
 	if err != nil {
 		return false, &initialize.UnreachableError{Database: b.name, Err: err}
@@ -135,7 +137,7 @@ func (b *bringup) announce(ctx context.Context, cfg Config, token config.Token) 
 		return true, store.ReleaseToken(ctx, conn, string(config.TokenTrue))
 	}
 	consumed, err = store.TokenConsumed(ctx, conn, string(token))
-	if err == nil && !consumed {
+	if err == nil && !consumed && tell {
 		_, err = conn.Exec(ctx, notify.RaiseSQL, notify.ChannelForceRecreate, string(token))
 	}
 	return consumed, err

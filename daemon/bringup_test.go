@@ -6,7 +6,9 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -241,9 +243,13 @@ func TestForceRecreateIsRefused(t *testing.T) {
 	r.db.Exec(t, "INSERT INTO t SELECT generate_series(1, 10); SELECT bbm.mark_production('real')")
 	r.say("now")
 	d.log.waitFor(t, `level=ERROR msg="force_recreate refused" database=default token=now error=".*marked as production`)
+	events := func() float64 { return d.metric(`bbmd_events_total{channel="bbm_force_recreate",database="default"}`) }
+	require.Eventually(t, func() bool { return events() == 1 }, patience, time.Millisecond, "its own announcement")
 	d.waitReady()
 	require.Equal(t, 10, pgtest.One[int](t, r.db, "SELECT count(*) FROM t"))
 	r.db.Exec(t, "SELECT bbm.unmark_production(); NOTIFY bbm_force_recreate")
 	r.waitRecreated(1)
+	require.Eventually(t, func() bool { return events() == 2 }, patience, time.Millisecond, "what it hears, it does not say again")
 	d.waitReady()
+	require.Equal(t, 1, strings.Count(d.log.String(), "force_recreate refused"))
 }
