@@ -27,7 +27,7 @@ func TestUnitsAreAccepted(t *testing.T) {
 		text, err := os.ReadFile(filepath.Join(unitsDirectory, from))
 		require.NoError(t, err)
 		unit := strings.NewReplacer("/usr/bin/bbmd", program, "/bin/kill", program).Replace(string(text)) // a container need not have them
-		unit = regexp.MustCompile(`(?m)^Documentation=.*\n`).ReplaceAllString(unit, "") // no man pages are installed here
+		unit = regexp.MustCompile(`(?m)^Documentation=.*\n`).ReplaceAllString(unit, "")                   // no man pages are installed here
 		require.NoError(t, os.WriteFile(filepath.Join(dir, to), []byte(unit), 0o600))
 		out, err := exec.CommandContext(t.Context(), analyze, "verify", "--man=no", filepath.Join(dir, to)).CombinedOutput()
 		require.NoError(t, err, "%s", out)
