@@ -28,6 +28,10 @@ build: ## build bin/bbmd, a static program
 test: programs ## run all tests, with the race detector, on a private PostgreSQL
 	$(SERVE) $(GO) test -race $(ARGS) $(PKG)
 
+.PHONY: browser-test
+browser-test: postgres ## test the dashboard in a real Chromium, which has to be installed
+	BBMD_BROWSER_TESTS=1 $(SERVE) $(GO) test -run Browser $(ARGS) ./internal/dashboard
+
 .PHONY: lint
 lint: ## check style, mistakes and who imports whom
 	$(LINTER) run

@@ -237,7 +237,7 @@ func seed(t *testing.T, db *pgtest.Database) {
 	db.Exec(t, `UPDATE bbm.batched_background_migrations SET status = 'failed', error_message = E'job 4805 failed 5 times: invalid input syntax for type integer: "n/a"', error_sqlstate = '22P02', failure_error_code = 4 WHERE name = 'carts_old'`)
 	db.Exec(t, `UPDATE bbm.batched_background_migrations SET status = 'finished' WHERE name = 'events_total'`)
 	db.Exec(t, `UPDATE bbm.batched_background_migrations SET status_reason = 'waits for users_email_norm (running)' WHERE name LIKE 'users_<b>%'`)
-	db.Exec(t, `UPDATE bbm.batched_background_migrations SET parallelism = 3, throttle = '{"duty": 0.5}' WHERE name = 'users_email_norm'`)
+	db.Exec(t, `UPDATE bbm.batched_background_migrations SET parallelism = 3, target_duration = '50 ms', throttle = '{"duty": 0.5}' WHERE name = 'users_email_norm'`)
 	db.Exec(t, `INSERT INTO bbm.runs (action, outcome, state_before, tool, from_versions, to_versions, plan, log, error_message, error_sqlstate, error_file, error_line, host, backend_pid, bbmd_version, finished_at)
 		VALUES ('migrate', 'failed', 'VERSIONED', 'goose', '{00041}', '{00042}', '{}', E'running 00042_add_index.sql\nERROR: canceling statement due to lock timeout\n', 'canceling statement due to lock timeout', '55P03', '00042_add_index.sql', 3, 'bbmd-7f9c', 4711, 'v1.2.2', clock_timestamp()),
 		('migrate', 'finished', 'VERSIONED', 'goose', '{00041}', '{00042}', '{}', E'running 00042_add_index.sql\nok\n', NULL, NULL, NULL, NULL, 'bbmd-7f9c', 4712, 'v1.2.3', clock_timestamp())`)
