@@ -77,160 +77,139 @@ func (b *bringing) until(t *testing.T, revision string) {
 
 func TestAlembicRunsEverything(t *testing.T) {
 	t.Parallel()
-	for name, command := range alembics(t) {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			b := bringAlembic(t, command)
-			require.NoError(t, b.run(t))
-			require.Equal(t, []string{"f6a7b8c9d0e1"}, b.rows(t))
-			heard := b.heard()
-			require.Len(t, heard, 12)
-			for i := 0; i < len(heard); i += 2 {
-				require.Equal(t, strings.TrimPrefix(heard[i], "started "), strings.TrimPrefix(heard[i+1], "done "), "one step at a time: %s", heard)
-			}
-			require.Contains(t, b.said.String(), "Running upgrade b2c3d4e5f6a7, d4e5f6a7b8c9 -> e5f6a7b8c9d0, merge branches A and B")
-			require.True(t, pgtest.One[bool](t, b.Database, "SELECT indisvalid FROM pg_index WHERE indexrelid = 'ix_invoice_account'::regclass"))
-			require.NoError(t, b.run(t))
-			require.Len(t, b.heard(), 12, "a second run has nothing to do")
-		})
-	}
+	eachAlembic(t, func(t *testing.T, b *bringing) {
+		t.Helper()
+		require.NoError(t, b.run(t))
+		require.Equal(t, []string{"f6a7b8c9d0e1"}, b.rows(t))
+		heard := b.heard()
+		require.Len(t, heard, 12)
+		for i := 0; i < len(heard); i += 2 {
+			require.Equal(t, strings.TrimPrefix(heard[i], "started "), strings.TrimPrefix(heard[i+1], "done "), "one step at a time: %s", heard)
+		}
+		require.Contains(t, b.said.String(), "Running upgrade b2c3d4e5f6a7, d4e5f6a7b8c9 -> e5f6a7b8c9d0, merge branches A and B")
+		require.True(t, pgtest.One[bool](t, b.Database, "SELECT indisvalid FROM pg_index WHERE indexrelid = 'ix_invoice_account'::regclass"))
+		require.NoError(t, b.run(t))
+		require.Len(t, b.heard(), 12, "a second run has nothing to do")
+	})
 }
 
 // TestAlembicLeavesTheRowsOfEachStage compares with what Alembic left when its stages were recorded.
 func TestAlembicLeavesTheRowsOfEachStage(t *testing.T) {
 	t.Parallel()
-	for name, command := range alembics(t) {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			b := bringAlembic(t, command)
-			for _, stage := range []struct {
-				upgrade string
-				rows    []string
-			}{
-				{"a1b2c3d4e5f6", []string{"a1b2c3d4e5f6"}},
-				{"b2c3d4e5f6a7", []string{"b2c3d4e5f6a7"}},
-				{"c3d4e5f6a7b8", []string{"b2c3d4e5f6a7", "c3d4e5f6a7b8"}},
-				{"d4e5f6a7b8c9", []string{"b2c3d4e5f6a7", "d4e5f6a7b8c9"}},
-				{"e5f6a7b8c9d0", []string{"e5f6a7b8c9d0"}},
-				{"f6a7b8c9d0e1", []string{"f6a7b8c9d0e1"}},
-			} {
-				b.until(t, stage.upgrade)
-				require.Equal(t, stage.rows, b.rows(t), stage.upgrade)
-			}
-		})
-	}
+	eachAlembic(t, func(t *testing.T, b *bringing) {
+		t.Helper()
+		for _, stage := range []struct {
+			upgrade string
+			rows    []string
+		}{
+			{"a1b2c3d4e5f6", []string{"a1b2c3d4e5f6"}},
+			{"b2c3d4e5f6a7", []string{"b2c3d4e5f6a7"}},
+			{"c3d4e5f6a7b8", []string{"b2c3d4e5f6a7", "c3d4e5f6a7b8"}},
+			{"d4e5f6a7b8c9", []string{"b2c3d4e5f6a7", "d4e5f6a7b8c9"}},
+			{"e5f6a7b8c9d0", []string{"e5f6a7b8c9d0"}},
+			{"f6a7b8c9d0e1", []string{"f6a7b8c9d0e1"}},
+		} {
+			b.until(t, stage.upgrade)
+			require.Equal(t, stage.rows, b.rows(t), stage.upgrade)
+		}
+	})
 }
 
 func TestAlembicTriesAgainForItsLock(t *testing.T) {
 	t.Parallel()
-	for name, command := range alembics(t) {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			b := bringAlembic(t, command)
-			b.until(t, "e5f6a7b8c9d0")
-			end := b.begin(t, "SELECT FROM account")
-			ended := background(t, t.Context(), b.prepare(t))
-			b.says(t, "(SQLSTATE 55P03): again in ")
-			end()
-			require.NoError(t, wait(t, ended))
-			require.Equal(t, []string{"f6a7b8c9d0e1"}, b.rows(t))
-		})
-	}
+	eachAlembic(t, func(t *testing.T, b *bringing) {
+		t.Helper()
+		b.until(t, "e5f6a7b8c9d0")
+		end := b.begin(t, "SELECT FROM account")
+		ended := background(t, t.Context(), b.prepare(t))
+		b.says(t, "(SQLSTATE 55P03): again in ")
+		end()
+		require.NoError(t, wait(t, ended))
+		require.Equal(t, []string{"f6a7b8c9d0e1"}, b.rows(t))
+	})
 }
 
 func TestAlembicBuildsConcurrentlyBesideLongTransactions(t *testing.T) {
 	t.Parallel()
-	for name, command := range alembics(t) {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			b := bringAlembic(t, command)
-			b.until(t, "c3d4e5f6a7b8")
-			b.spec.Limits.LockTimeout = 20 * time.Millisecond
-			end := b.begin(t, "SELECT FROM invoice")
-			ended := background(t, t.Context(), b.prepare(t))
-			b.await(t, `SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'CREATE INDEX CONCURRENTLY%'
-			AND wait_event_type = 'Lock' AND clock_timestamp() - query_start > interval '300 ms')`)
-			end()
-			require.NoError(t, wait(t, ended))
-			require.True(t, pgtest.One[bool](t, b.Database, "SELECT indisvalid FROM pg_index WHERE indexrelid = 'ix_invoice_account'::regclass"))
-		})
-	}
+	eachAlembic(t, func(t *testing.T, b *bringing) {
+		t.Helper()
+		b.until(t, "c3d4e5f6a7b8")
+		b.spec.Limits.LockTimeout = 20 * time.Millisecond
+		end := b.begin(t, "SELECT FROM invoice")
+		ended := background(t, t.Context(), b.prepare(t))
+		b.await(t, `SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'CREATE INDEX CONCURRENTLY%'
+		AND wait_event_type = 'Lock' AND clock_timestamp() - query_start > interval '300 ms')`)
+		end()
+		require.NoError(t, wait(t, ended))
+		require.True(t, pgtest.One[bool](t, b.Database, "SELECT indisvalid FROM pg_index WHERE indexrelid = 'ix_invoice_account'::regclass"))
+	})
 }
 
 func TestAlembicSaysWhereARevisionFails(t *testing.T) {
 	t.Parallel()
-	for name, command := range alembics(t) {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			b := bringAlembic(t, command)
-			b.until(t, "b2c3d4e5f6a7")
-			b.Exec(t, "CREATE TABLE invoice (id int)")
-			err := b.run(t)
-			step := failedStep(t, err)
-			require.Equal(t, "c3d4e5f6a7b8", step.Version)
-			require.Equal(t, "c3d4e5f6a7b8_add_invoice.py", filepath.Base(step.File))
-			require.Equal(t, 17, step.Line)
-			require.Contains(t, step.SQL, "CREATE TABLE invoice (")
-			var pg *pgconn.PgError
-			require.ErrorAs(t, err, &pg)
-			require.Equal(t, "42P07", pg.Code)
-			require.Contains(t, err.Error(), `c3d4e5f6a7b8_add_invoice.py:17: alembic upgrade c3d4e5f6a7b8: exit status 1: ERROR: relation "invoice" already exists (SQLSTATE 42P07)`)
-			require.Equal(t, initialize.KindFailed, initialize.KindOf(err))
-			require.Equal(t, []string{"b2c3d4e5f6a7"}, b.rows(t))
-		})
-	}
+	eachAlembic(t, func(t *testing.T, b *bringing) {
+		t.Helper()
+		b.until(t, "b2c3d4e5f6a7")
+		b.Exec(t, "CREATE TABLE invoice (id int)")
+		err := b.run(t)
+		step := failedStep(t, err)
+		require.Equal(t, "c3d4e5f6a7b8", step.Version)
+		require.Equal(t, "c3d4e5f6a7b8_add_invoice.py", filepath.Base(step.File))
+		require.Equal(t, 17, step.Line)
+		require.Contains(t, step.SQL, "CREATE TABLE invoice (")
+		var pg *pgconn.PgError
+		require.ErrorAs(t, err, &pg)
+		require.Equal(t, "42P07", pg.Code)
+		require.Contains(t, err.Error(), `c3d4e5f6a7b8_add_invoice.py:17: alembic upgrade c3d4e5f6a7b8: exit status 1: ERROR: relation "invoice" already exists (SQLSTATE 42P07)`)
+		require.Equal(t, initialize.KindFailed, initialize.KindOf(err))
+		require.Equal(t, []string{"b2c3d4e5f6a7"}, b.rows(t))
+	})
 }
 
 // TestAlembicIsEndedWithItsSession: its process may be gone, and the statement goes on.
 func TestAlembicIsEndedWithItsSession(t *testing.T) {
 	t.Parallel()
-	for name, command := range alembics(t) {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			b := bringAlembic(t, command)
-			b.until(t, "c3d4e5f6a7b8")
-			end := b.begin(t, "SELECT FROM invoice")
-			defer end()
-			stop := errors.New("SIGTERM")
-			ctx, cancel := context.WithCancelCause(t.Context())
-			ended := background(t, ctx, b.prepare(t))
-			b.blocked(t)
-			cancel(stop)
-			err := wait(t, ended)
-			b.nobody(t)
-			require.ErrorIs(t, err, stop)
-			require.Equal(t, initialize.KindTransient, initialize.KindOf(err))
-			require.Equal(t, "d4e5f6a7b8c9", failedStep(t, err).Version)
-			require.Contains(t, b.said.String(), "ended session ")
-		})
-	}
+	eachAlembic(t, func(t *testing.T, b *bringing) {
+		t.Helper()
+		b.until(t, "c3d4e5f6a7b8")
+		end := b.begin(t, "SELECT FROM invoice")
+		defer end()
+		stop := errors.New("SIGTERM")
+		ctx, cancel := context.WithCancelCause(t.Context())
+		ended := background(t, ctx, b.prepare(t))
+		b.blocked(t)
+		cancel(stop)
+		err := wait(t, ended)
+		b.nobody(t)
+		require.ErrorIs(t, err, stop)
+		require.Equal(t, initialize.KindTransient, initialize.KindOf(err))
+		require.Equal(t, "d4e5f6a7b8c9", failedStep(t, err).Version)
+		require.Contains(t, b.said.String(), "ended session ")
+	})
 }
 
 func TestAlembicInOneTransaction(t *testing.T) {
 	t.Parallel()
-	for name, command := range alembics(t) {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			b := bringAlembic(t, command)
-			env := filepath.Join(b.spec.Migrations, "env.py")
-			text, err := os.ReadFile(env)
-			require.NoError(t, err)
-			require.NoError(t, os.WriteFile(env, []byte(strings.Replace(string(text), "transaction_per_migration=True", "transaction_per_migration=False", 1)), 0o600))
-			b.spec.Environment = append(b.spec.Environment, "FAKE=single")
-			b.Exec(t, `CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN IF current_query() ~ 'invoice|display_name' THEN RAISE 'not today'; END IF; END $$;
-			CREATE EVENT TRIGGER refuse ON ddl_command_start EXECUTE FUNCTION refuse()`)
-			err = b.run(t)
-			require.Contains(t, []string{"b2c3d4e5f6a7", "c3d4e5f6a7b8"}, failedStep(t, err).Version)
-			require.ErrorContains(t, err, "not today (SQLSTATE P0001)")
-			require.Empty(t, b.tables(t), "all of it is undone")
-			require.Equal(t, []string{"started a1b2c3d4e5f6"}, b.heard(), "nothing can be told of as done")
+	eachAlembic(t, func(t *testing.T, b *bringing) {
+		t.Helper()
+		env := filepath.Join(b.spec.Migrations, "env.py")
+		text, err := os.ReadFile(env)
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(env, []byte(strings.Replace(string(text), "transaction_per_migration=True", "transaction_per_migration=False", 1)), 0o600))
+		b.spec.Environment = append(b.spec.Environment, "FAKE=single")
+		b.Exec(t, `CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN IF current_query() ~ 'invoice|display_name' THEN RAISE 'not today'; END IF; END $$;
+		CREATE EVENT TRIGGER refuse ON ddl_command_start EXECUTE FUNCTION refuse()`)
+		err = b.run(t)
+		require.Contains(t, []string{"b2c3d4e5f6a7", "c3d4e5f6a7b8"}, failedStep(t, err).Version)
+		require.ErrorContains(t, err, "not today (SQLSTATE P0001)")
+		require.Empty(t, b.tables(t), "all of it is undone")
+		require.Equal(t, []string{"started a1b2c3d4e5f6"}, b.heard(), "nothing can be told of as done")
 
-			b.Exec(t, "DROP EVENT TRIGGER refuse")
-			require.NoError(t, b.run(t))
-			require.Len(t, b.heard(), 13)
-			require.Equal(t, []string{"f6a7b8c9d0e1"}, b.rows(t))
-		})
-	}
+		b.Exec(t, "DROP EVENT TRIGGER refuse")
+		require.NoError(t, b.run(t))
+		require.Len(t, b.heard(), 13)
+		require.Equal(t, []string{"f6a7b8c9d0e1"}, b.rows(t))
+	})
 }
 
 func TestAlembicThatSaysNothing(t *testing.T) {
