@@ -1,6 +1,6 @@
 package build
 
-// Sort says which of a program's Works are whose: name, package, name, package, …
+// Sort says which of a program's Works are whose: a name and a package each.
 func Sort(o Options, named ...string) (map[string][]string, error) {
 	b := builder{Options: o}
 	var all []work
