@@ -2,7 +2,7 @@ package critical
 
 import (
 	"cmp"
-	"fmt"
+	"errors"
 	"log/slog"
 	"strconv"
 	"time"
@@ -76,7 +76,7 @@ func New(o Options) (*Reporter, error) {
 	})
 	if err != nil {
 		// The error quotes the DSN.
-		return nil, fmt.Errorf("sentry.dsn is not one that Sentry gives out: write https://<key>@<host>/<project>")
+		return nil, errors.New("sentry.dsn is not one that Sentry gives out: write https://<key>@<host>/<project>")
 	}
 	return &Reporter{client: client, log: o.Logger}, nil
 }

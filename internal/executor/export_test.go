@@ -87,7 +87,7 @@ func UntracedBatch(ctx context.Context) func() {
 	return func() {
 		r.mark(0)
 		r.mark(1)
-		r.trace(flight{}, time.Time{}, 0, nil)
+		r.trace(ctx, flight{}, time.Time{}, 0, nil)
 		w.claimed(4, time.Millisecond)
 	}
 }

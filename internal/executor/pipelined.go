@@ -232,7 +232,7 @@ func (r *pipelined) read() error {
 	r.last = time.Now()
 	took := r.last.Sub(began)
 	r.took = took
-	r.trace(f, began, rows, err)
+	r.trace(r.soft, f, began, rows, err)
 	switch {
 	case err == nil:
 		r.source.claims.observe(f.job, took)

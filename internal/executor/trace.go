@@ -81,8 +81,8 @@ func (w *worker) beginSpan(ctx context.Context, j *control.Job, began time.Time)
 
 // traceBatch records a pipelined batch and its two statements: when their
 // answers came is in done. The tracer is not nil.
-func (w *worker) traceBatch(j *control.Job, began, ended time.Time, done [2]time.Time, rows int64, err error) {
-	ctx, span := w.beginSpan(w.soft, j, began)
+func (w *worker) traceBatch(ctx context.Context, j *control.Job, began, ended time.Time, done [2]time.Time, rows int64, err error) {
+	ctx, span := w.beginSpan(ctx, j, began)
 	for i, name := range []string{"fence", "work"} {
 		if done[i].IsZero() {
 			break
@@ -102,11 +102,11 @@ func (r *pipelined) mark(statement int) {
 }
 
 // trace records a batch whose answer has just come, where spans are recorded.
-func (r *pipelined) trace(f flight, began time.Time, rows int64, err error) {
+func (r *pipelined) trace(ctx context.Context, f flight, began time.Time, rows int64, err error) {
 	if r.opts.Tracer == nil {
 		return
 	}
-	r.traceBatch(f.job, began, r.last, r.done, rows, err)
+	r.traceBatch(ctx, f.job, began, r.last, r.done, rows, err)
 	r.done = [2]time.Time{}
 }
 

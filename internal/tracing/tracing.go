@@ -2,6 +2,7 @@ package tracing
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
@@ -84,7 +85,7 @@ func New(ctx context.Context, o Options) (*Provider, error) {
 func endpointURL(endpoint string) (string, error) {
 	u, err := url.Parse(endpoint)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil {
-		return "", fmt.Errorf("tracing endpoint: it is not the http or https URL of a collector, without user and password; write http://collector:4318")
+		return "", errors.New("tracing endpoint: it is not the http or https URL of a collector, without user and password; write http://collector:4318")
 	}
 	if strings.Trim(u.Path, "/") == "" {
 		u.Path = tracesPath
