@@ -49,7 +49,7 @@ func TestPagesOfJobs(t *testing.T) {
 	require.GreaterOrEqual(t, len(samples), 99)
 	require.LessOrEqual(t, len(samples), 102)
 	require.IsIncreasing(t, []int64{samples[0].Ordinal, samples[50].Ordinal, samples[len(samples)-1].Ordinal})
-	require.Equal(t, int32(samples[7].Ordinal), samples[7].BatchSize) //nolint:gosec // it fits
+	require.Equal(t, int32(samples[7].Ordinal), samples[7].BatchSize)
 	none, err := store.BatchSamples(t.Context(), conn, 2, 100)
 	require.NoError(t, err)
 	require.Empty(t, none)

@@ -19,8 +19,10 @@ func bare(t *testing.T, setups ...setup) *site {
 	return start(t, []dashboard.Database{{Name: "auth"}}, setups...)
 }
 
-const pausePage = "/databases/auth/migrations/m/actions/pause"
-const pauseAPI = "/api/v1/databases/auth/migrations/m/actions/pause"
+const (
+	pausePage = "/databases/auth/migrations/m/actions/pause"
+	pauseAPI  = "/api/v1/databases/auth/migrations/m/actions/pause"
+)
 
 // away is what comes of a request that was admitted: there is no database.
 const away = http.StatusServiceUnavailable
@@ -70,9 +72,10 @@ func TestWhoMayReadAndAct(t *testing.T) {
 
 func TestLogin(t *testing.T) {
 	t.Parallel()
-	current := atomic.Value{}
-	current.Store(token)
-	s := bare(t, func(o *dashboard.Options) { o.Token = func() (string, error) { return current.Load().(string), nil } }) //nolint:forcetypeassert // it is text
+	var current atomic.Pointer[string]
+	now, later := token, "another token, from now on"
+	current.Store(&now)
+	s := bare(t, func(o *dashboard.Options) { o.Token = func() (string, error) { return *current.Load(), nil } })
 	require.Contains(t, s.get("/login?next=/works"), `name="next" value="/works"`)
 	for _, elsewhere := range []string{"https://example.com", "//example.com", `/\example.com`, "javascript:alert(1)"} {
 		require.Contains(t, s.get("/login?next="+url.QueryEscape(elsewhere)), `name="next" value="/"`, elsewhere)
@@ -100,7 +103,7 @@ func TestLogin(t *testing.T) {
 	out := s.do(http.MethodPost, "/logout", url.Values{}, in, func(r *http.Request) { r.Header.Set("Origin", s.base) })
 	require.Equal(t, -1, out.Cookies()[0].MaxAge)
 
-	current.Store("another token, from now on")
+	current.Store(&later)
 	require.Equal(t, http.StatusSeeOther, s.do(http.MethodGet, "/works", nil, in).StatusCode, "sessions end with the token")
 	require.Equal(t, http.StatusUnauthorized, s.do(http.MethodGet, "/api/v1/works", nil, bearer).StatusCode)
 }
@@ -128,7 +131,7 @@ func TestSessionsEnd(t *testing.T) {
 func TestRequestsOfOtherPages(t *testing.T) {
 	t.Parallel()
 	s := bare(t, withToken)
-	own := s.login("ines")
+	own := s.login()
 	send := func(path string, headers map[string]string) int {
 		return s.do(http.MethodPost, path, url.Values{}, own, func(r *http.Request) {
 			r.Header.Del("Origin")

@@ -23,7 +23,7 @@ const (
 // stream sends what a topic has to say until the watcher, or the server, ends.
 // name is what every event is called.
 func (s *Server) stream(w http.ResponseWriter, r *http.Request, name, key, database string, render func(context.Context) []byte) error {
-	watcher, leave, err := s.live.subscribe(key, database, render)
+	watcher, leave, err := s.live.subscribe(key, database, render) //nolint:contextcheck // others may watch the same when this one has gone
 	if err != nil {
 		return err
 	}
@@ -44,7 +44,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, name, key, datab
 	defer beat.Stop()
 	for text := []byte("retry: 2000\n\n"); ; {
 		if err := send(text); err != nil {
-			return nil //nolint:nilerr // it has gone, or is too slow: nobody is left to be told
+			return nil // it has gone, or is too slow: nobody is left to be told
 		}
 		select {
 		case content := <-watcher.latest:

@@ -133,17 +133,15 @@ func (s *Server) Run(ctx context.Context) error {
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(s.listener) }()
 	s.log.InfoContext(ctx, "serving the dashboard", "address", s.Addr().String())
-	var failed error
 	select {
 	case err := <-served:
-		served <- err
-		failed = fmt.Errorf("serve the dashboard: %w", err)
+		s.shutdown(ctx, server)
+		return fmt.Errorf("serve the dashboard: %w", err)
 	case <-ctx.Done():
 	}
 	s.shutdown(ctx, server)
-	<-served
-	if failed != nil {
-		return failed
+	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve the dashboard: %w", err)
 	}
 	return context.Cause(ctx)
 }

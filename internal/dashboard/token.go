@@ -155,7 +155,7 @@ func signature(token, content string) string {
 
 // cookie makes one. It is sent over TLS only where that was how it was asked for.
 func cookie(r *http.Request, value string, age time.Duration) *http.Cookie {
-	return &http.Cookie{
+	return &http.Cookie{ //nolint:gosec // Secure would keep it from who is on this machine, in the clear
 		Name: sessionCookie, Value: value, Path: "/", MaxAge: int(age.Seconds()),
 		HttpOnly: true, SameSite: http.SameSiteStrictMode,
 		Secure: r.TLS != nil || strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https"),
