@@ -47,7 +47,7 @@ func TestChart(t *testing.T) {
 	s.daemon("of 1.1.0, still ready", func(p pod) bool { return p.ready() && p.of("rig.local/chart:1.1.0") })
 	require.Contains(t, s.do("describe", "pods", "-l", "app.kubernetes.io/component=migrate"), "SQLSTATE 42P01")
 
-	must(s.helm("rollback", "shop", "1", "--wait", "--timeout", "3m"))
+	must(s.helm("rollback", "shop", "1", "--wait", "--wait-for-jobs", "--timeout", "3m"))
 	s.daemon("of 1.0.0 once more, on the newer database", func(p pod) bool { return p.ready() && p.of("rig.local/chart:1.0.0") })
 	must(s.helm("uninstall", "shop", "--wait", "--timeout", "3m"))
 	left := s.do("get", "deployments,services,configmaps,serviceaccounts,networkpolicies", "-o", "name")

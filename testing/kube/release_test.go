@@ -201,3 +201,21 @@ func TestTheJobIsGone(t *testing.T) {
 	s.every("1", 4, "ready", pod.ready)
 	require.Empty(t, s.jobs())
 }
+
+// TestRollBack applies the release before once more, whose Job is gone, as Flux and Argo CD do.
+func TestRollBack(t *testing.T) {
+	t.Parallel()
+	s := newService(t, "rollback")
+	first := s.release("1", steps(users+mark))
+	s.apply(first)
+	s.waitJob("bbmd-migrate-1", "Complete")
+	s.apply(s.release("2", steps(users+mark, "CREATE TABLE orders ();")))
+	s.waitJob("bbmd-migrate-2", "Complete")
+	s.every("2", 3, "ready", pod.ready)
+
+	s.do("delete", "job", "bbmd-migrate-1")
+	s.apply(first)
+	s.waitJob("bbmd-migrate-1", "Complete")
+	s.every("1", 3, "ready on the newer database", pod.ready)
+	require.Equal(t, []int64{1, 2}, pgtest.Column[int64](t, s.db.Database, "SELECT version_id FROM goose_db_version WHERE version_id > 0 ORDER BY id"))
+}

@@ -42,6 +42,7 @@ template:
         imagePullPolicy: {{ $.Values.image.pullPolicy }}
         args:
           - migrate
+          - --accept-newer # after a roll-back there is nothing to do
           {{- range .databases }}
           - {{ . | quote }}
           {{- else }}
