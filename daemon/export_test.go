@@ -1,6 +1,13 @@
 package daemon
 
-import "time"
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/bbmd-dev/bbmd/internal/executor"
+	"github.com/bbmd-dev/bbmd/internal/health"
+)
 
 // WithPingInterval sets how long the listener's connection may be silent.
 func WithPingInterval(d time.Duration) Option { return func(o *options) { o.pingInterval = d } }
@@ -13,3 +20,8 @@ func WithLongestRetry(d time.Duration) Option { return func(o *options) { o.long
 
 // ProgramEvent is what becomes of a plugin's program.
 func ProgramEvent(d *Daemon, plugin, event string) { d.programEvent(plugin, event) }
+
+// NewObserver returns what turns an executor's news into metrics.
+func NewObserver(r prometheus.Registerer) executor.Observer {
+	return &observer{database: "default", metrics: health.NewMetrics(r).Database("default"), telemetry: new(telemetry)}
+}

@@ -61,9 +61,12 @@ func (o *observer) Listed(open []string) {
 	}
 }
 
+// over reports whether a migration is not open any more, of which somebody may still tell what was.
+func (o *observer) over(migration string) bool { return slices.Contains(o.ended, migration) }
+
 // end takes note of a migration that is not open any more.
 func (o *observer) end(migration string) {
-	if slices.Contains(o.ended, migration) {
+	if o.over(migration) {
 		return
 	}
 	o.ended = append(o.ended, migration)
@@ -108,15 +111,30 @@ func (o *observer) TookOver(_ string, jobs int64) { o.metrics.TookOver(int(jobs)
 
 // Counted counts keys, and says what size batches have.
 func (o *observer) Counted(migration string, c executor.Count) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.over(migration) {
+		c.BatchSize, c.P90 = 0, 0
+	}
 	o.metrics.Count(migration, c.Keys, c.BatchSize, c.P90)
 }
 
 // Progressed says how far a migration is.
-func (o *observer) Progressed(migration string, ratio float64) { o.metrics.Progress(migration, ratio) }
+func (o *observer) Progressed(migration string, ratio float64) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.over(migration) {
+		o.metrics.Progress(migration, ratio)
+	}
+}
 
 // Throttled says what keeps a migration back.
 func (o *observer) Throttled(migration, signal string, duty float64) {
-	o.metrics.Throttled(migration, signal, duty)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.over(migration) {
+		o.metrics.Throttled(migration, signal, duty)
+	}
 }
 
 // MigrationFailed reports a migration that has failed.
