@@ -128,13 +128,7 @@ func TestASchemaMigrationWaitsForABackgroundMigration(t *testing.T) {
 
 func TestADatabaseIsCreated(t *testing.T) {
 	t.Parallel()
-	db := pgtest.NewEmpty(t)
-	link, err := url.Parse(db.URL)
-	require.NoError(t, err)
-	name := db.Name + "_more"
-	link.Path = "/" + name
-	t.Cleanup(func() { dropDatabase(t, db, name) })
-	more := &pgtest.Database{Name: name, URL: link.String()}
+	more := pgtest.NewEmpty(t).Absent(t, "_more")
 	schema := twoSteps(t).schema()
 	schema.Create = true
 	d := start(t, configWith(more, schema))

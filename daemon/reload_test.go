@@ -161,15 +161,3 @@ func dropRole(t *testing.T, db *pgtest.Database, role string) {
 	_, err = conn.Exec(ctx, fmt.Sprintf("SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE usename = '%s'; DROP OWNED BY %[1]s CASCADE; DROP ROLE %[1]s", role))
 	require.NoError(t, err)
 }
-
-// dropDatabase drops a database that a test has made beside its own.
-func dropDatabase(t *testing.T, db *pgtest.Database, name string) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
-	defer cancel()
-	conn, err := pgx.Connect(ctx, db.URL)
-	require.NoError(t, err)
-	defer func() { _ = conn.Close(ctx) }()
-	_, err = conn.Exec(ctx, "DROP DATABASE IF EXISTS "+pgx.Identifier{name}.Sanitize()+" WITH (FORCE)")
-	require.NoError(t, err)
-}

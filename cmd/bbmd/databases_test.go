@@ -1,8 +1,6 @@
 package main_test
 
 import (
-	"context"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/bbmd-dev/bbmd/testing/need"
@@ -65,12 +62,7 @@ func newShell(t *testing.T) *shell {
 	server := pgtest.NewEmpty(t)
 	s := &shell{t: t, dir: t.TempDir(), urls: map[string]string{}}
 	for _, name := range []string{"shop", "stock"} {
-		link, err := url.Parse(server.URL)
-		require.NoError(t, err)
-		database := server.Name + "_" + name
-		link.Path = "/" + database
-		s.urls["postgres://localhost/"+name] = link.String()
-		t.Cleanup(func() { dropDatabase(t, server, database) })
+		s.urls["postgres://localhost/"+name] = server.Absent(t, "_"+name).URL
 	}
 	server.Exec(t, "CREATE DATABASE "+server.Name+"_stock")
 	self, err := os.Executable()
@@ -96,15 +88,4 @@ func (s *shell) run(piece string) string {
 	cmd.Stdout, cmd.Stderr = &out, &errOut
 	require.NoError(s.t, cmd.Run(), "%s\n%s", piece, errOut.String())
 	return out.String()
-}
-
-func dropDatabase(t *testing.T, db *pgtest.Database, name string) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
-	defer cancel()
-	conn, err := pgx.Connect(ctx, db.URL)
-	require.NoError(t, err)
-	defer func() { _ = conn.Close(ctx) }()
-	_, err = conn.Exec(ctx, "DROP DATABASE IF EXISTS "+pgx.Identifier{name}.Sanitize()+" WITH (FORCE)")
-	require.NoError(t, err)
 }

@@ -2,7 +2,6 @@ package main_test
 
 import (
 	"fmt"
-	"net/url"
 	"strings"
 	"testing"
 
@@ -94,7 +93,7 @@ func launch(t *testing.T, services map[string]service) (w workspace, databases m
 	for name, s := range services {
 		db := pgtest.NewEmpty(t)
 		if s.missing {
-			db = missing(t, db)
+			db = db.Absent(t, "_new")
 		} else if s.sql != "" {
 			db.Exec(t, s.sql)
 		}
@@ -106,17 +105,6 @@ func launch(t *testing.T, services map[string]service) (w workspace, databases m
 	}
 	w.write("bbmd.yaml", config.String())
 	return w, databases
-}
-
-// missing returns a database that does not exist, on the server of db.
-func missing(t *testing.T, db *pgtest.Database) *pgtest.Database {
-	t.Helper()
-	link, err := url.Parse(db.URL)
-	require.NoError(t, err)
-	name := db.Name + "_new"
-	link.Path = "/" + name
-	t.Cleanup(func() { dropDatabase(t, db, name) })
-	return &pgtest.Database{Name: name, URL: link.String()}
 }
 
 // TestMigrateAFleet brings fourteen databases up at once, in all states, of two

@@ -97,7 +97,7 @@ func TestWaitGivesUpOnAFailure(t *testing.T) {
 // TestWaitForADatabaseThatIsNotThere has it created while somebody waits.
 func TestWaitForADatabaseThatIsNotThere(t *testing.T) {
 	t.Parallel()
-	db := missing(t, pgtest.NewEmpty(t))
+	db := pgtest.NewEmpty(t).Absent(t, "_new")
 	w := shop(t, db)
 	wait := w.start("wait")
 	wait.waitLog("no connection: .* does not exist")

@@ -3,7 +3,6 @@ package initialize_test
 import (
 	"context"
 	"errors"
-	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -18,28 +17,14 @@ import (
 	"github.com/bbmd-dev/bbmd/testing/pgtest"
 )
 
-// absent makes the spec one of a database that is not there.
-func (s *subject) absent(t *testing.T) string {
+// absent makes the spec one of a database that is not there, whose name has to be quoted.
+func (s *subject) absent(t *testing.T) {
 	t.Helper()
-	name := "Absent " + s.Name
-	parsed, err := url.Parse(s.URL)
-	require.NoError(t, err)
-	server := *parsed
-	parsed.Path = "/" + name
-	s.spec.URL = func() (string, error) { return parsed.String(), nil }
+	s.Database = s.Absent(t, " Absent")
+	s.spec.URL = func() (string, error) { return s.URL, nil }
 	s.spec.Connect = func(ctx context.Context, application, database string) (*pgx.Conn, error) {
-		return connect(ctx, parsed.String(), application, database)
+		return connect(ctx, s.URL, application, database)
 	}
-	t.Cleanup(func() {
-		ctx := context.WithoutCancel(t.Context())
-		conn, err := connect(ctx, server.String(), "cleanup", "postgres")
-		require.NoError(t, err)
-		_, err = conn.Exec(ctx, "DROP DATABASE IF EXISTS "+pgx.Identifier{name}.Sanitize()+" WITH (FORCE)")
-		require.NoError(t, err)
-		require.NoError(t, conn.Close(ctx))
-	})
-	s.Database = &pgtest.Database{Name: name, URL: parsed.String()}
-	return name
 }
 
 func TestMissingDatabaseIsCreatedOnce(t *testing.T) {

@@ -134,11 +134,11 @@ func TestModelsCommandThatCannotBeRead(t *testing.T) {
 		require.Equal(t, before, s.everything(t), name)
 	}
 	server := s.Database
-	database := s.absent(t)
+	s.absent(t)
 	s.spec.Create = true
 	_, err := initialize.Apply(t.Context(), s.spec)
 	require.Equal(t, initialize.KindConfig, initialize.KindOf(err))
-	require.Zero(t, pgtest.One[int](t, server, "SELECT count(*) FROM pg_database WHERE datname = '"+database+"'"))
+	require.Zero(t, pgtest.One[int](t, server, "SELECT count(*) FROM pg_database WHERE datname = '"+s.Name+"'"))
 	_, err = os.Stat("/nowhere/program")
 	require.Error(t, err)
 }
