@@ -130,6 +130,22 @@ func list(what, order, remedy string) func(context.Context, DB, *found) (state, 
 	}
 }
 
+// listWithFailed is list for a table that also has rows of what began and did not finish, about which
+// say says what is wrong and what mends it.
+func listWithFailed(what, applied, failed, remedy string, say func(t *found, failed []string) (dirty, remedy string)) func(context.Context, DB, *found) (state, error) {
+	return func(ctx context.Context, db DB, t *found) (state, error) {
+		st, err := list(what, applied, remedy)(ctx, db, t)
+		if err != nil {
+			return state{}, err
+		}
+		rows, err := column(ctx, db, "SELECT ("+what+")::text FROM "+t.sql()+" "+failed)
+		if len(rows) > 0 {
+			st.dirty, st.remedy = say(t, rows)
+		}
+		return st, err
+	}
+}
+
 // last returns the last element as a slice, or nil.
 func last(versions []string) []string {
 	if len(versions) == 0 {

@@ -14,24 +14,15 @@ func prismaSignature() signature {
 			"id": text, "checksum": text, "migration_name": text,
 			"started_at": moment, "finished_at": moment, "rolled_back_at": moment,
 		},
-		read: readPrisma,
+		read: listWithFailed("migration_name",
+			"WHERE finished_at IS NOT NULL AND rolled_back_at IS NULL ORDER BY started_at, migration_name",
+			"WHERE finished_at IS NULL AND rolled_back_at IS NULL ORDER BY started_at, migration_name",
+			"prisma migrate resolve --applied NAME, for every migration",
+			func(_ *found, failed []string) (dirty, remedy string) {
+				return strings.Join(failed, ", ") + " began and did not finish",
+					fmt.Sprintf("prisma migrate resolve --rolled-back %s (or --applied, if it did finish)", failed[0])
+			}),
 	}
-}
-
-func readPrisma(ctx context.Context, db DB, t *found) (state, error) {
-	read := list("migration_name", "WHERE finished_at IS NOT NULL AND rolled_back_at IS NULL ORDER BY started_at, migration_name",
-		"prisma migrate resolve --applied NAME, for every migration")
-	st, err := read(ctx, db, t)
-	if err != nil {
-		return state{}, err
-	}
-	failed, err := column(ctx, db, "SELECT migration_name::text FROM "+t.sql()+
-		" WHERE finished_at IS NULL AND rolled_back_at IS NULL ORDER BY started_at, migration_name")
-	if len(failed) > 0 {
-		st.dirty = strings.Join(failed, ", ") + " began and did not finish"
-		st.remedy = fmt.Sprintf("prisma migrate resolve --rolled-back %s (or --applied, if it did finish)", failed[0])
-	}
-	return st, err
 }
 
 const knexLock = "knex_migrations_lock"

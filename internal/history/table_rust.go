@@ -1,7 +1,6 @@
 package history
 
 import (
-	"context"
 	"fmt"
 	"strings"
 )
@@ -14,24 +13,14 @@ func sqlxSignature() signature {
 			"version": integer, "description": text, "installed_on": moment,
 			"success": boolean, "checksum": binary, "execution_time": integer,
 		},
-		read: readSQLx,
+		read: listWithFailed("version", "WHERE success ORDER BY version", "WHERE NOT success ORDER BY version",
+			"INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) with the SHA-384 of every file, and -1",
+			func(t *found, failed []string) (dirty, remedy string) {
+				versions := strings.Join(failed, ", ")
+				return fmt.Sprintf("version %s began and did not finish (success is false)", versions),
+					fmt.Sprintf("take back what it left behind, then: DELETE FROM %s WHERE version IN (%s)", t.sql(), versions)
+			}),
 	}
-}
-
-func readSQLx(ctx context.Context, db DB, t *found) (state, error) {
-	read := list("version", "WHERE success ORDER BY version",
-		"INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) with the SHA-384 of every file, and -1")
-	st, err := read(ctx, db, t)
-	if err != nil {
-		return state{}, err
-	}
-	failed, err := column(ctx, db, "SELECT version::text FROM "+t.sql()+" WHERE NOT success ORDER BY version")
-	if len(failed) > 0 {
-		versions := strings.Join(failed, ", ")
-		st.dirty = fmt.Sprintf("version %s began and did not finish (success is false)", versions)
-		st.remedy = fmt.Sprintf("take back what it left behind, then: DELETE FROM %s WHERE version IN (%s)", t.sql(), versions)
-	}
-	return st, err
 }
 
 func dieselSignature() signature {
