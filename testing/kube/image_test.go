@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 
@@ -19,7 +20,7 @@ const product = "../../bin/bbmd"
 var importing sync.Mutex
 
 // image makes an image of a release, bbmd with migrations, and gives it to the
-// node. Its name has a tag.
+// node. Its name has a tag. The files are in /migrations, or where their paths say.
 func (r *rig) image(t *testing.T, name string, migrations map[string]string) {
 	t.Helper()
 	r.imageOf(t, name, product, migrations)
@@ -31,10 +32,13 @@ func (r *rig) imageOf(t *testing.T, name, program string, files map[string]strin
 	dir := t.TempDir()
 	archive := filepath.Join(dir, "image.tar")
 	args := []string{name, archive, "--file", program + ":/bbmd", "--entrypoint", `["/bbmd"]`, "--cmd", `["run"]`}
-	for _, path := range slices.Sorted(maps.Keys(files)) {
-		file := filepath.Join(dir, filepath.Base(path))
+	for i, path := range slices.Sorted(maps.Keys(files)) {
+		file := filepath.Join(dir, strconv.Itoa(i))
 		require.NoError(t, os.WriteFile(file, []byte(files[path]), 0o600))
-		args = append(args, "--file", file+":/migrations/"+path+":644")
+		if !filepath.IsAbs(path) {
+			path = "/migrations/" + path
+		}
+		args = append(args, "--file", file+":"+path+":644")
 	}
 	importing.Lock()
 	defer importing.Unlock()
