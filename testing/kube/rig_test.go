@@ -41,7 +41,8 @@ type rig struct {
 // theRig is started by the first test, and stopped behind the last.
 var theRig = sync.OnceValues(openRig)
 
-var errNotAsked = errors.New(envRig + " is not set: `make kube-test` runs these tests")
+// errNoRig is why tests are skipped.
+var errNoRig = errors.New("`make kube-test` builds one and runs these tests")
 
 func TestMain(m *testing.M) {
 	code := m.Run()
@@ -56,11 +57,11 @@ func TestMain(m *testing.M) {
 	os.Exit(code) //nolint:forbidigo // it stands for main
 }
 
-// openRig returns the rig, running. The error is an errNotAsked where it is to be skipped.
+// openRig returns the rig, running. The error is an errNoRig where there is none.
 func openRig() (*rig, error) {
 	scripts := os.Getenv(envRig)
 	if scripts == "" {
-		return nil, errNotAsked
+		return nil, fmt.Errorf("%s is not set: %w", envRig, errNoRig)
 	}
 	r := &rig{scripts: scripts, env: map[string]string{}}
 	ctx, cancel := context.WithTimeout(context.Background(), startup)
@@ -76,7 +77,7 @@ func openRig() (*rig, error) {
 	}
 	r.bin, r.run = r.env["BIN"], r.env["RUN"]
 	if _, err := os.Stat(filepath.Join(r.bin, "kube-apiserver")); err != nil {
-		return nil, fmt.Errorf("%w; nothing is built in %s", errNotAsked, r.bin)
+		return nil, fmt.Errorf("nothing is built in %s: %w", r.bin, errNoRig)
 	}
 	status, err := exec.CommandContext(ctx, filepath.Join(r.bin, "kubectl"), "--kubeconfig", r.env["KUBECONFIG"], "get", "--raw=/readyz").CombinedOutput()
 	r.started = err != nil || strings.TrimSpace(string(status)) != "ok"
@@ -104,7 +105,7 @@ func (r *rig) script(ctx context.Context, name string) ([]byte, error) {
 func cluster(t *testing.T) *rig {
 	t.Helper()
 	r, err := theRig()
-	if errors.Is(err, errNotAsked) {
+	if errors.Is(err, errNoRig) {
 		t.Skipf("SKIPPED: no Kubernetes: %v", err)
 	}
 	require.NoError(t, err)
