@@ -112,7 +112,8 @@ func (b *bringup) recreate(ctx context.Context, cfg Config, called bool) error {
 		})
 	}
 	if refusal, ok := errors.AsType[*initialize.RefusalError](err); ok {
-		if refusal.Refusal != initialize.RefusedConsumed && !(settled && b.refused == err.Error()) { // else by another replica, just now
+		told := settled && b.refused == err.Error()
+		if refusal.Refusal != initialize.RefusedConsumed && !told { // consumed: by another replica, just now
 			b.log.ErrorContext(ctx, "force_recreate refused", "token", token, "error", err)
 		}
 		b.refused = err.Error()

@@ -20,8 +20,12 @@ func TestAnotherToolsDirtyTableAloneIsNoEmptyDatabase(t *testing.T) {
 		"told by the files": func(*testing.T, *subject) {},
 		"named":             func(_ *testing.T, s *subject) { s.spec.History = "goose" },
 		"with a table":      func(_ *testing.T, s *subject) { s.spec.VersionTable = "public.goose_db_version" },
-		"with models":       func(t *testing.T, s *subject) { s.models(t, "CREATE TABLE a (); CREATE TABLE b ();") },
+		"with models": func(t *testing.T, s *subject) {
+			t.Helper()
+			s.models(t, "CREATE TABLE a (); CREATE TABLE b ();")
+		},
 		"models alone": func(t *testing.T, s *subject) {
+			t.Helper()
 			s.models(t, "CREATE TABLE a (); CREATE TABLE b ();")
 			s.spec.Migrations = ""
 		},
