@@ -25,6 +25,7 @@ type bringup struct {
 	metrics *health.DatabaseMetrics
 	up      *health.Condition // what readiness says about the schema
 	wake    *notify.Flag      // look again
+	changed func()            // what readiness says may be different; nil: nobody is told
 
 	mu     sync.Mutex
 	config Config
@@ -111,6 +112,9 @@ func (b *bringup) once(ctx context.Context) (again time.Duration, needed bool) {
 	}
 	b.done = err == nil
 	b.up.Set(err)
+	if b.changed != nil {
+		b.changed()
+	}
 	b.metrics.SchemaUp(b.done)
 	if err == nil {
 		b.failed, b.told = nil, ""

@@ -46,6 +46,7 @@ func (d *Daemon) addDashboard(cfg Config) error {
 	d.dashboard = server
 	for _, db := range d.databases {
 		db.dashboard = server
+		db.bringup.changed = func() { server.Changed(db.name) }
 	}
 	return nil
 }

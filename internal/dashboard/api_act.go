@@ -178,7 +178,8 @@ func (s *Server) perform(ctx context.Context, d *database, who caller, action, n
 			return d.Store.Record(ctx, tx, name, action)
 		})
 	case actionFinalize:
-		err = s.finalize(ctx, d, who, name)
+		res.Before, err = s.finalize(ctx, d, who, name)
+		res.After = res.Before
 	default:
 		return res, badRequest("there is no action "+action, "use pause, resume, cancel, retry, retry-quarantined or finalize")
 	}
@@ -186,18 +187,27 @@ func (s *Server) perform(ctx context.Context, d *database, who caller, action, n
 	return res, err
 }
 
-func (s *Server) finalize(ctx context.Context, d *database, who caller, name string) error {
+func (s *Server) finalize(ctx context.Context, d *database, who caller, name string) (status string, err error) {
 	if d.Finalize == nil {
-		return errNoFinalize
+		return "", errNoFinalize
 	}
-	err := d.act(ctx, who, func(ctx context.Context, tx pgx.Tx) error { return d.Store.Record(ctx, tx, name, actionFinalize) })
+	err = d.act(ctx, who, func(ctx context.Context, tx pgx.Tx) error {
+		found, err := d.Store.ScanOne(ctx, tx, name)
+		if err != nil {
+			return err
+		}
+		if status = found.Status; status != control.StatusActive && status != control.StatusRunning {
+			return fmt.Errorf("%w: migration %q is %s", errNoFinalize, name, status)
+		}
+		return d.Store.Record(ctx, tx, name, actionFinalize)
+	})
 	if err != nil {
-		return err
+		return status, err
 	}
 	if err := d.Finalize(name); err != nil {
-		return fmt.Errorf("%w: %w", errNoFinalize, err)
+		return status, fmt.Errorf("%w: %w", errNoFinalize, err)
 	}
-	return nil
+	return status, nil
 }
 
 func (s *Server) postAction(w http.ResponseWriter, r *http.Request) error {

@@ -144,8 +144,8 @@ func (a *api) change(root string) {
 		return a.call(http.StatusOK, http.MethodPost, root+"/migrations/made/actions/"+action, body, actor("nightly"))
 	}
 	require.Equal(t, "active", act("resume", nil)["after"])
+	require.Equal(t, "active", act("finalize", nil)["after"])
 	require.Equal(t, "paused", act("pause", map[string]any{"reason": "lunch"})["after"])
-	act("finalize", nil)
 	act("retry-quarantined", nil)
 	require.Equal(t, "cancelled", act("cancel", nil)["after"])
 	require.Equal(t, "active", a.call(http.StatusOK, http.MethodPost, root+"/migrations/carts_old/actions/retry", nil)["after"])
@@ -162,7 +162,7 @@ func (a *api) change(root string) {
 	slices.Reverse(told)
 	require.Equal(t, []string{
 		"status  paused", "throttle  {\"duty\": 0.2}", "target_duration 00:00:00.025", "parallelism 1 4",
-		"status paused active", "status active paused lunch", "finalize", "retry-quarantined", "status paused cancelled cancelled by nightly",
+		"status paused active", "finalize", "status active paused lunch", "retry-quarantined", "status paused cancelled cancelled by nightly",
 	}, reorder(told))
 }
 
@@ -229,6 +229,7 @@ func TestAPIRefusals(t *testing.T) {
 		{404, "PATCH", root + "/migrations/none", map[string]any{"parallelism": 2}, "no migration named"},
 		{409, "POST", root + "/migrations/carts_old/actions/resume", nil, "has failed"},
 		{409, "POST", root + "/migrations/events_total/actions/pause", nil, "finished"},
+		{409, "POST", root + "/migrations/orders_id_bigint/actions/finalize", nil, "is paused"},
 		{404, "POST", root + "/migrations/none/actions/finalize", nil, "no migration named"},
 		{404, "POST", root + "/migrations/none/actions/cancel", nil, "no migration named"},
 	} {

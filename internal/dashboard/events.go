@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -23,7 +24,7 @@ const (
 // stream sends what a topic has to say until the watcher, or the server, ends.
 // name is what every event is called.
 func (s *Server) stream(w http.ResponseWriter, r *http.Request, name, key, database string, render func(context.Context) []byte) error {
-	watcher, leave, err := s.live.subscribe(key, database, render) //nolint:contextcheck // others may watch the same when this one has gone
+	watcher, leave, err := s.live.subscribe(key, database, s.surviving(render)) //nolint:contextcheck // others may watch the same when this one has gone
 	if err != nil {
 		return err
 	}
@@ -31,6 +32,10 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, name, key, datab
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("X-Accel-Buffering", "no") // nginx would wait for more
 	out := http.NewResponseController(w)
+	// The request has arrived: what bounded that would end the stream.
+	if err := out.SetReadDeadline(time.Time{}); err != nil {
+		return fmt.Errorf("stream: %w", err)
+	}
 	send := func(text []byte) error {
 		if err := out.SetWriteDeadline(time.Now().Add(slowest)); err != nil {
 			return err
@@ -56,6 +61,21 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, name, key, datab
 		case <-s.stopping:
 			return nil
 		}
+	}
+}
+
+// surviving keeps a look that panics from ending the daemon: it has found nothing, and others go on.
+func (s *Server) surviving(render func(context.Context) []byte) func(context.Context) []byte {
+	return func(ctx context.Context) (text []byte) {
+		defer s.survive(ctx)
+		return render(ctx)
+	}
+}
+
+// survive is deferred where nobody else would recover.
+func (s *Server) survive(ctx context.Context) {
+	if reason := recover(); reason != nil {
+		s.log.ErrorContext(ctx, "the dashboard has panicked", "panic", reason)
 	}
 }
 

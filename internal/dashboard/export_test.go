@@ -3,6 +3,7 @@ package dashboard
 import (
 	"context"
 	"testing"
+	"time"
 )
 
 // OpenAPI describes the API.
@@ -22,6 +23,9 @@ func Routes(t *testing.T) []string {
 	s.live.close()
 	return all
 }
+
+// SetReadTimeout sets how long a request may take to arrive, before Run.
+func (s *Server) SetReadTimeout(d time.Duration) { s.readTimeout = d }
 
 // MostWatchers and LookInterval bound what is watched.
 const (

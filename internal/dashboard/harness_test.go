@@ -25,6 +25,8 @@ func TestMain(m *testing.M) { pgtest.Main(m) }
 const (
 	patience = 30 * time.Second
 	token    = "a token of the tests"
+	// longestRequest is shorter than in production: streams have to outlive it.
+	longestRequest = 3 * time.Second
 )
 
 var errStop = errors.New("the test is over")
@@ -103,6 +105,7 @@ func start(t *testing.T, databases []dashboard.Database, setups ...setup) *site 
 	}
 	server, err := dashboard.New(options)
 	require.NoError(t, err)
+	server.SetReadTimeout(longestRequest)
 	require.NoError(t, server.Listen(t.Context()))
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(t.Context()))
 	done := make(chan error, 1)

@@ -136,12 +136,12 @@ func (h *hub) keep(ctx context.Context, t *topic) {
 	}
 }
 
-// publish gives every watcher what is new. One that has not taken what was
+// publish gives every watcher what is new, where something was found. One that has not taken what was
 // there before never sees that.
 func (h *hub) publish(t *topic, content []byte) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if bytes.Equal(t.last, content) {
+	if content == nil || bytes.Equal(t.last, content) {
 		return
 	}
 	t.last = content

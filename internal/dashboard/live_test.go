@@ -187,6 +187,33 @@ func TestEventsOfPages(t *testing.T) {
 	require.Equal(t, http.StatusUnauthorized, s.do(http.MethodGet, "/events?page=/", nil).StatusCode)
 }
 
+// A stream goes on for longer than a request may take to arrive, and a look that panics ends nothing.
+func TestStreamsLast(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	shown := database(t, "auth", db)
+	var broken atomic.Bool
+	checks := shown.Checks
+	shown.Checks = func(ctx context.Context) []dashboard.Check {
+		if broken.Load() {
+			panic("a test")
+		}
+		return checks(ctx)
+	}
+	s := start(t, []dashboard.Database{shown})
+	next, end := s.watch("/databases/auth")
+	defer end()
+	require.Contains(t, next(), "ready")
+	broken.Store(true)
+	s.Changed("auth")
+	<-time.After(longestRequest + time.Second)
+	broken.Store(false)
+	db.Exec(t, "CREATE TABLE t (id bigint PRIMARY KEY); SELECT bbm.enqueue('plain', 't', name => 'later')")
+	s.Changed("auth")
+	for !strings.Contains(next(), "later") { // the look that has panicked has found nothing
+	}
+}
+
 // One that does not read is dropped, and the server ends although it is there.
 func TestAWatcherThatDoesNotRead(t *testing.T) {
 	t.Parallel()

@@ -54,7 +54,10 @@ func (s *Server) getOverview(w http.ResponseWriter, r *http.Request) error {
 	cards := make([]card, len(s.databases))
 	var looks sync.WaitGroup // one that hangs does not hold up the others
 	for i, d := range s.databases {
-		looks.Go(func() { cards[i] = s.card(r.Context(), d, isFragment(r)) })
+		looks.Go(func() {
+			defer s.survive(r.Context())
+			cards[i] = s.card(r.Context(), d, isFragment(r))
+		})
 	}
 	looks.Wait()
 	return s.show(w, r, http.StatusOK, "overview", view{Title: "Databases", Live: true, Body: cards})

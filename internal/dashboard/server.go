@@ -16,6 +16,8 @@ const (
 	shutdownTimeout = 5 * time.Second
 	// writeTimeout bounds an answer, streams of events excepted.
 	writeTimeout = 30 * time.Second
+	// readTimeout bounds how long a request may take to arrive.
+	readTimeout = 10 * time.Second
 	// maxBody is how long a request may be.
 	maxBody = 1 << 20
 )
@@ -32,6 +34,8 @@ type Server struct {
 	mux       *http.ServeMux
 	listener  net.Listener
 	stopping  chan struct{} // closed when Run ends
+
+	readTimeout time.Duration
 }
 
 // New returns a Server that serves nothing until it is run.
@@ -48,7 +52,7 @@ func New(options Options) (*Server, error) {
 	if options.Plugins == nil {
 		options.Plugins = func() []Plugin { return nil }
 	}
-	s := &Server{options: options, log: options.Logger, live: newHub(), assets: loadAssets(), stopping: make(chan struct{})}
+	s := &Server{options: options, log: options.Logger, live: newHub(), assets: loadAssets(), stopping: make(chan struct{}), readTimeout: readTimeout}
 	s.keeper = newKeeper(options.Token, options.PublicRead)
 	for _, d := range options.Databases {
 		s.databases = append(s.databases, newDatabase(d))
@@ -124,7 +128,7 @@ func (s *Server) Run(ctx context.Context) error {
 	server := &http.Server{
 		Handler:           s.guard(s.mux),
 		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       10 * time.Second,
+		ReadTimeout:       s.readTimeout,
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       time.Minute,
 		MaxHeaderBytes:    16 << 10,

@@ -76,7 +76,8 @@
     if (source) return;
     source = new EventSource("/events?page=" + encodeURIComponent(location.pathname + location.search));
     source.onopen = () => say("on", "live");
-    source.onerror = () => say("off", "reconnecting");
+    // One that is over, as its session may be, does not come back by itself.
+    source.onerror = () => say("off", source && source.readyState === EventSource.CLOSED ? "not live: load again" : "reconnecting");
     source.addEventListener("page", (event) => {
       const next = new DOMParser().parseFromString("<main>" + event.data + "</main>", "text/html").querySelector("main");
       morph(main, next);
