@@ -26,13 +26,13 @@ func devPage(t *testing.T, program string) {
 	s := &shell{t: t, dir: openDir(t)}
 	require.NoError(t, os.Mkdir(filepath.Join(s.dir, "bin"), 0o755))
 	require.NoError(t, os.Symlink(program, filepath.Join(s.dir, "bin", "bbmd")))
-	exports := "export BBMD_DASHBOARD__LISTEN=''\n"
+	var exports []string
 	for _, name := range []string{pgserver.EnvBin, "PGBIN"} {
 		if value := os.Getenv(name); value != "" {
-			exports += "export " + name + "='" + value + "'\n"
+			exports = append(exports, "export "+name+"='"+value+"'")
 		}
 	}
-	require.NoError(t, os.WriteFile(filepath.Join(s.dir, "exports"), []byte(exports), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(s.dir, "exports"), []byte(strings.Join(exports, "\n")+"\n"), 0o600))
 	t.Cleanup(func() {
 		clean := exec.CommandContext(context.WithoutCancel(t.Context()), program, "dev", "clean", "--yes", "--state", filepath.Join(s.dir, ".bbmd", "dev"))
 		output, err := clean.CombinedOutput()

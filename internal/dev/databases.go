@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -105,13 +106,5 @@ func (c *configuration) create(ctx context.Context) error {
 // sqlstate reports whether the server refused something for one of these reasons.
 func sqlstate(err error, codes ...string) bool {
 	refusal, ok := errors.AsType[*pgconn.PgError](err)
-	if !ok {
-		return false
-	}
-	for _, code := range codes {
-		if refusal.Code == code {
-			return true
-		}
-	}
-	return false
+	return ok && slices.Contains(codes, refusal.Code)
 }

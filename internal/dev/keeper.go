@@ -198,7 +198,7 @@ func (k *keeper) listen(ctx context.Context, c *configuration) (*daemon.Daemon, 
 			return nil, nil, err
 		}
 		log, level := logging.New(k.options.Log, c.Log)
-		d, err := daemon.New(c.Config, daemon.WithLogger(log), daemon.WithLevel(level), daemon.WithReload(c.sources), daemon.WithVersion(k.options.Version))
+		d, err := daemon.New(c.Config, daemon.WithLogger(log), daemon.WithLevel(level), daemon.WithReload(c.sources), daemon.WithVersion(k.options.Version)) //nolint:contextcheck // it starts nothing before Run has a context
 		if err != nil {
 			return nil, nil, err
 		}
@@ -209,35 +209,37 @@ func (k *keeper) listen(ctx context.Context, c *configuration) (*daemon.Daemon, 
 		if err != nil {
 			return nil, nil, err
 		}
-		return d, log, k.noteDaemon(c, d.Addr(), saved)
+		return d, log, k.noteDaemon(c, d, saved)
 	}
 }
 
 // noteDaemon tells others of the daemon, and remembers its addresses for the next time.
-func (k *keeper) noteDaemon(c *configuration, at net.Addr, saved settings) error {
+func (k *keeper) noteDaemon(c *configuration, d *daemon.Daemon, saved settings) error {
 	if err := k.home.writeSettings(saved); err != nil {
 		return err
 	}
-	listen := ""
-	if at != nil {
-		listen = at.String()
+	return k.tell(func(s *State) {
+		s.Listen, s.Dashboard, s.Databases = textOf(d.Addr()), textOf(d.DashboardAddr()), c.databases()
+	})
+}
+
+// textOf is empty for no address.
+func textOf(at net.Addr) string {
+	if at == nil {
+		return ""
 	}
-	return k.tell(func(s *State) { s.Listen, s.Dashboard, s.Databases = listen, c.Dashboard.Listen, c.databases() })
+	return at.String()
 }
 
 // announce says that all is up, once the daemon says so or has had its time.
 func (k *keeper) announce(ctx context.Context) error {
 	awaitReady(ctx, k.now())
-	if ctx.Err() != nil {
+	select {
+	case <-ctx.Done():
 		return nil // it was told to stop
+	default:
 	}
-	err := k.tell(func(s *State) {
-		s.Phase, s.Step = Running, ""
-		if s.Dashboard != "" && !answers(ctx, s.Dashboard) {
-			s.Dashboard = ""
-		}
-	})
-	if err != nil {
+	if err := k.tell(func(s *State) { s.Phase, s.Step = Running, "" }); err != nil {
 		return err
 	}
 	return k.options.Ready(k.now())

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"net"
 	"syscall"
-	"time"
 )
 
 // addresses are what the daemon listens on.
@@ -68,11 +67,4 @@ func tryListen(ctx context.Context, address string) (string, error) {
 	}
 	got := l.Addr().String()
 	return got, l.Close()
-}
-
-// answers reports whether somebody listens.
-func answers(ctx context.Context, address string) bool {
-	dialer := net.Dialer{Timeout: time.Second}
-	conn, err := dialer.DialContext(ctx, "tcp", address)
-	return err == nil && conn.Close() == nil
 }
