@@ -72,6 +72,7 @@ postgres: ## make sure that there is a PostgreSQL server to run: found, installe
 programs: postgres ## make sure that what else the tests run is there: found, installed, or built
 	@$(GO) run ./testing/need/provide
 	@$(GO) -C .ci/render run . path >/dev/null
+	@$(GO) -C testing/manifests/strict build -o /dev/null .
 	@$(GO) -C testing/manifests/strict run .
 
 .PHONY: tools
