@@ -20,7 +20,7 @@ type location struct {
 func (l location) dir() string { return filepath.Join(l.parent, l.name) }
 
 // errChanged says that a directory is not any more what its plugin was made of.
-var errChanged = errors.New("the plugin's files have changed since it was loaded: reload plugins, or put them back")
+var errChanged = errors.New("the plugin's files have changed since it was loaded: bbmd plugins reload, or put them back")
 
 // command returns the program, ready to be started with what it inherits. It
 // refuses files that are not those which the digest stands for. The caller closes

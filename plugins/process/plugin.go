@@ -66,7 +66,7 @@ func (p *Plugin) State() (plugins.State, string) {
 	if !p.crashed() {
 		return plugins.StateOK, ""
 	}
-	return plugins.StateCrashed, fmt.Sprintf("its program ended badly %d times in a row, last: %s: see the log, mend it, then reload plugins", p.crashes, p.reason)
+	return plugins.StateCrashed, fmt.Sprintf("its program ended badly %d times in a row, last: %s: see the log, mend it, then bbmd plugins reload", p.crashes, p.reason)
 }
 
 func (p *Plugin) crashed() bool { return p.badStarts >= mostBadStarts || p.crashes >= mostCrashes }
