@@ -158,10 +158,10 @@ func TestEveryKeyAndMessageIsDocumented(t *testing.T) {
 	}
 	for key, where := range all.keys {
 		require.Regexp(t, "^[a-z][a-z0-9_]*$", key)
-		require.True(t, keys[key], "docs/logs.md does not have the key %q: %s", key, where)
+		require.True(t, keys[key], "docs/logs.md does not have the key %q: add it, or use the key that this already has: %s", key, where)
 	}
 	for message, where := range all.messages {
-		require.True(t, messages[message], "docs/logs.md does not have the message %q: %s", message, where)
+		require.True(t, messages[message], "docs/logs.md does not have the message %q: add a row for it: %s", message, where)
 	}
 	for key := range keys {
 		require.Contains(t, all.keys, key, "docs/logs.md has a key that nothing logs")
