@@ -96,7 +96,7 @@ func TestWhatIsMissingIsSkippedByHandAndFailsInCI(t *testing.T) { //nolint:paral
 	}
 }
 
-func TestWhatNobodyInstallsIsRefused(t *testing.T) { //nolint:paralleltest // it sets the environment
+func TestWhatNobodyInstallsIsRefused(t *testing.T) {
 	t.Setenv("CI", "")
 
 	_, r := asked(t, "true")

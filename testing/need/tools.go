@@ -70,7 +70,7 @@ func alembicWorks(ctx context.Context, path string) (err error) {
 	if err := os.Mkdir(filepath.Join(dir, "versions"), 0o700); err != nil {
 		return fmt.Errorf("write environment: %w", err)
 	}
-	cmd := exec.CommandContext(ctx, path, "current") //nolint:gosec // found on the PATH
+	cmd := exec.CommandContext(ctx, path, "current")
 	cmd.Dir = dir
 	return run(cmd)
 }

@@ -70,7 +70,7 @@ func run(ctx context.Context, arguments ...string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	text, warnings, err := output(exec.CommandContext(ctx, program, arguments...))
+	text, warnings, err := output(exec.CommandContext(ctx, program, arguments...)) //nolint:gosec // the renderer, for this package's own callers
 	if err == nil && len(warnings) > 0 {
 		err = fmt.Errorf("render %s: %s", arguments[0], warnings)
 	}
@@ -91,7 +91,9 @@ func build() (string, error) {
 		return "", err
 	}
 	for range 2 {
-		text, _, err := output(exec.CommandContext(context.Background(), "go", "-C", filepath.Join(root, source), "run", ".", "path"))
+		cmd := exec.CommandContext(context.Background(), "go", "run", ".", "path")
+		cmd.Dir = filepath.Join(root, source)
+		text, _, err := output(cmd)
 		if err != nil {
 			return "", fmt.Errorf("build %s: %w", source, err)
 		}

@@ -54,7 +54,7 @@ func TestWhatWorksIsLeftAlone(t *testing.T) { //nolint:paralleltest // it sets t
 	require.Equal(t, "programs of the tests: node psql\n", out.String())
 }
 
-func TestWhatIsMissingIsInstalled(t *testing.T) { //nolint:paralleltest // it sets the environment
+func TestWhatIsMissingIsInstalled(t *testing.T) {
 	t.Setenv("CI", "true")
 	dir := machine(t, "node")
 	var installed []string
