@@ -11,13 +11,13 @@ import (
 )
 
 func main() {
-	if err := run(context.Background()); err != nil {
+	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context) error {
+func run() error {
 	cfg, err := daemon.LoadConfig(daemon.Sources{})
 	if err != nil {
 		return err
@@ -26,7 +26,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return d.Run(ctx)
+	return d.Run(context.Background())
 }
 
 // blocking writes to the log, and never returns from the event loop's message that a migration has finished.
