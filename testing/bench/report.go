@@ -176,7 +176,7 @@ func titles(section string) string {
 	case SectionStartUp:
 		return "Start-up: a database that is up to date"
 	case SectionPlugins:
-		return "Plugins: the same Work as a plugin and compiled in, in SQL"
+		return "Plugins: the same Work as a plugin and compiled in"
 	default:
 		return section
 	}
