@@ -262,18 +262,40 @@ func TestH20_EpochsWhoseLockSomebodyElseHoldsArePassedOver(t *testing.T) {
 
 func TestH20_TransactionPoolerIsRecognised(t *testing.T) {
 	t.Parallel()
+	for name, mode := range map[string]fakepooler.Mode{"another server connection each time": fakepooler.InTurn, "the last one again": fakepooler.LastUsed} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			db := database(t)
+			table(t, db, 100)
+			start(t, db, through(t, db, mode))
+			enqueue(t, db, "bump", "")
+			waitsBecause(t, db, "session locks do not hold on this connection: it goes through a transaction pooler")
+
+			require.Zero(t, pgtest.One[int](t, db, "SELECT sum(n) FROM t"))
+		})
+	}
+}
+
+func TestAPoolerInSessionModeWillDo(t *testing.T) {
+	t.Parallel()
 	db := database(t)
 	table(t, db, 100)
-	pooled, err := pgx.ParseConfig(fakepooler.Start(t, db.URL, fakepooler.InTurn))
-	require.NoError(t, err)
-	pooled.DefaultQueryExecMode = pgx.QueryExecModeExec // a pooler knows no prepared statements
-	start(t, db, func(o *executor.Options) {
-		o.Connect = func(ctx context.Context, _ string) (*pgx.Conn, error) { return pgx.ConnectConfig(ctx, pooled.Copy()) }
-	})
+	start(t, db, through(t, db, fakepooler.Session))
 	enqueue(t, db, "bump", "")
-	waitsBecause(t, db, "session locks do not hold on this connection: it goes through a transaction pooler")
+	exactlyOnce(t, db)
+}
 
-	require.Zero(t, pgtest.One[int](t, db, "SELECT sum(n) FROM t"))
+// through makes workers connect through a pooler.
+func through(t *testing.T, db *pgtest.Database, mode fakepooler.Mode) func(*executor.Options) {
+	t.Helper()
+	pooled, err := pgx.ParseConfig(fakepooler.Start(t, db.URL, mode))
+	require.NoError(t, err)
+	if mode != fakepooler.Session {
+		pooled.DefaultQueryExecMode = pgx.QueryExecModeExec // a pooler knows no prepared statements
+	}
+	return func(o *executor.Options) {
+		o.Connect = func(ctx context.Context, _ string) (*pgx.Conn, error) { return pgx.ConnectConfig(ctx, pooled.Copy()) }
+	}
 }
 
 // A claim walks over a gap while it holds the claimers' lock. Others give up

@@ -98,7 +98,7 @@ func prepareConn(ctx context.Context, opts *Options, migration string, settings 
 	if err != nil {
 		return nil, backend{}, fmt.Errorf("connect: %w", err)
 	}
-	began, err := setUp(ctx, conn, settings)
+	began, err := setUp(ctx, opts, conn, settings)
 	if err != nil {
 		closeConn(ctx, conn)
 		return nil, backend{}, err
@@ -106,9 +106,9 @@ func prepareConn(ctx context.Context, opts *Options, migration string, settings 
 	return conn, began, nil
 }
 
-// setUp makes the settings, unless the server is a standby, or the two statements meet different
-// backends: then nothing is left behind on sessions that a pooler lends to others.
-func setUp(ctx context.Context, conn *pgx.Conn, settings Settings) (began backend, err error) {
+// setUp makes the settings, unless the server is a standby, or the backend is not this session's
+// own: then nothing is left behind on sessions that a pooler lends to others.
+func setUp(ctx context.Context, opts *Options, conn *pgx.Conn, settings Settings) (began backend, err error) {
 	var readOnly bool
 	err = conn.QueryRow(ctx, "SELECT pg_backend_pid(), pg_is_in_recovery(), current_setting('search_path')", control.Once).Scan(&began.pid, &readOnly, &began.searchPath)
 	if err != nil {
@@ -116,6 +116,11 @@ func setUp(ctx context.Context, conn *pgx.Conn, settings Settings) (began backen
 	}
 	if readOnly {
 		return began, errReadOnly
+	}
+	if uint32(began.pid) != conn.PgConn().PID() { //nolint:gosec // process numbers are positive
+		if err := keepsBackend(ctx, opts, conn, began.pid); err != nil {
+			return began, err
+		}
 	}
 	names, values := sessionSettings(settings)
 	tag, err := conn.Exec(ctx, settingsSQL, control.Once, names, values, began.pid)
@@ -126,6 +131,38 @@ func setUp(ctx context.Context, conn *pgx.Conn, settings Settings) (began backen
 		return began, errNotDirect
 	}
 	return began, nil
+}
+
+// besideTimeout bounds what takes milliseconds, unless a pooler has no second backend to give.
+const besideTimeout = 10 * time.Second
+
+// keepsBackend is asked where startup told another process number than the server: something is in
+// between. A pooler that lends the backend used last gives a lonely client the same one all the
+// time, and another one only while that is busy: so another session keeps it busy.
+func keepsBackend(ctx context.Context, opts *Options, conn *pgx.Conn, pid int32) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, besideTimeout, errors.New("the pooler has no second server connection to give"))
+	defer cancel()
+	other, err := opts.Connect(ctx, "bbmd/"+opts.Database+"/pooler")
+	if err != nil {
+		return fmt.Errorf("connect beside a session: %w", err)
+	}
+	defer closeConn(ctx, other)
+	tx, err := other.Begin(ctx)
+	if err != nil {
+		return fmt.Errorf("prove the session: %w", err)
+	}
+	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }() // it only read
+	var busy, mine int32
+	if err := tx.QueryRow(ctx, "SELECT pg_backend_pid()", control.Once).Scan(&busy); err != nil {
+		return fmt.Errorf("prove the session: %w", err)
+	}
+	if err := conn.QueryRow(ctx, "SELECT pg_backend_pid()", control.Once).Scan(&mine); err != nil {
+		return fmt.Errorf("prove the session: %w", err)
+	}
+	if busy == pid || mine != pid {
+		return errNotDirect
+	}
+	return nil
 }
 
 func (s *session) take(ctx context.Context, parallelism int32) error {

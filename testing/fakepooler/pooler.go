@@ -27,8 +27,9 @@ const (
 	Session
 )
 
-// size is how many server connections there are by transaction.
-const size = 2
+// size is how many server connections there are by transaction: enough for clients that
+// hold some while others of theirs wait for one that is not their last.
+const size = 8
 
 // pooler is what is behind one address.
 type pooler struct {
