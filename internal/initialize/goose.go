@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -33,6 +32,7 @@ type gooseRun struct {
 	watch    watcher
 	trace    *trace
 	db       *sql.DB
+	files    checkedFiles
 	provider *goose.Provider
 }
 
@@ -43,7 +43,7 @@ func (g gooseRunner) run(ctx context.Context, to target, pending []history.Step,
 	if err := furnish(ctx, g.spec, to); err != nil {
 		return err
 	}
-	r := &gooseRun{spec: g.spec, to: to, watch: watch, trace: &trace{lockTimeout: g.spec.Limits.orDefaults().LockTimeout}}
+	r := &gooseRun{spec: g.spec, to: to, watch: watch, files: newCheckedFiles(g.spec.Migrations), trace: &trace{lockTimeout: g.spec.Limits.orDefaults().LockTimeout}}
 	defer func() { r.close(ctx, err) }()
 	if err := r.open(ctx); err != nil {
 		return err
@@ -80,7 +80,7 @@ func (r *gooseRun) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.provider, err = goose.NewProvider(goose.DialectCustom, r.db, os.DirFS(r.spec.Migrations), options...)
+	r.provider, err = goose.NewProvider(goose.DialectCustom, r.db, r.files, options...)
 	if err != nil {
 		return &ConfigError{Database: r.spec.Database, Err: fmt.Errorf("goose: read %s: %w", r.spec.Migrations, err)}
 	}
@@ -128,7 +128,7 @@ func (r *gooseRun) step(ctx context.Context, step history.Step) error {
 	if err != nil {
 		return &StepError{Version: step.Version, Name: step.Name, File: step.File, Err: fmt.Errorf("goose has numbers for versions: %w", err)}
 	}
-	text, err := textOf(step)
+	text, err := r.files.check(step)
 	if err != nil {
 		return &StepError{Version: step.Version, Name: step.Name, File: step.File, Err: err}
 	}
@@ -159,21 +159,6 @@ func (r *gooseRun) step(ctx context.Context, step history.Step) error {
 	default:
 		return r.watch.done(ctx, step)
 	}
-}
-
-// textOf reads the file of a step, which has to be what was looked at when the run was planned.
-func textOf(step history.Step) (string, error) {
-	if step.File == "" || !strings.HasSuffix(step.File, ".sql") {
-		return "", nil
-	}
-	content, err := os.ReadFile(step.File)
-	if err != nil {
-		return "", err
-	}
-	if step.Checksum != "" && sumOfBytes(content) != step.Checksum {
-		return "", errors.New("it was changed since this run began: run it again")
-	}
-	return strings.ReplaceAll(string(content), "\r\n", "\n"), nil // as goose reads it
 }
 
 // placeOf is what a step is called in messages.

@@ -141,6 +141,20 @@ func TestGooseRefusesAFileThatChangesUnderTheRun(t *testing.T) {
 	require.Empty(t, b.tables(t))
 }
 
+func TestGooseAppliesWhatWasChecked(t *testing.T) {
+	t.Parallel()
+	b := bring(t)
+	b.write(t, map[string]string{"00001_a.sql": up("CREATE TABLE a (id int);")})
+	files := b.files(t)
+	edit := initialize.Watch{Started: func(context.Context, history.Step) error {
+		b.write(t, map[string]string{"00001_a.sql": up("CREATE TABLE b (id int);")})
+		return nil
+	}}
+	require.NoError(t, initialize.RunSteps(t.Context(), b.spec, b.target, history.Goose, files, files.Steps(), edit))
+	require.Contains(t, b.tables(t), "a")
+	require.NotContains(t, b.tables(t), "b")
+}
+
 func TestGooseEndsWithItsWatcher(t *testing.T) {
 	t.Parallel()
 	b := bring(t)
