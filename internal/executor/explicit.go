@@ -27,12 +27,13 @@ const (
 // beginning travels with the commit.
 type explicit struct {
 	*worker
-	source *source
-	call   runFunc
-	nulls  *nulls        // nil: batches are ranges of a key
-	took   time.Duration // by the last batch
-	opened *control.Job  // the transaction that is open is this job's
-	renew  bool          // the Work took our prepared statements away: go on with a new session
+	source   *source
+	call     runFunc
+	nulls    *nulls        // nil: batches are ranges of a key
+	took     time.Duration // by the last batch
+	opened   *control.Job  // the transaction that is open is this job's
+	recorded bool          // the last batch's fence has said what it did
+	renew    bool          // the Work took our prepared statements away: go on with a new session
 }
 
 func newExplicit(w *worker, s *source, run runFunc) *explicit {
@@ -150,7 +151,7 @@ func (r *explicit) one(ctx context.Context, j *control.Job) error {
 	switch {
 	case err == nil:
 		r.source.claims.observe(j, took)
-		r.finished(outcome{job: j, rows: rows, took: took, recorded: true})
+		r.finished(outcome{job: j, rows: rows, took: took, recorded: r.recorded})
 		if r.nulls != nil {
 			return r.nulls.check(rows)
 		}
@@ -194,7 +195,7 @@ func (r *explicit) traced(ctx context.Context, j *control.Job, began time.Time) 
 
 // empty ends a batch of the strategy "null" that found no row, and perhaps the migration with it.
 func (r *explicit) empty(ctx context.Context, j *control.Job) error {
-	if err := r.commit(ctx, j, 0, 0); err != nil {
+	if _, err := r.commit(ctx, j, 0, nil, 0); err != nil {
 		return err
 	}
 	r.source.open = false
@@ -213,7 +214,7 @@ func (r *explicit) transaction(ctx context.Context, j *control.Job, began time.T
 		}
 	}
 	r.opened = nil
-	h := &handle{conn: r.session.conn, tracer: r.opts.Tracer}
+	h := &finishing{handle: &handle{conn: r.session.conn, tracer: r.opts.Tracer}}
 	b := r.batch(j)
 	if r.nulls != nil {
 		if b.Rows, err = r.nulls.pick(ctx, j.BatchSize); err != nil {
@@ -229,13 +230,14 @@ func (r *explicit) transaction(ctx context.Context, j *control.Job, began time.T
 	if err != nil {
 		return 0, err
 	}
+	r.recorded = len(h.last) == 0
 	if r.opts.Tracer == nil {
-		return result.Rows, r.commit(ctx, j, result.Rows, time.Since(began))
+		return r.commit(ctx, j, result.Rows, h.last, time.Since(began))
 	}
 	sent := time.Now()
-	err = r.commit(ctx, j, result.Rows, time.Since(began))
+	rows, err = r.commit(ctx, j, result.Rows, h.last, time.Since(began))
 	r.traceStatement(ctx, "commit", sent, time.Now(), err)
-	return result.Rows, err
+	return rows, err
 }
 
 // abandon ends a session on which a Work left results unread, and records the
@@ -258,41 +260,18 @@ func (r *explicit) sendOpening(p *pgconn.Pipeline, j *control.Job) {
 	p.SendQueryPrepared(stmtOpen, [][]byte{[]byte(r.token(j)), []byte(r.session.searchPath)}, nil, nil)
 }
 
-// commit puts the role back that may do so, fences and commits, and opens the next job's transaction along with it.
-func (r *explicit) commit(ctx context.Context, j *control.Job, rows int64, took time.Duration) error {
+// commit ends a job's transaction, in which the Work has changed rows so far. It returns how many
+// it has changed in the end.
+func (r *explicit) commit(ctx context.Context, j *control.Job, rows int64, last []registry.Command, took time.Duration) (int64, error) {
 	switch r.session.conn.PgConn().TxStatus() {
 	case 'I':
-		return r.endedItself(j)
+		return 0, r.endedItself(j)
 	case 'E':
-		return errAfterFail
+		return 0, errAfterFail
 	}
-	next := r.upcoming(j)
 	fence := [][]byte{text(j.ID), text(int64(r.session.epoch)), []byte(r.token(j)), text(rows), fmt.Appendf(nil, "%.3f", took.Seconds()*1000)}
-	err := runGroup(ctx, r.session.conn, func(p *pgconn.Pipeline) {
-		switch {
-		case r.renew:
-			p.SendQueryParams("RESET ROLE", nil, nil, nil, nil)
-			p.SendQueryParams(r.opts.Store.TokenFenceSQL(r.target.index), fence, nil, nil, nil)
-			p.SendQueryParams("COMMIT", nil, nil, nil, nil)
-		case next == nil:
-			p.SendQueryPrepared(stmtResetRole, nil, nil, nil)
-			p.SendQueryPrepared(stmtTokenFence, fence, nil, nil)
-			p.SendQueryPrepared(stmtCommit, nil, nil, nil)
-		default:
-			p.SendQueryPrepared(stmtResetRole, nil, nil, nil)
-			p.SendQueryPrepared(stmtTokenFence, fence, nil, nil)
-			p.SendQueryPrepared(stmtChain, nil, nil, nil)
-			r.sendOpening(p, next)
-		}
-	})
-	if err == nil {
-		r.opened = next
-		return nil
-	}
-	if fenceRefused(err, 1) {
-		return r.whyRefused(ctx, j)
-	}
-	return err
+	more, err := r.finish(ctx, j, last, fence)
+	return rows + more, err
 }
 
 // upcoming returns the job that will surely run after j, or nil.

@@ -11,6 +11,11 @@ import (
 
 // runGroup sends one group of statements in one write, and reads its answer.
 func runGroup(ctx context.Context, conn *pgx.Conn, send func(*pgconn.Pipeline)) error {
+	return readingGroup(ctx, conn, send, nil)
+}
+
+// readingGroup does the same, and calls done with every statement's command tag.
+func readingGroup(ctx context.Context, conn *pgx.Conn, send func(*pgconn.Pipeline), done func(statement int, tag pgconn.CommandTag)) error {
 	p := conn.PgConn().StartPipeline(ctx)
 	send(p)
 	p.SendPipelineSync()
@@ -18,7 +23,7 @@ func runGroup(ctx context.Context, conn *pgx.Conn, send func(*pgconn.Pipeline)) 
 	if err != nil {
 		err = fmt.Errorf("%w: %w", errConnection, err)
 	} else {
-		err = readGroup(p, nil, nil)
+		err = readGroup(p, nil, done)
 	}
 	if closeErr := p.Close(); err == nil && closeErr != nil {
 		err = fmt.Errorf("%w: %w", errConnection, closeErr)

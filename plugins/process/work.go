@@ -83,8 +83,16 @@ func (p *Plugin) batch(ctx context.Context, spec *WorkSpec, tx pgx.Tx, b registr
 	return registry.Result{Rows: rows}, err
 }
 
-// finish runs the statements that a program has left to us.
+// finish runs the statements that a program has left to us, or leaves them to the batch's transaction
+// in turn, where nobody has to wait for their answers.
 func (t *talk) finish(ctx context.Context, done protocol.Done) (rows int64, err error) {
+	if finisher, ok := t.db.(registry.Finisher); ok && done.Affected == nil {
+		commands, err := t.commands(done)
+		if err != nil {
+			return 0, err
+		}
+		return 0, finisher.Finish(commands...)
+	}
 	for i, s := range done.Statements {
 		affected, err := t.exec(ctx, s)
 		if err != nil {
@@ -96,6 +104,18 @@ func (t *talk) finish(ctx context.Context, done protocol.Done) (rows int64, err 
 		rows = *done.Affected
 	}
 	return rows, nil
+}
+
+// commands are the statements that a program has left to us, checked.
+func (t *talk) commands(done protocol.Done) ([]registry.Command, error) {
+	commands := make([]registry.Command, 0, len(done.Statements))
+	for i, s := range done.Statements {
+		if err := checkStatement(s.SQL, t.allowed); err != nil {
+			return nil, fmt.Errorf("statement %d: %w", i+1, err)
+		}
+		commands = append(commands, registry.Command{SQL: s.SQL, Args: s.Args})
+	}
+	return commands, nil
 }
 
 // verify asks how many rows of a range are not as they should be.
