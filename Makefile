@@ -26,7 +26,7 @@ build: ## build bin/bbmd, a static program
 
 .PHONY: test
 test: programs ## run all tests, with the race detector, on a private PostgreSQL
-	$(SERVE) $(GO) test -race $(ARGS) $(PKG)
+	$(SERVE) $(GO) test -race -timeout 30m $(ARGS) $(PKG)
 
 .PHONY: browser-test
 browser-test: postgres ## test the dashboard in a real Chromium, which has to be installed
