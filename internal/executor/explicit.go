@@ -29,15 +29,16 @@ type explicit struct {
 	*worker
 	source   *source
 	call     runFunc
-	nulls    *nulls        // nil: batches are ranges of a key
-	took     time.Duration // by the last batch
-	opened   *control.Job  // the transaction that is open is this job's
-	recorded bool          // the last batch's fence has said what it did
-	renew    bool          // the Work took our prepared statements away: go on with a new session
+	nulls    *nulls            // nil: batches are ranges of a key
+	took     time.Duration     // by the last batch
+	opened   *control.Job      // the transaction that is open is this job's
+	known    map[string]string // names of prepared last statements, by text
+	recorded bool              // the last batch's fence has said what it did
+	renew    bool              // the Work took our prepared statements away: go on with a new session
 }
 
 func newExplicit(w *worker, s *source, run runFunc) *explicit {
-	return &explicit{worker: w, source: s, call: run}
+	return &explicit{worker: w, source: s, call: run, known: map[string]string{}}
 }
 
 // errRenew ends a session that a Work has changed for good.

@@ -32,10 +32,19 @@ func (f *finishing) Finish(commands ...registry.Command) error {
 // finish sends the Work's last statements, puts the role back that may do so, fences and commits, and opens the
 // next job's transaction along with it. It returns how many rows the last statements have affected.
 func (r *explicit) finish(ctx context.Context, j *control.Job, last []registry.Command, fence [][]byte) (rows int64, err error) {
+	for i, c := range last {
+		if err := r.know(ctx, c.SQL); err != nil {
+			return 0, fmt.Errorf("statement %d: %w", i+1, err)
+		}
+	}
 	next := r.upcoming(j)
 	err = readingGroup(ctx, r.session.conn, func(p *pgconn.Pipeline) {
 		for _, c := range last {
-			p.SendQueryParams(c.SQL, texts(c.Args), nil, nil, nil)
+			if name := r.known[c.SQL]; name != "" && !r.renew {
+				p.SendQueryPrepared(name, texts(c.Args), nil, nil)
+			} else {
+				p.SendQueryParams(c.SQL, texts(c.Args), nil, nil, nil)
+			}
 		}
 		r.sendCommit(p, fence, next)
 	}, func(statement int, tag pgconn.CommandTag) {
@@ -55,6 +64,23 @@ func (r *explicit) finish(ctx context.Context, j *control.Job, last []registry.C
 	default:
 		return 0, err
 	}
+}
+
+// mostKnown is how many last statements a session prepares: a Work that writes another text for each batch
+// shall not fill it.
+const mostKnown = 16
+
+// know prepares a last statement that will come again, most probably.
+func (r *explicit) know(ctx context.Context, sql string) error {
+	if _, is := r.known[sql]; is || r.renew || len(r.known) == mostKnown {
+		return nil
+	}
+	name := fmt.Sprintf("bbmd_last_%d", len(r.known))
+	if err := prepareAll(ctx, r.session.conn, []named{{name, sql}}); err != nil {
+		return err
+	}
+	r.known[sql] = name
+	return nil
 }
 
 // sendCommit sends what ends a transaction, and what begins the next one where there is one.
