@@ -46,7 +46,7 @@ func embed(ctx context.Context) error {
 		return err
 	}
 	logger, level := logging.New(os.Stderr, cfg.Log)
-	d, err := daemon.New(cfg, daemon.WithLogger(logger), daemon.WithLevel(level), daemon.WithWorks(works), daemon.AsProcess())
+	d, err := daemon.New(cfg, daemon.WithLogger(logger), daemon.WithLevel(level), daemon.WithWorks(works), daemon.AsProcess()) //nolint:contextcheck // what its dashboard begins lives as long as the daemon
 	if err != nil {
 		return err
 	}
