@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -50,8 +51,7 @@ type found struct {
 	Readable     bool // by this role
 	Filtered     bool // a row-level security policy may hide rows
 	PrimaryKey   string
-	ColumnNames  []string
-	ColumnTypes  []string
+	Columns      [][]string // each a name and a type
 
 	siblings map[string]*found // candidates in the same schema
 }
@@ -62,10 +62,20 @@ func (t *found) sql() string    { return t.place().sql() }
 
 // column returns the kind of a column, none if there is no such column.
 func (t *found) column(name string) kind {
-	if i := slices.Index(t.ColumnNames, name); i >= 0 {
-		return kindOf(t.ColumnTypes[i])
+	for _, c := range t.Columns {
+		if c[0] == name {
+			return kindOf(c[1])
+		}
 	}
 	return none
+}
+
+func (t *found) columnNames() string {
+	names := make([]string, len(t.Columns))
+	for i, c := range t.Columns {
+		names[i] = c[0]
+	}
+	return strings.Join(names, ", ")
 }
 
 // sibling returns another table of the schema that has these columns, or nil.
@@ -96,7 +106,7 @@ WITH c AS MATERIALIZED (
   SELECT c.oid, c.relname, n.oid AS namespace, n.nspname
   FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
   WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition
-    AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_' -- those of temporary tables included
+    AND n.nspname <> 'information_schema' AND NOT starts_with(n.nspname::text, 'pg_') -- those of temporary tables included
     AND n.nspname::text <> ALL ($2::text[])
     AND (c.relname::text = ANY ($1::text[])
          OR EXISTS (SELECT FROM pg_catalog.pg_attribute v
@@ -107,17 +117,15 @@ SELECT nspname::text AS schema, relname::text AS name,
        row_security_active(oid) AS filtered,
        coalesce((SELECT k.conname::text FROM pg_catalog.pg_constraint k
                  WHERE k.conrelid = c.oid AND k.contype = 'p'), '') AS primary_key,
-       ARRAY(SELECT a.attname::text FROM pg_catalog.pg_attribute a
-             WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum) AS column_names,
-       ARRAY(SELECT coalesce(b.typname, t.typname)::text FROM pg_catalog.pg_attribute a
+       ARRAY(SELECT ARRAY[a.attname::text, coalesce(b.typname, t.typname)::text] FROM pg_catalog.pg_attribute a
              JOIN pg_catalog.pg_type t ON t.oid = a.atttypid LEFT JOIN pg_catalog.pg_type b ON b.oid = t.typbasetype
-             WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum) AS column_types
+             WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum) AS columns
 FROM c
 WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
                   WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')`
 
 func candidates(ctx context.Context, db DB, names, except []string) ([]*found, error) {
-	rows, err := db.Query(ctx, candidatesSQL, names, append([]string{}, except...))
+	rows, err := db.Query(ctx, candidatesSQL, pgx.QueryExecModeExec, names, append([]string{}, except...))
 	if err != nil {
 		return nil, err
 	}

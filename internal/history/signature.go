@@ -85,7 +85,7 @@ func (s signature) matches(t *found) bool {
 			return false
 		}
 	}
-	if (s.exact || s.anyName) && len(t.ColumnNames) != len(s.columns) {
+	if (s.exact || s.anyName) && len(t.Columns) != len(s.columns) {
 		return false
 	}
 	return s.fits == nil || s.fits(t)

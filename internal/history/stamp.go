@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -92,7 +91,7 @@ func (s stamper) inspect(ctx context.Context, tx pgx.Tx, at Place) (*found, erro
 			continue
 		}
 		if !own.matches(t) {
-			return nil, fmt.Errorf("%s is not a version table of %s: it has the columns %s; name another table, or move it away", at, s.tool.Title(), strings.Join(t.ColumnNames, ", "))
+			return nil, fmt.Errorf("%s is not a version table of %s: it has the columns %s; name another table, or move it away", at, s.tool.Title(), t.columnNames())
 		}
 		return t, t.visible()
 	}

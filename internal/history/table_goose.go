@@ -30,7 +30,7 @@ func gooseNamedSignature() signature {
 // providers. Before, the newest row's is_applied counted, so where that is
 // false, the two disagree.
 func readGoose(ctx context.Context, db DB, t *found) (state, error) {
-	rows, err := db.Query(ctx, "SELECT DISTINCT ON (version_id) version_id::bigint, is_applied FROM "+t.sql()+" ORDER BY version_id, id DESC")
+	rows, err := db.Query(ctx, "SELECT DISTINCT ON (version_id) version_id::bigint, is_applied FROM "+t.sql()+" ORDER BY version_id, id DESC", pgx.QueryExecModeExec)
 	if err != nil {
 		return state{}, err
 	}
