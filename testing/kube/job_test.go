@@ -15,7 +15,7 @@ func (s *service) underWay() pod {
 	s.t.Helper()
 	s.apply(only(s.release("1", steps(users, held+"CREATE TABLE orders ();\n"+mark)), "Job"))
 	s.eventually("the second migration runs", s.held)
-	return s.pods("job-name=bbmd-migrate-1")[0]
+	return s.another(pod{}) // whose status comes later than its migration begins
 }
 
 // held reports whether a session is in the migration that is held.
@@ -23,7 +23,7 @@ func (s *service) held() bool {
 	return pgtest.One[bool](s.t, s.db.Database, "SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = current_database() AND state = 'active' AND query LIKE 'DO $$ BEGIN WHILE%'")
 }
 
-// another waits for a pod of the Job that is not that one.
+// another waits for a pod of the Job that runs and is not that one.
 func (s *service) another(than pod) (next pod) {
 	s.t.Helper()
 	s.eventually("another pod of the Job runs", func() bool {
