@@ -29,7 +29,8 @@ test: programs ## run all tests, with the race detector, on a private PostgreSQL
 	$(SERVE) $(GO) test -race -timeout 30m $(ARGS) $(PKG)
 
 .PHONY: browser-test
-browser-test: postgres ## test the dashboard in a real Chromium, which has to be installed
+browser-test: postgres ## test the dashboard in a real Chromium, which it installs where it may
+	@$(GO) run ./testing/need/provide chromium
 	BBMD_BROWSER_TESTS=1 $(SERVE) $(GO) test -run Browser $(ARGS) ./internal/dashboard
 
 .PHONY: lint

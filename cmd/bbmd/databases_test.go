@@ -23,18 +23,26 @@ func TestDatabasesPage(t *testing.T) {
 	page, err := os.ReadFile("../../docs/databases.md")
 	require.NoError(t, err)
 	shell := newShell(t)
-	pieces := regexp.MustCompile("(?s)```(sh|text)\n(.*?)```").FindAllStringSubmatch(string(page), -1)
+	prints(t, string(page), shell.run, steady)
+}
+
+// prints runs the commands of a page and compares what they print with what the page shows, both
+// without what is different every time.
+func prints(t *testing.T, page string, run, same func(string) string) {
+	t.Helper()
+	pieces := regexp.MustCompile("(?s)```(sh|text)\n(.*?)```").FindAllStringSubmatch(page, -1)
 	require.NotEmpty(t, pieces)
 	var printed string
 	for _, piece := range pieces {
 		if piece[1] == "sh" {
 			require.Empty(t, printed, "the page does not show what this prints")
-			printed = shell.run(piece[2])
+			printed = run(piece[2])
 			continue
 		}
-		require.Empty(t, cmp.Diff(steady(piece[2]), steady(printed)), "the page (-) and the command (+)")
+		require.Empty(t, cmp.Diff(same(piece[2]), same(printed)), "the page (-) and the command (+)")
 		printed = ""
 	}
+	require.Empty(t, printed, "the page does not show what this prints")
 }
 
 // steady returns what is the same every time: without durations, times, hosts, and

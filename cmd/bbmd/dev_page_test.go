@@ -9,7 +9,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
 
 	"github.com/bbmd-dev/bbmd/internal/pgserver"
@@ -39,19 +38,7 @@ func devPage(t *testing.T, program string) {
 		require.NoError(t, err, string(output))
 	})
 
-	pieces := regexp.MustCompile("(?s)```(sh|text)\n(.*?)```").FindAllStringSubmatch(string(page), -1)
-	require.NotEmpty(t, pieces)
-	var printed string
-	for _, piece := range pieces {
-		if piece[1] == "sh" {
-			require.Empty(t, printed, "the page does not show what this prints")
-			printed = s.run(piece[2])
-			continue
-		}
-		require.Empty(t, cmp.Diff(anyProcess(piece[2]), anyProcess(printed)), "the page (-) and the command (+)")
-		printed = ""
-	}
-	require.Empty(t, printed, "the page does not show what this prints")
+	prints(t, string(page), s.run, anyProcess)
 	require.NoDirExists(t, filepath.Join(s.dir, ".bbmd"))
 }
 

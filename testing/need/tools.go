@@ -35,6 +35,12 @@ func Tools() []Tool {
 	}
 }
 
+// Chromium is what `make browser-test` runs. It is no part of [Tools], which everybody who
+// tests gets: it is heavy.
+func Chromium() Tool {
+	return Tool{"chromium", []string{"chromium"}, "the dashboard in a browser", runs("--version")}
+}
+
 func known(name string) (Tool, bool) {
 	tools := Tools()
 	i := slices.IndexFunc(tools, func(t Tool) bool { return t.Name == name })

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 
 	"github.com/bbmd-dev/bbmd/internal/debian"
@@ -13,7 +14,11 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := provide(ctx, os.Stderr, need.Tools(), debian.Install)
+	tools := need.Tools()
+	if slices.Contains(os.Args[1:], need.Chromium().Name) {
+		tools = []need.Tool{need.Chromium()}
+	}
+	err := provide(ctx, os.Stderr, tools, debian.Install)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
