@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -168,10 +169,7 @@ func drop(ctx context.Context, serverURL, name string) error {
 
 // vacate ends a database's replication sessions and its prepared transactions.
 func vacate(ctx context.Context, conn *pgx.Conn, serverURL, name string) error {
-	// With a timeout pg_terminate_backend waits until the session is gone.
-	if _, err := conn.Exec(ctx, `
-		SELECT pg_terminate_backend(active_pid, 30000)
-		FROM pg_replication_slots WHERE database = $1 AND active_pid IS NOT NULL`, name); err != nil {
+	if err := endReplication(ctx, conn, name); err != nil {
 		return err
 	}
 	rows, err := conn.Query(ctx, "SELECT gid FROM pg_prepared_xacts WHERE database = $1", name)
@@ -197,6 +195,27 @@ func vacate(ctx context.Context, conn *pgx.Conn, serverURL, name string) error {
 		}
 	}
 	return nil
+}
+
+// endReplication ends the sessions that hold a database's replication slots, and returns when none does. That
+// pg_terminate_backend waits itself is new in PostgreSQL 14.
+func endReplication(ctx context.Context, conn *pgx.Conn, name string) error {
+	const pause = 5 * time.Millisecond
+	tick := time.NewTicker(pause)
+	defer tick.Stop()
+	for {
+		var held int
+		if err := conn.QueryRow(ctx, `
+			SELECT count(pg_terminate_backend(active_pid))
+			FROM pg_replication_slots WHERE database = $1 AND active_pid IS NOT NULL`, name).Scan(&held); err != nil || held == 0 {
+			return err
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
 }
 
 func quote(name string) string { return pgx.Identifier{name}.Sanitize() }
