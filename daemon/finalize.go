@@ -187,7 +187,7 @@ func (f *finalizer) run(ctx context.Context, url string) (Progress, error) {
 	following, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	source, err := notify.NewListener(notify.ListenerConfig{
-		URL: url, Logger: f.opts.Logger,
+		URL: url, Name: "bbmd/" + f.database + "/finalize", Logger: f.opts.Logger,
 		OnChange: func(s notify.State) {
 			if s.Connects == 0 && s.Err != nil {
 				stop(fmt.Errorf("listen for events: %w", s.Err))

@@ -33,6 +33,11 @@ type ListenerConfig struct {
 	// comes from libpq's variables. Without a connect_timeout it is 10 seconds.
 	URL string
 
+	// Name is what pg_stat_activity shows for the connection (application_name).
+	// Defaults to bbmd/listener, by which others know that a daemon is here: a
+	// program that only watches gives another one.
+	Name string
+
 	// Logger tells about connections that come and go. Nil is silent.
 	Logger *slog.Logger
 
@@ -79,8 +84,8 @@ func NewListener(config ListenerConfig) (*Listener, error) {
 	if min(config.PingInterval, config.PingTimeout, config.RetryMin, config.RetryMax) < 0 {
 		return nil, errors.New("listener: a duration is negative: leave it out for the default")
 	}
-	prepare(conn)
 	config = config.withDefaults()
+	prepare(conn, config.Name)
 	return &Listener{life: newLife(config, conn), config: config, conn: conn}, nil
 }
 
@@ -116,12 +121,15 @@ func (c ListenerConfig) withDefaults() ListenerConfig {
 		}
 	}
 	c.RetryMax = max(c.RetryMin, c.RetryMax)
+	if c.Name == "" {
+		c.Name = listenerName
+	}
 	return c
 }
 
 // prepare makes a user's configuration that of a listening connection.
-func prepare(conn *pgconn.Config) {
-	setParams(conn)
+func prepare(conn *pgconn.Config, name string) {
+	setParams(conn, name)
 	conn.DialFunc = dial
 	conn.MaxProtocolMessageBodyLen = maxMessage
 	if conn.ConnectTimeout == 0 {

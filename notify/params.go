@@ -8,8 +8,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// applicationName is what pg_stat_activity shows for the connection.
-const applicationName = "bbmd/listener"
+// listenerName is what pg_stat_activity shows for a listener that nobody gave a name.
+const listenerName = "bbmd/listener"
 
 // serverParams are the settings that the session asks for when it starts. They
 // let the server notice a dead client (whose session would hold back the
@@ -30,13 +30,13 @@ func serverParams() map[string]string {
 // setParams puts our settings into a configuration that came from the user. Two
 // are not the user's to choose: the name, by which people and tests find the
 // session, and the idle time-out, because a listener is idle by profession.
-func setParams(config *pgconn.Config) {
-	for name, value := range serverParams() {
-		if _, ok := config.RuntimeParams[name]; !ok {
-			config.RuntimeParams[name] = value
+func setParams(config *pgconn.Config, name string) {
+	for setting, value := range serverParams() {
+		if _, ok := config.RuntimeParams[setting]; !ok {
+			config.RuntimeParams[setting] = value
 		}
 	}
-	config.RuntimeParams["application_name"] = applicationName
+	config.RuntimeParams["application_name"] = name
 	config.RuntimeParams["idle_session_timeout"] = "0" // PostgreSQL 14
 }
 

@@ -113,10 +113,9 @@ const maxChange = 64 << 20
 // has no time-outs on the server: to begin takes as long as the transactions take
 // that are open then, and what is asked before is bounded from our side.
 func prepareStream(conn *pgconn.Config) {
-	prepare(conn)
+	prepare(conn, streamName)
 	conn.MaxProtocolMessageBodyLen = maxChange
 	conn.RuntimeParams["replication"] = "database"
-	conn.RuntimeParams["application_name"] = streamName
 	for _, name := range []string{"statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"} {
 		conn.RuntimeParams[name] = "0"
 	}

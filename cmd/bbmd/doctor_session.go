@@ -18,14 +18,14 @@ import (
 // oldestServer is the oldest major version of PostgreSQL that bbmd runs on.
 const oldestServer = 13
 
-// doctorName is what pg_stat_activity shows for the doctor's sessions.
-const doctorName = "bbmd/doctor"
+// session is what pg_stat_activity shows for the doctor's sessions: a command's name, not a daemon's.
+func (p *patient) session() string { return "bbmd/" + p.name + "/doctor" }
 
 const poolerHint = "give a url that leads to PostgreSQL directly, or through a pooler in session mode"
 
 func checkReachable(ctx context.Context, p *patient) (string, error) {
 	began := time.Now()
-	conn, err := p.dialer.Connect(ctx, doctorName)
+	conn, err := p.dialer.Connect(ctx, p.session())
 	if err != nil {
 		return "", fail(err.Error(), "without the database nothing can run, and nothing can be looked at", connectHint(err))
 	}
@@ -112,7 +112,7 @@ func checkSessionLocks(ctx context.Context, p *patient) (string, error) {
 	if !locked {
 		return "", fail("an advisory lock that nobody can hold is held", "somebody else uses the keys by which bbmd knows who lives", "does an application use the keys (7709, *)?")
 	}
-	other, err := p.dialer.Connect(ctx, doctorName)
+	other, err := p.dialer.Connect(ctx, p.session())
 	if err != nil {
 		return "", err
 	}
@@ -165,7 +165,7 @@ func checkEvents(ctx context.Context, p *patient) (string, error) {
 		return "", err
 	}
 	arrived := make(chan notify.Event, 1)
-	listener, err := notify.NewListener(notify.ListenerConfig{URL: url})
+	listener, err := notify.NewListener(notify.ListenerConfig{URL: url, Name: p.session()})
 	if err != nil {
 		return "", err
 	}

@@ -147,8 +147,7 @@ func (c *connection) missing(cmd *cobra.Command, names []string, found []control
 }
 
 // progress reads migrations, and says of those that wait for a daemon that there is none.
-// listeners are server processes that listen for this command.
-func (c *connection) progress(ctx context.Context, sel control.Selection, listeners ...uint32) ([]control.Progress, error) {
+func (c *connection) progress(ctx context.Context, sel control.Selection) ([]control.Progress, error) {
 	all, err := c.Store.Progress(ctx, c, sel)
 	if err != nil {
 		return nil, err
@@ -157,10 +156,10 @@ func (c *connection) progress(ctx context.Context, sel control.Selection, listen
 	for i := range all {
 		pointers[i] = &all[i]
 	}
-	return all, c.attend(ctx, pointers, listeners...)
+	return all, c.attend(ctx, pointers)
 }
 
-func (c *connection) attend(ctx context.Context, all []*control.Progress, listeners ...uint32) error {
+func (c *connection) attend(ctx context.Context, all []*control.Progress) error {
 	var waiting []*control.Progress
 	for _, p := range all {
 		if (p.Reason == nil || control.OfDaemon(*p.Reason)) && (p.Status == control.StatusActive || p.Status == control.StatusRunning) {
@@ -170,7 +169,7 @@ func (c *connection) attend(ctx context.Context, all []*control.Progress, listen
 	if len(waiting) == 0 {
 		return nil
 	}
-	attended, err := c.Store.Attended(ctx, c, listeners...)
+	attended, err := c.Store.Attended(ctx, c)
 	if err != nil || attended {
 		return err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -74,7 +73,6 @@ type watcher struct {
 	c        *connection
 	names    []string
 	followed map[string]bool // seen under way, so that their end is shown as well
-	listener atomic.Uint32   // the listener's server process
 }
 
 // begin makes sure that the names exist.
@@ -96,9 +94,8 @@ func (w *watcher) source(giveUp context.CancelCauseFunc) (notify.Source, error) 
 		return nil, err
 	}
 	source, err := notify.NewListener(notify.ListenerConfig{
-		URL: url,
+		URL: url, Name: "bbmd/" + w.c.Name + "/" + w.cmd.Name(),
 		OnChange: func(s notify.State) {
-			w.listener.Store(s.BackendPID)
 			if s.Connects == 0 && s.Err != nil {
 				giveUp(fmt.Errorf("listen for events: %w", s.Err))
 			}
@@ -125,7 +122,7 @@ func (w *watcher) look(ctx context.Context) ([]control.Progress, error) {
 			sel.Names = append(sel.Names, name)
 		}
 	}
-	all, err := w.c.progress(ctx, sel, w.listener.Load())
+	all, err := w.c.progress(ctx, sel)
 	if err != nil && w.c.IsClosed() {
 		return nil, fmt.Errorf("%w: %w", status.ErrUnreachable, err)
 	}

@@ -203,14 +203,12 @@ func (s Store) transitions(ctx context.Context, db DB, migration int32) ([]Trans
 }
 
 // Attended reports whether a bbmd that runs background migrations has a session
-// on this database. listeners are server processes that do not count, since they
-// listen for somebody who only watches.
-func (s Store) Attended(ctx context.Context, db DB, listeners ...uint32) (bool, error) {
+// on this database. Those of a command are called bbmd/<database>/<command>, and do not count.
+func (s Store) Attended(ctx context.Context, db DB) (bool, error) {
 	var attended bool
 	// A daemon's control pool is bbmd/<database>, and keeps its session.
 	err := db.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_catalog.pg_stat_activity
-		WHERE datname = current_database() AND application_name LIKE 'bbmd/%' AND application_name NOT LIKE 'bbmd/%/%' AND NOT pid = ANY ($1::bigint[]))`,
-		append([]uint32{}, listeners...)).Scan(&attended)
+		WHERE datname = current_database() AND application_name LIKE 'bbmd/%' AND application_name NOT LIKE 'bbmd/%/%')`).Scan(&attended)
 	if err != nil {
 		return false, fmt.Errorf("look for a daemon: %w", err)
 	}

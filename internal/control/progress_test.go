@@ -206,21 +206,18 @@ func TestAttendedSeesADaemonAlone(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t)
 	conn := db.Conn(t)
-	attended := func(except ...uint32) bool {
-		attended, err := control.Store{}.Attended(t.Context(), conn, except...)
+	attended := func() bool {
+		attended, err := control.Store{}.Attended(t.Context(), conn)
 		require.NoError(t, err)
 		return attended
 	}
-	as := func(name string) uint32 {
+	as := func(name string) {
 		other := db.Conn(t)
 		_, err := other.Exec(t.Context(), "SELECT set_config('application_name', $1, false)", name)
 		require.NoError(t, err)
-		return other.PgConn().PID()
 	}
 	as("bbmd/default/status")
-	mine := as("bbmd/listener")
-	require.False(t, attended(mine))
-	require.True(t, attended(), "anybody else's listener is a daemon's")
+	require.False(t, attended(), "a command's session is no daemon's")
 	as("bbmd/default")
-	require.True(t, attended(mine))
+	require.True(t, attended())
 }

@@ -28,7 +28,7 @@ type audience struct {
 
 // arrive begins to follow, and sends the story above what it shows.
 func (a *audience) arrive(ctx context.Context, url string, t *teller) error {
-	source, err := notify.NewListener(notify.ListenerConfig{URL: url})
+	source, err := notify.NewListener(notify.ListenerConfig{URL: url, Name: "bbmd/demo/watch"})
 	if err != nil {
 		return fmt.Errorf("follow the migration: %w", err)
 	}

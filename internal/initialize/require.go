@@ -163,7 +163,7 @@ func (w *wait) tell(ctx context.Context, conn *pgx.Conn, p *control.Progress) er
 		text += ": " + *p.Reason
 	}
 	if p.Status != control.StatusPaused {
-		attended, err := w.spec.store().Attended(ctx, conn, conn.PgConn().PID())
+		attended, err := w.spec.store().Attended(ctx, conn)
 		if err != nil {
 			return err
 		}
