@@ -13,9 +13,9 @@ import (
 	"strings"
 )
 
-// EnvBin is the environment variable that names the directory of the server
-// binaries to use, or is the word "cache" for those that `make postgres` has
-// fetched. PGBIN is understood too.
+// EnvBin is the environment variable that names the server binaries to use: it
+// is their directory, or the number of a major version, or the word "cache" for
+// those that `make postgres` has fetched. PGBIN is understood too, for a directory.
 const EnvBin = "BBMD_PGBIN"
 
 // oldestMajor is the first version with DROP DATABASE ... WITH (FORCE).
@@ -39,11 +39,32 @@ func (b Binaries) Path(program string) (string, bool) {
 	return path, err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o111 != 0
 }
 
+// Wanted returns the major version that BBMD_PGBIN asks for, 0 where it asks
+// for none. It refuses a version that bbmd does not run on.
+func Wanted() (int, error) {
+	major, err := strconv.Atoi(os.Getenv(EnvBin))
+	switch {
+	case err != nil:
+		return 0, nil //nolint:nilerr // it is no number, but a directory or a word
+	case major < oldestMajor:
+		return 0, fmt.Errorf("%s asks for PostgreSQL %d, and %d or later is needed", EnvBin, major, oldestMajor)
+	}
+	return major, nil
+}
+
 // Find returns the server binaries to use: those that BBMD_PGBIN or PGBIN
-// name, else the first that work of pg_config's, PATH's, those where systems
-// install them (newest first), and those that `make postgres` fetched. The
-// error says what was tried and what to install.
+// name, else the first that work, and are of the version that is wanted, of
+// pg_config's, PATH's, those where systems install them (newest first), and
+// those that `make postgres` fetched. The error says what was tried and what to
+// install.
 func Find(ctx context.Context) (Binaries, error) {
+	wanted, err := Wanted()
+	if err != nil {
+		return Binaries{}, err
+	}
+	if wanted != 0 {
+		return firstOf(ctx, wanted, slices.Concat(configDirs(ctx), pathDirs(), installDirs("/"), cacheDirs()))
+	}
 	for _, name := range []string{EnvBin, "PGBIN"} {
 		value := os.Getenv(name)
 		if value == "" || value == "cache" {
@@ -59,11 +80,12 @@ func Find(ctx context.Context) (Binaries, error) {
 	if os.Getenv(EnvBin) == "cache" {
 		dirs = nil
 	}
-	return firstOf(ctx, append(dirs, cacheDirs()...))
+	return firstOf(ctx, 0, append(dirs, cacheDirs()...))
 }
 
-// firstOf returns the first directory's binaries that work.
-func firstOf(ctx context.Context, dirs []string) (Binaries, error) {
+// firstOf returns the first directory's binaries that work and are of the
+// major version that is wanted, if any is.
+func firstOf(ctx context.Context, wanted int, dirs []string) (Binaries, error) {
 	var refused []error
 	seen := map[string]bool{}
 	for _, dir := range dirs {
@@ -72,14 +94,20 @@ func firstOf(ctx context.Context, dirs []string) (Binaries, error) {
 		}
 		seen[dir] = true
 		binaries, err := inspect(ctx, dir)
-		if err == nil {
+		switch {
+		case err == nil && (wanted == 0 || wanted == binaries.Major):
 			return binaries, nil
-		}
-		if !errors.Is(err, os.ErrNotExist) {
+		case err == nil:
+			refused = append(refused, fmt.Errorf("%s/postgres is version %q, %d is wanted", dir, binaries.Version, wanted))
+		case !errors.Is(err, os.ErrNotExist):
 			refused = append(refused, err)
 		}
 	}
-	missing := fmt.Errorf("no PostgreSQL server (version %d or later) found: %s", oldestMajor, installHint())
+	version := fmt.Sprintf("%d or later", oldestMajor)
+	if wanted != 0 {
+		version = strconv.Itoa(wanted)
+	}
+	missing := fmt.Errorf("no PostgreSQL server (version %s) found: %s", version, installHint())
 	return Binaries{}, errors.Join(append([]error{missing}, refused...)...)
 }
 

@@ -52,17 +52,48 @@ func TestFirstThatWorksIsTaken(t *testing.T) {
 	fake(t, old, "echo 'postgres (PostgreSQL) 9.6.24'")
 	fake(t, good, "echo 'postgres (PostgreSQL) 17.2'")
 
-	binaries, err := pgserver.FirstOf(t.Context(), []string{nothing, broken, old, good})
+	binaries, err := pgserver.FirstOf(t.Context(), 0, []string{nothing, broken, old, good})
 	require.NoError(t, err)
 	require.Equal(t, pgserver.Binaries{Dir: good, Version: "17.2", Major: 17}, binaries)
 	_, ok := binaries.Path("pgbench")
 	require.False(t, ok)
 
-	_, err = pgserver.FirstOf(t.Context(), []string{nothing, broken, old})
+	_, err = pgserver.FirstOf(t.Context(), 0, []string{nothing, broken, old})
 	require.ErrorContains(t, err, "no PostgreSQL server")
 	require.ErrorContains(t, err, pgserver.EnvBin)
 	require.ErrorContains(t, err, "no library")
 	require.ErrorContains(t, err, `version "9.6.24"`)
+}
+
+func TestTheWantedVersionIsTaken(t *testing.T) {
+	t.Parallel()
+	newer, wanted := reachable(t), reachable(t)
+	fake(t, newer, "echo 'postgres (PostgreSQL) 18.4'")
+	fake(t, wanted, "echo 'postgres (PostgreSQL) 13.23'")
+
+	binaries, err := pgserver.FirstOf(t.Context(), 13, []string{newer, wanted})
+	require.NoError(t, err)
+	require.Equal(t, pgserver.Binaries{Dir: wanted, Version: "13.23", Major: 13}, binaries)
+
+	_, err = pgserver.FirstOf(t.Context(), 16, []string{newer, wanted})
+	require.ErrorContains(t, err, "no PostgreSQL server (version 16) found")
+	require.ErrorContains(t, err, newer+`/postgres is version "18.4", 16 is wanted`)
+}
+
+func TestVersionsAreWantedByNumber(t *testing.T) {
+	for value, want := range map[string]int{"": 0, "cache": 0, "/usr/bin": 0, "13": 13, "18": 18} {
+		t.Setenv(pgserver.EnvBin, value)
+		wanted, err := pgserver.Wanted()
+		require.NoError(t, err)
+		require.Equal(t, want, wanted, value)
+	}
+
+	t.Setenv(pgserver.EnvBin, "12")
+	_, err := pgserver.Find(t.Context())
+	require.ErrorContains(t, err, "13 or later is needed")
+	t.Setenv(pgserver.EnvBin, "9999")
+	_, err = pgserver.Find(t.Context())
+	require.ErrorContains(t, err, "no PostgreSQL server (version 9999) found")
 }
 
 func TestFindObeysTheEnvironment(t *testing.T) {

