@@ -66,6 +66,7 @@ func (d *database) newSource(url string, onChange func(notify.State)) (notify.So
 			PingInterval:  d.options.pingInterval,
 			RetryMax:      d.options.longestRetry,
 			OnChange:      onChange,
+			Accept:        d.dialer.Admit,
 		})
 	}
 	return notify.NewListener(notify.ListenerConfig{
@@ -74,6 +75,7 @@ func (d *database) newSource(url string, onChange func(notify.State)) (notify.So
 		PingInterval: d.options.pingInterval,
 		RetryMax:     d.options.longestRetry,
 		OnChange:     onChange,
+		Accept:       d.dialer.Admit,
 	})
 }
 

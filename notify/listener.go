@@ -59,6 +59,11 @@ type ListenerConfig struct {
 	// or a connection fails, and when Run ends; not about notifications. It is
 	// called from Run's goroutine and must not block. Nil means that nobody asks.
 	OnChange func(State)
+
+	// Accept looks at each server that is connected to, and may ask it. An error lets the
+	// connection go on to the next host of the URL, as one does that is read-only. Nil
+	// accepts all others.
+	Accept func(context.Context, *pgconn.PgConn) error
 }
 
 // Listener is the [Source] that uses LISTEN, on one connection of its own. Make
@@ -85,7 +90,7 @@ func NewListener(config ListenerConfig) (*Listener, error) {
 		return nil, errors.New("listener: a duration is negative: leave it out for the default")
 	}
 	config = config.withDefaults()
-	prepare(conn, config.Name)
+	prepare(conn, config)
 	return &Listener{life: newLife(config, conn), config: config, conn: conn}, nil
 }
 
@@ -128,8 +133,8 @@ func (c ListenerConfig) withDefaults() ListenerConfig {
 }
 
 // prepare makes a user's configuration that of a listening connection.
-func prepare(conn *pgconn.Config, name string) {
-	setParams(conn, name)
+func prepare(conn *pgconn.Config, config ListenerConfig) {
+	setParams(conn, config.Name)
 	conn.DialFunc = dial
 	conn.MaxProtocolMessageBodyLen = maxMessage
 	if conn.ConnectTimeout == 0 {
@@ -140,6 +145,16 @@ func prepare(conn *pgconn.Config, name string) {
 		conn.ValidateConnect = func(ctx context.Context, c *pgconn.PgConn) error {
 			return refuseStandby(ctx, c, otherHosts)
 		}
+	}
+	if config.Accept == nil {
+		return
+	}
+	demanded := conn.ValidateConnect
+	conn.ValidateConnect = func(ctx context.Context, c *pgconn.PgConn) error {
+		if err := demanded(ctx, c); err != nil {
+			return err
+		}
+		return config.Accept(ctx, c)
 	}
 }
 

@@ -40,6 +40,9 @@ type StreamConfig struct {
 
 	// OnChange is told what that of [ListenerConfig] is told.
 	OnChange func(State)
+
+	// Accept is that of [ListenerConfig].
+	Accept func(context.Context, *pgconn.PgConn) error
 }
 
 // DefaultControlSchema is the schema of bbmd's own tables where nothing else is said.
@@ -83,11 +86,11 @@ func NewStream(config StreamConfig) (*Stream, error) {
 	if min(config.PingInterval, config.PingTimeout, config.RetryMin, config.RetryMax) < 0 {
 		return nil, errors.New("stream: a duration is negative: leave it out for the default")
 	}
-	prepareStream(conn)
 	common := ListenerConfig{
-		URL: config.URL, Logger: config.Logger, PingInterval: config.PingInterval, PingTimeout: config.PingTimeout,
-		RetryMin: config.RetryMin, RetryMax: config.RetryMax, OnChange: config.OnChange,
+		URL: config.URL, Name: streamName, Logger: config.Logger, PingInterval: config.PingInterval, PingTimeout: config.PingTimeout,
+		RetryMin: config.RetryMin, RetryMax: config.RetryMax, OnChange: config.OnChange, Accept: config.Accept,
 	}.withDefaults()
+	prepareStream(conn, common)
 	schema := config.ControlSchema
 	if schema == "" {
 		schema = DefaultControlSchema
@@ -112,8 +115,8 @@ const maxChange = 64 << 20
 // prepareStream makes a user's configuration that of a streaming connection. It
 // has no time-outs on the server: to begin takes as long as the transactions take
 // that are open then, and what is asked before is bounded from our side.
-func prepareStream(conn *pgconn.Config) {
-	prepare(conn, streamName)
+func prepareStream(conn *pgconn.Config, config ListenerConfig) {
+	prepare(conn, config)
 	conn.MaxProtocolMessageBodyLen = maxChange
 	conn.RuntimeParams["replication"] = "database"
 	for _, name := range []string{"statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"} {

@@ -23,10 +23,11 @@ var ErrStandby = errors.New("the server is a hot standby, on which nothing can b
 	"point url at the primary, or name all hosts in it with target_session_attrs=primary")
 
 // Dialer opens sessions on one database. It remembers which settings the
-// server refused. All methods may be called from any goroutine.
+// server refused, and the timeline that it was on. All methods may be called from any goroutine.
 type Dialer struct {
 	database config.Database
 	refusals refusals
+	lineage  lineage
 }
 
 // New returns a Dialer, which reads the connection string only when it connects.
@@ -117,14 +118,33 @@ func (d *Dialer) config(application string) (*pgx.ConnConfig, error) {
 	if cfg.ConnectTimeout == 0 {
 		cfg.ConnectTimeout = connectTimeout
 	}
-	if cfg.ValidateConnect == nil { // the string has no target_session_attrs
-		otherHosts := hasOtherHosts(&cfg.Config)
-		cfg.ValidateConnect = func(ctx context.Context, conn *pgconn.PgConn) error {
-			return refuseStandby(ctx, conn, otherHosts)
-		}
-	}
+	cfg.ValidateConnect = d.validate(&cfg.Config)
 	d.refusals.apply(&cfg.Config, application)
 	return cfg, nil
+}
+
+// validate returns what looks at each server that is connected to. An error lets the
+// connection go on to the next host.
+func (d *Dialer) validate(cfg *pgconn.Config) pgconn.ValidateConnectFunc {
+	demanded, otherHosts := cfg.ValidateConnect, hasOtherHosts(cfg)
+	return func(ctx context.Context, conn *pgconn.PgConn) error {
+		var err error
+		if demanded != nil { // the string has target_session_attrs
+			err = demanded(ctx, conn)
+		} else {
+			err = refuseStandby(ctx, conn, otherHosts)
+		}
+		if err != nil {
+			return err
+		}
+		return d.Admit(ctx, conn)
+	}
+}
+
+// Admit is asked of sessions that somebody else opens on the database, as its own are:
+// the error wraps [ErrSuperseded] where a server has missed a promotion that the dialer knows of.
+func (d *Dialer) Admit(ctx context.Context, conn *pgconn.PgConn) error {
+	return d.lineage.admit(ctx, conn)
 }
 
 // refuseStandby lets the connection go on to the next host when a server says

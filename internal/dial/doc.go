@@ -8,7 +8,10 @@
 // password. Settings that a server does not know are left out, and those that
 // a pooler refuses at the start of a session are set after it.
 //
-// It refuses hot standbys, on which nothing of ours could be written.
+// It refuses hot standbys, on which nothing of ours could be written, and servers
+// that have missed a promotion after which it has worked on the promoted one: an
+// old primary that has come back. Sessions on such a server end when the promoted
+// one is met for the first time.
 //
 // An idle pool sends no statement: whether an idle connection is still there is
 // asked of the kernel, not of the server.
