@@ -173,12 +173,12 @@ func (s Store) ClaimCarefully(ctx context.Context, conn *pgx.Conn, migration, ep
 const giveBackSQL = `
 UPDATE bbm.batched_background_migration_jobs
 SET status = 'pending', owner = NULL, attempts = greatest(attempts - careful::int, 0), careful = false, next_attempt_at = clock_timestamp()
-WHERE owner = $1 AND status = 'running' AND batched_background_migration_id = $2`
+WHERE id IN (SELECT j.id FROM ` + openJobsOf + ` j WHERE j.status = 'running' AND j.owner = $2) AND owner = $2 AND status = 'running'`
 
 // GiveBack makes the owner's jobs that have not started pending again. Nothing
 // of the owner's may be in flight. It returns how many there were.
 func (s Store) GiveBack(ctx context.Context, conn *pgx.Conn, migration, epoch int32) (int64, error) {
-	tag, err := conn.Exec(ctx, s.sql(giveBackSQL), epoch, migration)
+	tag, err := conn.Exec(ctx, s.sql(giveBackSQL), migration, epoch)
 	if err != nil {
 		return 0, fmt.Errorf("give jobs back: %w", err)
 	}

@@ -35,29 +35,39 @@ const windowLength = "15 seconds"
 // A migration's percent is computed as it is counted, and never falls: not when the estimate of its rows
 // grows, nor when a range is queued again. When the chain of jobs is complete there is nothing left to estimate:
 // the total is what was passed, and what the open jobs have.
+//
+// The mark running_from is where [openJobs] begins: the first job that is running as it was claimed, or else what comes
+// behind the chain. Claims queue, so that a claim under way, which is not seen yet, takes greater ids than those that are; and
+// a batch which this statement sees finished is in the log before the mark, so that no crash keeps one without the other.
 const countSQL = `
 WITH migration AS (
   SELECT m.id, m.keys_done + $4::bigint + (SELECT coalesce(sum(keys), 0)::bigint FROM bbm.counters WHERE batched_background_migration_id = m.id) AS keys,
-    CASE WHEN m.max_value = (SELECT max_value FROM bbm.batched_background_migration_jobs
-      WHERE batched_background_migration_id = m.id AND ordinal IS NOT NULL ORDER BY ordinal DESC LIMIT 1)
-    THEN (SELECT coalesce(sum(batch_size), 0)::bigint FROM bbm.batched_background_migration_jobs
-      WHERE batched_background_migration_id = m.id AND status <> 'finished') END AS rest, m.total_tuple_count
-  FROM bbm.batched_background_migrations m WHERE id = $1::int AND status <> 'finished'
+    CASE WHEN m.max_value = tail.max_value THEN (SELECT coalesce(sum(batch_size), 0)::bigint FROM ` + openJobs + ` j) END AS rest, m.total_tuple_count,
+    coalesce(running.id, tail.id + 1, 0) AS running_from
+  FROM bbm.batched_background_migrations m
+  CROSS JOIN LATERAL (SELECT coalesce(max(running_from), 0) AS id FROM bbm.counters WHERE batched_background_migration_id = m.id) mark
+  LEFT JOIN LATERAL (
+    SELECT id, max_value FROM bbm.batched_background_migration_jobs
+    WHERE batched_background_migration_id = m.id AND ordinal IS NOT NULL ORDER BY ordinal DESC LIMIT 1) tail ON true
+  LEFT JOIN LATERAL (
+    SELECT id FROM bbm.batched_background_migration_jobs
+    WHERE batched_background_migration_id = m.id AND id >= mark.id AND status = 'running' AND NOT careful ORDER BY id LIMIT 1) running ON true
+  WHERE m.id = $1::int AND m.status <> 'finished'
 ), total AS (
-  SELECT id, keys, coalesce(keys + rest, total_tuple_count) AS rows, total_tuple_count FROM migration
+  SELECT id, keys, coalesce(keys + rest, total_tuple_count) AS rows, total_tuple_count, running_from FROM migration
 ), complete AS (
   UPDATE bbm.batched_background_migrations m SET total_tuple_count = total.rows
   FROM total WHERE m.id = total.id AND m.status = 'running' AND total.rows IS DISTINCT FROM total.total_tuple_count
   RETURNING 1
 ), counted AS (
-  INSERT INTO bbm.counters AS c (batched_background_migration_id, owner, batches, keys, rows, batch_size, p90_ms, batch_size_reason, throttled, percent)
-  SELECT id, $2::int, $3::bigint, $4::bigint, $5::bigint, $10::int, nullif($11::real, 0), $12::text, nullif($13::text, ''),
+  INSERT INTO bbm.counters AS c (batched_background_migration_id, owner, batches, keys, rows, batch_size, p90_ms, batch_size_reason, throttled, running_from, percent)
+  SELECT id, $2::int, $3::bigint, $4::bigint, $5::bigint, $10::int, nullif($11::real, 0), $12::text, nullif($13::text, ''), total.running_from,
     CASE WHEN total.rows > 0 THEN least(100.0 * keys / total.rows, 99.9) END
   FROM total, (SELECT count(*) FROM complete) first -- the migration's row, then counters, as when it finishes
   WHERE true ON CONFLICT (batched_background_migration_id, owner) DO UPDATE
   SET batches = c.batches + excluded.batches, keys = c.keys + excluded.keys, rows = c.rows + excluded.rows,
     batch_size = excluded.batch_size, p90_ms = excluded.p90_ms, batch_size_reason = excluded.batch_size_reason,
-    throttled = excluded.throttled, percent = greatest(c.percent, excluded.percent), updated_at = excluded.updated_at,
+    throttled = excluded.throttled, running_from = greatest(c.running_from, excluded.running_from), percent = greatest(c.percent, excluded.percent), updated_at = excluded.updated_at,
     earlier_start = CASE WHEN excluded.updated_at < c.window_start + interval '@window@' THEN c.earlier_start ELSE c.window_start END,
     earlier_keys = CASE WHEN excluded.updated_at < c.window_start + interval '@window@' THEN c.earlier_keys ELSE c.window_keys + excluded.keys END,
     window_keys = CASE WHEN excluded.updated_at < c.window_start + interval '@window@' THEN c.window_keys + excluded.keys ELSE 0 END,

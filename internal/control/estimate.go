@@ -11,7 +11,7 @@ import (
 //nolint:gosec // keys passed, no password
 const passedSQL = `
 SELECT m.keys_done + (SELECT coalesce(sum(keys), 0)::bigint FROM bbm.counters WHERE batched_background_migration_id = m.id)
-  + (SELECT coalesce(sum(batch_size), 0)::bigint FROM bbm.batched_background_migration_jobs WHERE batched_background_migration_id = m.id AND status <> 'finished'),
+  + (SELECT coalesce(sum(batch_size), 0)::bigint FROM ` + openJobs + ` j),
   (SELECT max_value FROM bbm.batched_background_migration_jobs
    WHERE batched_background_migration_id = m.id AND ordinal IS NOT NULL ORDER BY ordinal DESC LIMIT 1)
 FROM bbm.batched_background_migrations m WHERE m.id = $1`

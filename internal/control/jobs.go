@@ -34,8 +34,7 @@ const secondsUntilNextAttempt = `CASE WHEN j.status = 'pending' THEN extract(epo
 const openJobsSQL = `
 SELECT coalesce(json_agg(t ORDER BY t.rank, t.id), '[]') FROM (
   SELECT j.*, array_position('{failed,pending,running}', j.status) AS rank, ` + secondsUntilNextAttempt + `
-  FROM bbm.batched_background_migration_jobs j
-  WHERE batched_background_migration_id = $1 AND status <> 'finished' ORDER BY rank, id LIMIT $2) t`
+  FROM ` + openJobsOf + ` j ORDER BY rank, id LIMIT $2) t`
 
 // OpenJobs returns jobs of a migration that are not finished, at most limit:
 // the failed ones first, then the pending, then the running ones.

@@ -74,7 +74,7 @@ const finishSQL = `
 WITH ready AS (
   SELECT id FROM bbm.batched_background_migrations m
   WHERE id = $1 AND status = 'running'
-    AND NOT EXISTS (SELECT FROM bbm.batched_background_migration_jobs WHERE batched_background_migration_id = m.id AND status <> 'finished')
+    AND NOT EXISTS (SELECT FROM ` + openJobs + ` j)
     AND max_value IS NOT DISTINCT FROM (SELECT max_value FROM bbm.batched_background_migration_jobs
       WHERE batched_background_migration_id = m.id AND ordinal IS NOT NULL ORDER BY ordinal DESC LIMIT 1)
   FOR UPDATE

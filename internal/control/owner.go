@@ -24,7 +24,7 @@ func (s Store) TakeEpoch(ctx context.Context, conn *pgx.Conn) (int32, error) {
 		}
 		var free bool
 		err := conn.QueryRow(ctx, s.sql(`SELECT pg_try_advisory_lock(7701, $1) AND NOT EXISTS (
-			SELECT FROM bbm.batched_background_migration_jobs WHERE owner = $1 AND status = 'running')`), Once, epoch).Scan(&free)
+			SELECT FROM bbm.batched_background_migrations m CROSS JOIN `+openJobs+` j WHERE m.status = 'running' AND j.owner = $1 AND j.status = 'running')`), Once, epoch).Scan(&free)
 		if err != nil {
 			return 0, fmt.Errorf("take an owner epoch: %w", err)
 		}
@@ -97,7 +97,8 @@ SET status = 'pending', owner = NULL, crashes = crashes + careful::int,
   next_attempt_at = clock_timestamp() + CASE WHEN careful THEN interval '1 second' * 2 ^ least(crashes, 8) ELSE interval '0' END,
   error_message = CASE WHEN careful THEN format('the worker''s session ended during attempt %s (crash %s)', attempts, crashes + 1) ELSE error_message END
 WHERE id IN (SELECT id FROM bbm.batched_background_migration_jobs
-  WHERE batched_background_migration_id = $2 AND owner = $1 AND status = 'running' FOR UPDATE SKIP LOCKED)`
+  WHERE id = ANY (ARRAY(SELECT j.id FROM ` + openJobsOf + ` j WHERE j.status = 'running' AND j.owner = $2))
+    AND owner = $2 AND status = 'running' FOR UPDATE SKIP LOCKED)`
 
 // TakeOver makes the running jobs of a dead owner pending again and returns
 // how many, or alive when the owner's lock is held. The two statements have
@@ -112,7 +113,7 @@ func (s Store) TakeOver(ctx context.Context, db TxDB, migration, owner int32) (j
 			alive = true
 			return nil
 		}
-		tag, err := tx.Exec(ctx, s.sql(takeOverSQL), owner, migration)
+		tag, err := tx.Exec(ctx, s.sql(takeOverSQL), migration, owner)
 		jobs = tag.RowsAffected()
 		return err
 	})

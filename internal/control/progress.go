@@ -97,10 +97,10 @@ JOIN bbm.batched_background_migrations m ON m.id = p.id
 CROSS JOIN LATERAL (
   SELECT count(*) AS jobs, count(*) FILTER (WHERE status = 'pending' AND attempts + transients > 0 OR careful) AS again, count(*) FILTER (WHERE status = 'running') AS running, count(*) FILTER (WHERE status = 'pending') AS pending,
     (SELECT json_agg(t ORDER BY t.rank, t.id) FROM (
-      SELECT j.*, j.status <> 'failed' AS rank, ` + secondsUntilNextAttempt + ` FROM bbm.batched_background_migration_jobs j
-      WHERE batched_background_migration_id = p.id AND status IN ('failed', 'pending') AND error_message IS NOT NULL
+      SELECT j.*, j.status <> 'failed' AS rank, ` + secondsUntilNextAttempt + ` FROM ` + openJobs + ` j
+      WHERE j.status IN ('failed', 'pending') AND error_message IS NOT NULL
       ORDER BY rank, j.id LIMIT $3) t) AS troubles
-  FROM bbm.batched_background_migration_jobs WHERE batched_background_migration_id = p.id AND status <> 'finished') open
+  FROM ` + openJobs + ` j) open
 LEFT JOIN LATERAL (
   SELECT max_value FROM bbm.batched_background_migration_jobs
   WHERE batched_background_migration_id = p.id AND ordinal IS NOT NULL ORDER BY ordinal DESC LIMIT 1) tail ON p.status = 'running'

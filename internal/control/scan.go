@@ -110,17 +110,16 @@ SELECT m.id, m.name, m.job_signature_name, m.work_version, m.table_name, m.key_c
   coalesce(open.jobs, 0) > 0, coalesce(m.work_digest, '')
 FROM bbm.batched_background_migrations m
 LEFT JOIN slots ON slots.id = m.id
-LEFT JOIN LATERAL (
+CROSS JOIN LATERAL (
   SELECT count(*) AS jobs, (array_agg(DISTINCT owner) FILTER (WHERE status = 'running'))[1:100] AS owners,
     extract(epoch FROM min(next_attempt_at) FILTER (WHERE status = 'pending') - clock_timestamp())::float8 AS due_in,
     (array_agg(error_message ORDER BY attempts + transients DESC) FILTER (WHERE status = 'pending' AND error_message IS NOT NULL))[1] AS last_error
-  FROM bbm.batched_background_migration_jobs
-  WHERE batched_background_migration_id = m.id AND status <> 'finished'
-) open ON m.table_oid IS NOT NULL
+  FROM ` + openJobs + ` j WHERE m.table_oid IS NOT NULL
+) open
 LEFT JOIN LATERAL (
   SELECT ordinal, max_value FROM bbm.batched_background_migration_jobs
-  WHERE batched_background_migration_id = m.id AND ordinal IS NOT NULL ORDER BY ordinal DESC LIMIT 1
-) tail ON m.table_oid IS NOT NULL
+  WHERE batched_background_migration_id = m.id AND ordinal IS NOT NULL AND m.table_oid IS NOT NULL ORDER BY ordinal DESC LIMIT 1
+) tail ON true
 `
 
 const scanSQL = candidateSQL + `WHERE m.status IN ('active', 'running')
@@ -130,7 +129,8 @@ LIMIT 500`
 const scanOneSQL = candidateSQL + `WHERE m.name = $1`
 
 // Scan returns the migrations that are active or running, in the order in which they want
-// to run, at most [ScanLimit]. Its cost grows with the open jobs, never with the finished ones.
+// to run, at most [ScanLimit]. Its cost grows with the open jobs, never with those that have finished, however
+// long other sessions hold their snapshots.
 func (s Store) Scan(ctx context.Context, db DB) ([]Candidate, error) {
 	rows, err := db.Query(ctx, s.sql(scanSQL))
 	if err != nil {
