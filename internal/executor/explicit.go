@@ -32,6 +32,7 @@ type explicit struct {
 	nulls    *nulls            // nil: batches are ranges of a key
 	took     time.Duration     // by the last batch
 	opened   *control.Job      // the transaction that is open is this job's
+	begun    *begun            // the Work has begun with the next job; nil: it has not
 	known    map[string]string // names of prepared last statements, by text
 	recorded bool              // the last batch's fence has said what it did
 	renew    bool              // the Work took our prepared statements away: go on with a new session
@@ -45,6 +46,7 @@ func newExplicit(w *worker, s *source, run runFunc) *explicit {
 var errRenew = fmt.Errorf("%w: the Work dropped the session's prepared statements", errConnection)
 
 func (r *explicit) run(ctx context.Context) error {
+	defer r.drop(ctx)
 	if err := r.prepare(ctx); err != nil {
 		return err
 	}
@@ -196,7 +198,7 @@ func (r *explicit) traced(ctx context.Context, j *control.Job, began time.Time) 
 
 // empty ends a batch of the strategy "null" that found no row, and perhaps the migration with it.
 func (r *explicit) empty(ctx context.Context, j *control.Job) error {
-	if _, err := r.commit(ctx, j, 0, nil, 0); err != nil {
+	if _, err := r.commit(ctx, j, 0, &finishing{}, 0); err != nil {
 		return err
 	}
 	r.source.open = false
@@ -215,15 +217,18 @@ func (r *explicit) transaction(ctx context.Context, j *control.Job, began time.T
 		}
 	}
 	r.opened = nil
-	h := &finishing{handle: &handle{conn: r.session.conn, tracer: r.opts.Tracer}}
 	b := r.batch(j)
 	if r.nulls != nil {
 		if b.Rows, err = r.nulls.pick(ctx, j.BatchSize); err != nil {
 			return 0, err
 		}
 	}
+	h := &finishing{handle: &handle{conn: r.session.conn, tracer: r.opts.Tracer}, begun: r.takeBegun(ctx, j, b)}
 	result, err := guardedValue(ctx, r.log, func() (registry.Result, error) { return r.call(ctx, h, b) })
 	h.over = true
+	if h.begun != nil {
+		r.letGo(ctx, h.begun) // the Work did not ask for it
+	}
 	r.renew = r.renew || h.deallocated
 	if r.session.conn.PgConn().IsBusy() {
 		return 0, errors.Join(err, errLeftOpen)
@@ -233,10 +238,10 @@ func (r *explicit) transaction(ctx context.Context, j *control.Job, began time.T
 	}
 	r.recorded = len(h.last) == 0
 	if r.opts.Tracer == nil {
-		return r.commit(ctx, j, result.Rows, h.last, time.Since(began))
+		return r.commit(ctx, j, result.Rows, h, time.Since(began))
 	}
 	sent := time.Now()
-	rows, err = r.commit(ctx, j, result.Rows, h.last, time.Since(began))
+	rows, err = r.commit(ctx, j, result.Rows, h, time.Since(began))
 	r.traceStatement(ctx, "commit", sent, time.Now(), err)
 	return rows, err
 }
@@ -263,7 +268,7 @@ func (r *explicit) sendOpening(p *pgconn.Pipeline, j *control.Job) {
 
 // commit ends a job's transaction, in which the Work has changed rows so far. It returns how many
 // it has changed in the end.
-func (r *explicit) commit(ctx context.Context, j *control.Job, rows int64, last []registry.Command, took time.Duration) (int64, error) {
+func (r *explicit) commit(ctx context.Context, j *control.Job, rows int64, h *finishing, took time.Duration) (int64, error) {
 	switch r.session.conn.PgConn().TxStatus() {
 	case 'I':
 		return 0, r.endedItself(j)
@@ -271,7 +276,7 @@ func (r *explicit) commit(ctx context.Context, j *control.Job, rows int64, last 
 		return 0, errAfterFail
 	}
 	fence := [][]byte{text(j.ID), text(int64(r.session.epoch)), []byte(r.token(j)), text(rows), fmt.Appendf(nil, "%.3f", took.Seconds()*1000)}
-	more, err := r.finish(ctx, j, last, fence)
+	more, err := r.finish(ctx, j, h, fence)
 	return rows + more, err
 }
 
@@ -303,9 +308,10 @@ func (r *explicit) endedItself(j *control.Job) error {
 	return refuse(control.CodeWork, "job %d (%s): the Work ended the batch's transaction itself (COMMIT or ROLLBACK); what it committed is not accounted for; check these rows, mend the Work, then retry", j.ID, rangeOf(j))
 }
 
-// rollback undoes what is open, if anything is.
+// rollback undoes what is open, if anything is, and lets go of what was begun.
 func (r *explicit) rollback(ctx context.Context) error {
 	r.opened = nil
+	r.drop(ctx)
 	if r.session.conn.PgConn().TxStatus() == 'I' {
 		return nil
 	}

@@ -15,10 +15,15 @@ import (
 type finishing struct {
 	*handle
 
-	last []registry.Command
+	last  []registry.Command
+	ahead func(context.Context, registry.Batch) registry.Begun // begins the next batch
+	begun registry.Begun                                       // this batch, ahead of its transaction
 }
 
-var _ registry.Finisher = (*finishing)(nil)
+var (
+	_ registry.Finisher = (*finishing)(nil)
+	_ registry.Ahead    = (*finishing)(nil)
+)
 
 // Finish leaves commands for the commit.
 func (f *finishing) Finish(commands ...registry.Command) error {
@@ -29,9 +34,24 @@ func (f *finishing) Finish(commands ...registry.Command) error {
 	return nil
 }
 
+// Ahead leaves begin to be called with the next batch.
+func (f *finishing) Ahead(begin func(context.Context, registry.Batch) registry.Begun) {
+	if !f.over {
+		f.ahead = begin
+	}
+}
+
+// Begun returns what was begun for this batch, once.
+func (f *finishing) Begun() registry.Begun {
+	taken := f.begun
+	f.begun = nil
+	return taken
+}
+
 // finish sends the Work's last statements, puts the role back that may do so, fences and commits, and opens the
 // next job's transaction along with it. It returns how many rows the last statements have affected.
-func (r *explicit) finish(ctx context.Context, j *control.Job, last []registry.Command, fence [][]byte) (rows int64, err error) {
+func (r *explicit) finish(ctx context.Context, j *control.Job, f *finishing, fence [][]byte) (rows int64, err error) {
+	last := f.last
 	for i, c := range last {
 		if err := r.know(ctx, c.SQL); err != nil {
 			return 0, fmt.Errorf("statement %d: %w", i+1, err)
@@ -47,7 +67,7 @@ func (r *explicit) finish(ctx context.Context, j *control.Job, last []registry.C
 			}
 		}
 		r.sendCommit(p, fence, next)
-	}, func(statement int, tag pgconn.CommandTag) {
+	}, func() { r.begin(ctx, f.ahead, next) }, func(statement int, tag pgconn.CommandTag) {
 		if statement < len(last) {
 			rows += tag.RowsAffected()
 		}

@@ -11,11 +11,11 @@ import (
 
 // runGroup sends one group of statements in one write, and reads its answer.
 func runGroup(ctx context.Context, conn *pgx.Conn, send func(*pgconn.Pipeline)) error {
-	return readingGroup(ctx, conn, send, nil)
+	return readingGroup(ctx, conn, send, func() {}, nil)
 }
 
-// readingGroup does the same, and calls done with every statement's command tag.
-func readingGroup(ctx context.Context, conn *pgx.Conn, send func(*pgconn.Pipeline), done func(statement int, tag pgconn.CommandTag)) error {
+// readingGroup does the same, calls sent when the group is on its way, and done with every statement's command tag.
+func readingGroup(ctx context.Context, conn *pgx.Conn, send func(*pgconn.Pipeline), sent func(), done func(statement int, tag pgconn.CommandTag)) error {
 	p := conn.PgConn().StartPipeline(ctx)
 	send(p)
 	p.SendPipelineSync()
@@ -23,6 +23,7 @@ func readingGroup(ctx context.Context, conn *pgx.Conn, send func(*pgconn.Pipelin
 	if err != nil {
 		err = fmt.Errorf("%w: %w", errConnection, err)
 	} else {
+		sent()
 		err = readGroup(p, nil, done)
 	}
 	if closeErr := p.Close(); err == nil && closeErr != nil {

@@ -28,6 +28,8 @@ func beChild(mode string, args []string) int {
 		return served(sdk.Serve(bump, bumpSQL))
 	case "suicidal":
 		return served(sdk.Serve(suicidal(args[0])))
+	case "ahead":
+		return ahead(args[0], args[1])
 	case "undumpable":
 		return undumpable()
 	case "parent": // starts a plugin and hangs, for the test of orphans

@@ -118,6 +118,24 @@ func (p *Plugin) acquire(ctx context.Context) (*child, error) {
 	return c, err
 }
 
+// acquireIdle returns a program that waits for a task, to be released, or nil where that would take waiting.
+func (p *Plugin) acquireIdle() *child {
+	select {
+	case p.slots <- struct{}{}:
+	default:
+		return nil
+	}
+	if !p.enter() {
+		<-p.slots
+		return nil
+	}
+	c, _ := p.waiting()
+	if c == nil {
+		p.leave()
+	}
+	return c
+}
+
 // enter counts a task among what Source.Run waits for, unless the plugin is closed.
 func (p *Plugin) enter() bool {
 	p.mu.Lock()

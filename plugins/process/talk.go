@@ -50,26 +50,35 @@ type talk struct {
 	db      registry.Querier
 	allowed string // commands
 	id      int64
-	failed  error // the first failure of its statements: the transaction is lost
+	timeout time.Duration // of the whole task
+	served  bool          // it has asked for something
+	failed  error         // the first failure of its statements: the transaction is lost
 }
 
 // run sends a task and serves its statements until it is answered. The answer
 // is one of Done, Fail and Unverifiable. After a brokenError the program is of no
 // use any more.
-func (t *talk) run(ctx context.Context, timeout time.Duration, task protocol.Host) (protocol.Child, error) {
-	limited, cancel := context.WithTimeout(ctx, timeout)
+func (t *talk) run(ctx context.Context, task protocol.Host) (protocol.Child, error) {
+	limited, cancel := context.WithTimeout(ctx, t.timeout)
 	defer cancel()
-	if err := t.send(limited, task, timeout); err != nil {
+	message, err := t.begin(ctx, limited, task)
+	if err != nil {
 		return nil, err
 	}
+	return t.serve(ctx, limited, message)
+}
+
+// begin sends a task and returns the program's first word. limited is ctx with the task's time.
+func (t *talk) begin(ctx, limited context.Context, task protocol.Host) (protocol.Child, error) {
+	if err := t.send(limited, task); err != nil {
+		return nil, err
+	}
+	return t.hear(ctx, limited)
+}
+
+// serve does what a message asks for, and those after it, until the task is answered.
+func (t *talk) serve(ctx, limited context.Context, message protocol.Child) (protocol.Child, error) {
 	for {
-		message, err := t.child.receive(limited)
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			return nil, t.cancel(ctx, timeout)
-		}
-		if err != nil {
-			return nil, &brokenError{err: err}
-		}
 		answer, err := t.answer(ctx, message)
 		switch {
 		case err != nil:
@@ -78,11 +87,27 @@ func (t *talk) run(ctx context.Context, timeout time.Duration, task protocol.Hos
 			return message, nil
 		}
 		if limited.Err() != nil {
-			return nil, t.cancel(ctx, timeout)
+			return nil, t.cancel(ctx)
 		}
-		if err := t.send(limited, answer, timeout); err != nil {
+		if err := t.send(limited, answer); err != nil {
 			return nil, err
 		}
+		if message, err = t.hear(ctx, limited); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// hear returns the program's next word.
+func (t *talk) hear(ctx, limited context.Context) (protocol.Child, error) {
+	message, err := t.child.receive(limited)
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil, t.cancel(ctx)
+	case err != nil:
+		return nil, &brokenError{err: err}
+	default:
+		return message, nil
 	}
 }
 
@@ -97,13 +122,13 @@ func (e *brokenError) Unwrap() error { return e.err }
 
 // send writes a message. A program that does not read it in time has to be killed,
 // since it may have read a part.
-func (t *talk) send(ctx context.Context, m protocol.Host, timeout time.Duration) error {
+func (t *talk) send(ctx context.Context, m protocol.Host) error {
 	err := t.child.send(ctx, m)
 	switch {
 	case err == nil:
 		return nil
 	case ctx.Err() != nil:
-		return &brokenError{err: err, after: whyOver(ctx, timeout)}
+		return &brokenError{err: err, after: whyOver(ctx, t.timeout)}
 	default:
 		return &brokenError{err: err}
 	}
@@ -118,8 +143,8 @@ func whyOver(ctx context.Context, timeout time.Duration) error {
 }
 
 // cancel tells the program that nobody waits any more, and waits for it to agree.
-func (t *talk) cancel(ctx context.Context, timeout time.Duration) error {
-	why := whyOver(ctx, timeout)
+func (t *talk) cancel(ctx context.Context) error {
+	why := whyOver(ctx, t.timeout)
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.child.options.CancelGrace)
 	defer cancel()
 	err := t.child.send(grace, protocol.Cancel{ID: t.id})
@@ -165,18 +190,26 @@ func idOf(message protocol.Child) (int64, kind) {
 	}
 }
 
+// kindOf returns what a message does to this task. Its error says that it is about another, or none.
+func (t *talk) kindOf(message protocol.Child) (kind, error) {
+	switch id, kind := idOf(message); {
+	case kind == misplaced:
+		return kind, &brokenError{err: errKind}
+	case id != t.id:
+		return kind, &brokenError{err: fmt.Errorf("%w: %d, and the task is %d", errWrongID, id, t.id)}
+	default:
+		return kind, nil
+	}
+}
+
 // answer runs what a message asks for. It returns nil where the message is the
 // task's end.
 func (t *talk) answer(ctx context.Context, message protocol.Child) (protocol.Host, error) {
-	id, kind := idOf(message)
-	switch {
-	case kind == misplaced:
-		return nil, &brokenError{err: errKind}
-	case id != t.id:
-		return nil, &brokenError{err: fmt.Errorf("%w: %d, and the task is %d", errWrongID, id, t.id)}
-	case kind == ends:
-		return nil, nil //nolint:nilnil // the end of a task has no answer
+	kind, err := t.kindOf(message)
+	if err != nil || kind == ends {
+		return nil, err
 	}
+	t.served = true
 	switch m := message.(type) {
 	case protocol.Query:
 		rows, err := query(ctx, t, m)

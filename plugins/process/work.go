@@ -59,28 +59,57 @@ func within(b registry.Batch) protocol.Range {
 	return r
 }
 
-// batch processes a batch.
+// batch processes a batch. A program that has answered without asking for anything is asked for the next one
+// while the server is at the end of this.
 func (p *Plugin) batch(ctx context.Context, spec *WorkSpec, tx pgx.Tx, b registry.Batch) (registry.Result, error) {
-	common, err := spec.task(migration(b))
-	if err != nil {
-		return registry.Result{}, err
-	}
-	message := protocol.Batch{Task: common, Range: within(b), Size: b.Size, Attempt: b.Attempt}
 	var rows int64
-	err = p.do(ctx, spec, tx, writingCommands, func(t *talk) (protocol.Child, error) {
-		message.ID = t.id
-		answer, err := t.run(ctx, time.Duration(spec.Timeout), message)
-		switch answer := answer.(type) {
-		case protocol.Done:
-			if t.failed == nil {
-				rows, err = t.finish(ctx, answer)
-			}
-		case protocol.Unverifiable:
-			err = &brokenError{err: errKind}
+	var served bool
+	ended := func(t *talk, answer protocol.Child, err error) (protocol.Child, error) {
+		if done, ok := answer.(protocol.Done); ok && err == nil && t.failed == nil {
+			rows, err = t.finish(ctx, done)
 		}
-		return answer, err
-	})
+		served = t.served
+		return answer, misplacedIn(answer, err)
+	}
+	err := p.process(ctx, spec, tx, b, ended)
+	if ahead, ok := tx.(registry.Ahead); ok && err == nil && !served {
+		ahead.Ahead(func(ctx context.Context, next registry.Batch) registry.Begun { return p.ask(ctx, spec, next) })
+	}
 	return registry.Result{Rows: rows}, err
+}
+
+// process lets a program do a batch that it may have been asked for already.
+func (p *Plugin) process(ctx context.Context, spec *WorkSpec, tx pgx.Tx, b registry.Batch, ended conclusion) error {
+	if ahead, ok := tx.(registry.Ahead); ok {
+		if a, ok := ahead.Begun().(*asked); ok {
+			return a.conclude(ctx, tx, ended)
+		}
+	}
+	message, err := spec.batch(b)
+	if err != nil {
+		return err
+	}
+	return p.do(ctx, spec, tx, writingCommands, func(t *talk) (protocol.Child, error) {
+		message.ID = t.id
+		answer, err := t.run(ctx, message)
+		return ended(t, answer, err)
+	})
+}
+
+// conclusion does what a program has left to do with its answer.
+type conclusion func(t *talk, answer protocol.Child, err error) (protocol.Child, error)
+
+func (w *WorkSpec) batch(b registry.Batch) (protocol.Batch, error) {
+	common, err := w.task(migration(b))
+	return protocol.Batch{Task: common, Range: within(b), Size: b.Size, Attempt: b.Attempt}, err
+}
+
+// misplacedIn adds to an error that the end of a verification is none of a batch or a check.
+func misplacedIn(answer protocol.Child, err error) error {
+	if _, misplaced := answer.(protocol.Unverifiable); misplaced && err == nil {
+		return &brokenError{err: errKind}
+	}
+	return err
 }
 
 // finish runs the statements that a program has left to us, or leaves them to the batch's transaction
@@ -127,7 +156,7 @@ func (p *Plugin) verify(ctx context.Context, spec *WorkSpec, db registry.Querier
 	message := protocol.Verify{Task: common, Range: within(b)}
 	err = p.read(ctx, spec, db, func(t *talk) (protocol.Child, error) {
 		message.ID = t.id
-		answer, err := t.run(ctx, time.Duration(spec.Timeout), message)
+		answer, err := t.run(ctx, message)
 		switch answer := answer.(type) {
 		case protocol.Done:
 			wrong = answer.Wrong
@@ -149,11 +178,8 @@ func (p *Plugin) check(ctx context.Context, spec *WorkSpec, db registry.Querier,
 	message := protocol.Check{Task: common}
 	err = p.read(ctx, spec, db, func(t *talk) (protocol.Child, error) {
 		message.ID = t.id
-		answer, err := t.run(ctx, time.Duration(spec.Timeout), message)
-		if _, misplaced := answer.(protocol.Unverifiable); misplaced {
-			err = &brokenError{err: errKind}
-		}
-		return answer, err
+		answer, err := t.run(ctx, message)
+		return answer, misplacedIn(answer, err)
 	})
 	if _, crashed := errors.AsType[*CrashError](err); crashed {
 		return passing("%w", err)
@@ -187,14 +213,23 @@ func (p *Plugin) do(ctx context.Context, spec *WorkSpec, db registry.Querier, al
 	if err != nil {
 		return err
 	}
-	c.tasks++
-	t := &talk{child: c, db: db, allowed: allowed, id: c.tasks}
+	t := c.talk(spec, db, allowed)
 	answer, err := run(t)
-	if err := p.release(c, err); err != nil {
-		return fmt.Errorf("%s: %w", spec.Name, err)
-	}
+	return t.outcome(spec, answer, p.release(c, err))
+}
+
+// talk begins another task of a program.
+func (c *child) talk(spec *WorkSpec, db registry.Querier, allowed string) *talk {
+	c.tasks++
+	return &talk{child: c, db: db, allowed: allowed, id: c.tasks, timeout: time.Duration(spec.Timeout)}
+}
+
+// outcome makes errors of answers that are none.
+func (t *talk) outcome(spec *WorkSpec, answer protocol.Child, err error) error {
 	fail, failed := answer.(protocol.Fail)
 	switch {
+	case err != nil:
+		return fmt.Errorf("%s: %w", spec.Name, err)
 	case t.failed != nil: // PostgreSQL's own words, and its code
 		return fmt.Errorf("%s: %w", spec.Name, t.failed)
 	case failed && fail.Retryable:
