@@ -1,5 +1,5 @@
 // Package pgstandby gives a test a streaming standby of a server that
-// pgtest.NewServer has started: a copy by pg_basebackup, run by
+// pgtest.NewServer has started: a copy of its files, run by
 // internal/pgserver, which follows the primary until the test pauses it or
 // stops it. It can be promoted, and the old primary made its standby.
 //

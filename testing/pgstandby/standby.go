@@ -5,11 +5,8 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -86,38 +83,6 @@ func (s *Standby) Resume(tb testing.TB) {
 // Database is one of the primary's databases on the standby, to read from.
 func (s *Standby) Database(name string) *pgtest.Database {
 	return &pgtest.Database{Name: name, URL: s.URL(name)}
-}
-
-// copyPrimary makes dir into one that pgserver.Start takes for its own.
-func copyPrimary(ctx context.Context, primary *pgtest.Server, dir string) error {
-	address, err := url.Parse(primary.URL("postgres"))
-	if err != nil {
-		return fmt.Errorf("read the primary's address: %w", err)
-	}
-	password, _ := address.User.Password()
-	address.User = url.User(address.User.Username())
-	program, ok := primary.Binaries().Path("pg_basebackup")
-	if !ok {
-		return fmt.Errorf("%s is missing: install the whole PostgreSQL server", program)
-	}
-	data := filepath.Join(dir, "data")
-	args := []string{
-		"--dbname", address.String(), "--pgdata", data,
-		"--write-recovery-conf", "--checkpoint", "fast", "--no-sync", "--no-manifest",
-	}
-	cmd := exec.CommandContext(ctx, program, args...) //nolint:gosec // PostgreSQL's own program
-	cmd.Env = append(os.Environ(), "PGPASSWORD="+password, "LC_ALL=C")
-	if output, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("run pg_basebackup: %w: %s", err, strings.TrimSpace(string(output)))
-	}
-	secret := filepath.Join(dir, "password")
-	if err := os.WriteFile(secret, []byte(password+"\n"), 0o600); err != nil {
-		return fmt.Errorf("keep password: %w", err)
-	}
-	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // the server's user goes through it to the data, which is closed
-		return fmt.Errorf("open the directory: %w", err)
-	}
-	return handOver(filepath.Join(filepath.Dir(primary.LogPath()), "data"), data, secret)
 }
 
 // handOver gives paths to whom the primary's data belongs.
