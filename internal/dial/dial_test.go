@@ -102,7 +102,7 @@ func TestAnEndedIdleSessionIsNotUsed(t *testing.T) {
 	for range 3 {
 		_, err = pool.Exec(t.Context(), "SELECT 1")
 		require.NoError(t, err)
-		db.Exec(t, "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE application_name = $1", db.Name)
+		db.EndSessions(t, db.Name)
 	}
 	require.Equal(t, int64(3), pool.Stat().NewConnsCount())
 }
@@ -243,18 +243,42 @@ func TestSettingsThatAnOldServerDoesNotKnow(t *testing.T) {
 	d := dial.New(database(r.url))
 	conn := connect(t, d)
 	require.Equal(t, "15000", setting(t, conn, "statement_timeout"))
-	require.Equal(t, "0", setting(t, conn, "client_connection_check_interval"), "it is left alone")
+	var interval string
+	require.NoError(t, conn.QueryRow(t.Context(), "SELECT coalesce(current_setting('client_connection_check_interval', true), '0')").Scan(&interval))
+	require.Equal(t, "0", interval, "it is left alone")
 	connect(t, d)
 	require.Equal(t, int32(4), r.startups.Load())
 }
 
-func TestAPoolLearnsWhatIsRefused(t *testing.T) {
+func TestAPoolFindsOutWhatIsRefused(t *testing.T) {
 	t.Parallel()
 	db := pgtest.NewEmpty(t)
-	r := newRefuser(t, db.URL, pooler)
+	for _, refuse := range []func(map[string]string) *pgproto3.ErrorResponse{pooler, oldServer} {
+		pool, err := dial.New(database(newRefuser(t, db.URL, refuse).url)).Pool(t.Context(), "bbmd/test", 1)
+		require.NoError(t, err)
+		defer pool.Close()
+		_, err = pool.Exec(t.Context(), "SELECT 1")
+		require.NoError(t, err)
+	}
+}
+
+func TestAPoolLearnsWhatIsRefusedLater(t *testing.T) {
+	t.Parallel()
+	db := pgtest.NewEmpty(t)
+	var behindPooler atomic.Bool
+	r := newRefuser(t, db.URL, func(parameters map[string]string) *pgproto3.ErrorResponse {
+		if !behindPooler.Load() {
+			return oldServer(parameters)
+		}
+		return pooler(parameters)
+	})
 	pool, err := dial.New(database(r.url)).Pool(t.Context(), "bbmd/test", 1)
 	require.NoError(t, err)
 	defer pool.Close()
+	_, err = pool.Exec(t.Context(), "SELECT 1")
+	require.NoError(t, err)
+	behindPooler.Store(true)
+	pool.Reset()
 	_, err = pool.Exec(t.Context(), "SELECT 1")
 	require.ErrorContains(t, err, "unsupported startup parameter")
 	_, err = pool.Exec(t.Context(), "SELECT 1")

@@ -55,6 +55,7 @@ func (d *Dialer) ConnectTo(ctx context.Context, application, database string) (*
 		conn, err := pgx.ConnectConfig(ctx, cfg)
 		switch {
 		case err == nil:
+			d.refusals.settle()
 			return conn, nil
 		case !d.refusals.learn(err):
 			return nil, oneLine(err)
@@ -75,7 +76,10 @@ func (d *Dialer) Pool(ctx context.Context, application string, size int32) (*pgx
 		return stirred(p.Conn.PgConn().Conn())
 	}
 	cfg.PingTimeout = pingTimeout
-	cfg.BeforeConnect = func(_ context.Context, into *pgx.ConnConfig) error {
+	cfg.BeforeConnect = func(ctx context.Context, into *pgx.ConnConfig) error {
+		if err := d.settle(ctx, application); err != nil {
+			return err
+		}
 		fresh, err := d.config(application)
 		if err != nil {
 			return err
@@ -89,6 +93,22 @@ func (d *Dialer) Pool(ctx context.Context, application string, size int32) (*pgx
 		return nil, fmt.Errorf("open pool: %w", oneLine(err))
 	}
 	return pool, nil
+}
+
+// settle finds out which settings the server refuses, unless that is known: a pool makes one attempt
+// per session, and whoever asked for it would get the refusal.
+func (d *Dialer) settle(ctx context.Context, application string) error {
+	if d.refusals.known() {
+		return nil
+	}
+	conn, err := d.Connect(ctx, application)
+	if err != nil {
+		return err
+	}
+	if err := conn.Close(ctx); err != nil {
+		return fmt.Errorf("close the first session: %w", err)
+	}
+	return nil
 }
 
 const (

@@ -42,6 +42,7 @@ type refusals struct {
 	mu      sync.Mutex
 	unknown map[string]bool // left out
 	late    bool            // set after the start of the session, all of them
+	settled bool            // a session has started, so what is refused is known
 }
 
 // apply puts our settings into a configuration that came from the user.
@@ -61,6 +62,20 @@ func (r *refusals) apply(cfg *pgconn.Config, application string) {
 		return
 	}
 	cfg.AfterConnect = func(ctx context.Context, conn *pgconn.PgConn) error { return setLate(ctx, conn, ours) }
+}
+
+// settle notes that a session has started.
+func (r *refusals) settle() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.settled = true
+}
+
+// known reports whether a session has started.
+func (r *refusals) known() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.settled
 }
 
 // learn notes which setting of ours err says the server does not take, and
