@@ -90,7 +90,7 @@ func TestAnIdlePoolIsTerminated(t *testing.T) {
 	d := start(t, configFor(db))
 	d.waitReady()
 	d.settled()
-	db.Exec(t, "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'bbmd/default'")
+	db.EndSessions(t, "bbmd/default")
 	enqueue(t, db, "bump", "t", 10)
 	waitFinished(t, db, "t")
 	require.NotContains(t, d.log.String(), "level=WARN")

@@ -158,6 +158,10 @@ func dropRole(t *testing.T, db *pgtest.Database, role string) {
 	conn, err := pgx.Connect(ctx, db.URL)
 	require.NoError(t, err)
 	defer func() { _ = conn.Close(ctx) }()
-	_, err = conn.Exec(ctx, fmt.Sprintf("SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE usename = '%s'; DROP OWNED BY %[1]s CASCADE; DROP ROLE %[1]s", role))
+	_, err = conn.Exec(ctx, fmt.Sprintf(`DO $$ BEGIN
+		WHILE EXISTS (SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '%s') LOOP
+			PERFORM pg_sleep(0.01), pg_stat_clear_snapshot();
+		END LOOP;
+	END $$; DROP OWNED BY %[1]s CASCADE; DROP ROLE %[1]s`, role))
 	require.NoError(t, err)
 }

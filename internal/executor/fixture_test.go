@@ -172,7 +172,7 @@ BEGIN
   END IF;
   RETURN NEW;
 END $$;
-CREATE OR REPLACE TRIGGER poison BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION poison()`
+CREATE TRIGGER poison BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION poison()`
 
 // poison makes every update of these rows of t fail, from now on.
 func poison(t *testing.T, db *pgtest.Database, ids ...int) {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/require"
 
 	"github.com/bbmd-dev/bbmd/internal/control"
@@ -60,7 +61,10 @@ func connect(ctx context.Context, url, application, database string) (*pgx.Conn,
 		return nil, err
 	}
 	cfg.RuntimeParams["application_name"] = application
-	cfg.RuntimeParams["client_connection_check_interval"] = "500" // ms; PostgreSQL 14
+	cfg.AfterConnect = func(ctx context.Context, conn *pgconn.PgConn) error {
+		const sql = "SELECT set_config(name, '500', false) FROM pg_settings WHERE name = 'client_connection_check_interval'" // ms; PostgreSQL 14
+		return conn.Exec(ctx, sql).Close()
+	}
 	if database != "" {
 		cfg.Database = database
 	}

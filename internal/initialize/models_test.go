@@ -70,7 +70,7 @@ func TestModelsAreWhatPgDumpPrints(t *testing.T) {
 	t.Parallel()
 	db := pgtest.NewEmpty(t)
 	conn := db.Conn(t)
-	m := read(t, initialize.Spec{Database: "test", Models: initialize.Models{Path: "testdata/pg_dump.sql"}})
+	m := read(t, initialize.Spec{Database: "test", Models: initialize.Models{Path: dumpFor(t, db)}})
 	_, err := conn.Exec(t.Context(), "SET statement_timeout = '77s'; SET search_path = public, pg_temp")
 	require.NoError(t, err)
 	err = pgx.BeginFunc(t.Context(), conn, func(tx pgx.Tx) error {
@@ -96,6 +96,24 @@ func TestModelsAreWhatPgDumpPrints(t *testing.T) {
 	require.Equal(t, 7, pgtest.One[int](t, db, "SELECT shop.more_of(3, 4)"))
 	require.Equal(t, int64(3), pgtest.One[int64](t, db, "SELECT nextval('shop.item_id_seq')"))
 	require.Equal(t, "public", pgtest.One[string](t, db, "SELECT schemaname::text FROM pg_tables WHERE tablename = 'version'"))
+}
+
+// dumpFor returns a file that pg_dump has made. Functions whose body is SQL and no text are new in PostgreSQL 14.
+func dumpFor(t *testing.T, db *pgtest.Database) string {
+	t.Helper()
+	const dump, since = "testdata/pg_dump.sql", 14
+	if db.Major(t) >= since {
+		return dump
+	}
+	text, err := os.ReadFile(dump)
+	require.NoError(t, err)
+	before, function, found := strings.Cut(string(text), "CREATE FUNCTION shop.sum_of(")
+	require.True(t, found)
+	_, after, found := strings.Cut(function, "\nEND;\n")
+	require.True(t, found)
+	file := filepath.Join(t.TempDir(), "dump.sql")
+	require.NoError(t, os.WriteFile(file, []byte(before+after), 0o600))
+	return file
 }
 
 func TestModelsThatSetARoleGiveItBack(t *testing.T) {

@@ -100,6 +100,21 @@ func (d *Database) WaitFor(tb testing.TB, sql string, args ...any) {
 	}
 }
 
+// EndSessions ends the sessions of an application on this database, and returns when they are gone.
+func (d *Database) EndSessions(tb testing.TB, application string) {
+	tb.Helper()
+	pids := Column[int](tb, d, "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name = $1", application)
+	d.Exec(tb, "SELECT pg_terminate_backend(pid) FROM unnest($1::int[]) AS ended (pid)", pids)
+	// That pg_terminate_backend itself waits is new in PostgreSQL 14.
+	d.WaitFor(tb, "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = ANY ($1))", pids)
+}
+
+// Major returns the major version of the server.
+func (d *Database) Major(tb testing.TB) int {
+	tb.Helper()
+	return One[int](tb, d, "SELECT current_setting('server_version_num')::int / 10000")
+}
+
 // One returns the single column of the single row of a query.
 func One[T any](tb testing.TB, d *Database, sql string, args ...any) T {
 	tb.Helper()
