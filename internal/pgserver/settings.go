@@ -35,6 +35,7 @@ func (s *Server) settings() map[string]string {
 		"max_replication_slots":     "50",
 		"max_wal_size":              "2GB",
 		"jit":                       "off",
+		"password_encryption":       "scram-sha-256", // before PostgreSQL 14 it is another, which pg_hba.conf refuses
 		"log_line_prefix":           "%m [%p] %q%d %a: ",
 		"log_timezone":              "UTC",
 		"timezone":                  "UTC",
