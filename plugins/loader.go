@@ -64,6 +64,7 @@ func (l *loader) enter(source Source, c Candidate) entry {
 	kind := source.Kind()
 	e := entry{
 		plugin: Plugin{Name: c.Name, Origin: Origin{Kind: kind, Path: c.Path, Digest: c.Digest}},
+		claims: c.Works,
 		key:    key{kind: kind, name: c.Name, path: c.Path, digest: c.Digest},
 	}
 	if c.Err != nil {

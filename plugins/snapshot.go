@@ -26,7 +26,8 @@ type use struct {
 // entry is a plugin in a snapshot.
 type entry struct {
 	plugin Plugin
-	opened Opened // nil where it is not usable
+	opened Opened   // nil where it is not usable
+	claims []string // the names of Works that it would have
 	key    key
 }
 
@@ -117,7 +118,7 @@ func (s *Snapshot) Lookup(name string) (registry.Work, error) {
 		return registry.Work{}, unusable(name, p)
 	}
 	for _, e := range s.entries {
-		if e.plugin.Name == name || slices.ContainsFunc(e.plugin.Works, func(w registry.Work) bool { return w.Name == name }) {
+		if e.plugin.Name == name || slices.Contains(e.claims, name) || slices.ContainsFunc(e.plugin.Works, func(w registry.Work) bool { return w.Name == name }) {
 			return registry.Work{}, unusable(name, e.now())
 		}
 	}

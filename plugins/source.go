@@ -50,6 +50,10 @@ type Candidate struct {
 	// Path is where the plugin is, as it is shown to people.
 	Path string
 
+	// Works are the names of the plugin's Works, so that a migration that waits for one of a
+	// plugin that is not used is told why. It may be empty where one has the plugin's own name.
+	Works []string
+
 	// Digest is that of the content which Open makes Works of; see [Digest] and
 	// [Dir.Digest].
 	Digest string

@@ -73,6 +73,9 @@ func (s *Source) fill(c *plugins.Candidate, dir *plugins.Dir, name string, raw [
 	if namePattern.MatchString(m.Name) {
 		c.Name = m.Name
 	}
+	for _, w := range m.Works {
+		c.Works = append(c.Works, w.Name)
+	}
 	if err == nil {
 		c.Digest, err = dir.Digest(name)
 	}
