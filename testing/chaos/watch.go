@@ -198,7 +198,7 @@ func (w *watch) describe() string {
 			SELECT string_agg(format('(%s, %s) %s', classid, objid, mode), ' ') FROM pg_locks l WHERE l.pid = a.pid AND locktype = 'advisory')), E'\n' ORDER BY application_name)
 		FROM pg_stat_activity a WHERE datname = current_database() AND pid <> pg_backend_pid()), (
 		SELECT string_agg(j::text, E'\n') FROM (SELECT * FROM bbm.batched_background_migration_jobs WHERE status <> 'finished' ORDER BY id LIMIT 20) j), (
-		SELECT m::text FROM bbm.batched_background_migrations m))`)
+		SELECT string_agg(m::text, E'\n') FROM bbm.batched_background_migrations m))`)
 	if err != nil {
 		return err.Error()
 	}
