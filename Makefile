@@ -11,6 +11,8 @@ SERVE := $(GO) run ./testing/pgtest/serve
 # Packages to test, and further arguments of go test and the measurements: make test PKG=./notify/... ARGS='-run Listener'
 PKG ?= ./...
 ARGS ?=
+# Major versions of PostgreSQL for test-matrix: make test-matrix PG='13 18'
+PG ?= 13 14 15 16 17 18
 
 .PHONY: help
 help: ## show this
@@ -28,6 +30,11 @@ build: ## build bin/bbmd, a static program
 test: programs ## run all tests, with the race detector, on a private PostgreSQL
 	$(SERVE) $(GO) test -race -timeout 30m $(ARGS) $(PKG)
 
+# Without the race detector: between the versions nothing differs but the server.
+.PHONY: test-matrix
+test-matrix: programs ## run all tests on every supported version of PostgreSQL, which it gets itself
+	$(GO) run ./testing/matrix $(PG) -- $(GO) test -timeout 30m $(ARGS) $(PKG)
+
 .PHONY: browser-test
 browser-test: postgres ## test the dashboard in a real Chromium, which it installs where it may
 	@$(GO) run ./testing/need/provide chromium
@@ -43,12 +50,17 @@ fmt: ## format the code as lint wants it
 	$(LINTER) fmt
 
 .PHONY: bench
-bench: build postgres ## measure against bare PostgreSQL (about thirteen minutes)
-	$(GO) run ./testing/bench/cmd/bench -bbmd bin/bbmd $(ARGS)
+bench: build peers postgres ## measure beside bare PostgreSQL, River, goose and others (about ten minutes)
+	$(GO) run ./testing/bench/cmd/bench -bbmd bin/bbmd -peers bin/bench-peers $(ARGS)
 
 .PHONY: bench-quick
-bench-quick: build postgres ## the same, shorter and less exact
-	$(GO) run ./testing/bench/cmd/bench -bbmd bin/bbmd -quick $(ARGS)
+bench-quick: build peers postgres ## the same in two minutes, and less exact
+	$(GO) run ./testing/bench/cmd/bench -bbmd bin/bbmd -peers bin/bench-peers -quick $(ARGS)
+
+# A module of its own: what bbmd is measured beside is nobody else's dependency.
+.PHONY: peers
+peers:
+	@$(GO) -C testing/bench/peers build -o $(CURDIR)/bin/bench-peers .
 
 .PHONY: chaos
 chaos: build postgres ## kill everything at random for long, and check that every row is processed exactly once
