@@ -62,7 +62,7 @@ func TestSwitchover(t *testing.T) {
 	db := &pgtest.Database{Name: "postgres", URL: primary.URL("postgres")} // which the end of the test need not drop
 	standby := pgstandby.New(t, primary, "one", nil)
 	db.Exec(t, "CREATE TABLE t AS SELECT 1 AS n")
-	db.WaitFor(t, "SELECT state = 'streaming' FROM pg_stat_replication")
+	db.WaitFor(t, "SELECT EXISTS (SELECT FROM pg_stat_replication WHERE state = 'streaming')")
 	require.NoError(t, primary.Stop(t.Context()))
 	standby.Promote(t)
 	standby.Database(db.Name).Exec(t, "UPDATE t SET n = n + 1")
