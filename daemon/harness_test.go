@@ -84,6 +84,7 @@ func configOf(urls map[string]string) daemon.Config {
 		cfg.Databases[name] = daemon.Database{URL: daemon.URL(url)}
 	}
 	cfg.HTTP.Listen = "127.0.0.1:0"
+	cfg.BackgroundMigrations.Throttle = `{"traffic": {"mode": "off"}}` // other tests share the server
 	return cfg
 }
 

@@ -24,6 +24,9 @@ import (
 // tests run real processes, with the race detector, and nothing has to be built.
 const asProgram = "BBMD_TEST_AS_PROGRAM=1"
 
+// notTraffic keeps daemons from giving way to the tests beside, which share their server.
+const notTraffic = `BBMD_BACKGROUND_MIGRATIONS__THROTTLE={"traffic": {"mode": "off"}}`
+
 func TestMain(m *testing.M) {
 	if name, value, _ := strings.Cut(asProgram, "="); os.Getenv(name) == value {
 		_ = os.Unsetenv(name)                                // or bbmd would take it for a key
@@ -64,7 +67,7 @@ func spawn(t *testing.T, env []string, args ...string) *process {
 	require.NoError(t, err)
 	p := &process{t: t, out: &transcript{}, err: &transcript{}, ended: make(chan struct{})}
 	p.Cmd = exec.CommandContext(context.WithoutCancel(t.Context()), self, args...)
-	p.Env = append([]string{asProgram, "HOME=" + t.TempDir()}, env...)
+	p.Env = append([]string{asProgram, "HOME=" + t.TempDir(), notTraffic}, env...)
 	p.Dir = t.TempDir()
 	p.Stdout = p.out
 	p.Stderr = io.MultiWriter(p.err, t.Output())

@@ -71,7 +71,11 @@ func (c *claimer) blockSize() int64 {
 	if average == 0 {
 		return c.first
 	}
-	return min(max(int64(c.blockTime)/average, 2), c.most)
+	most := c.most
+	if c.sizer.held() {
+		most = slowBlock
+	}
+	return min(max(int64(c.blockTime)/average, 2), most)
 }
 
 // send writes a claim of batches of size keys as one transaction of the

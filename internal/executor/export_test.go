@@ -71,8 +71,8 @@ func NewSizer(start, least, most int32, target time.Duration) *sizer {
 // Observe feeds a finished batch.
 func (s *sizer) Observe(size int32, took time.Duration) { s.observe(size, took) }
 
-// Press says whether the throttle slows the migration down.
-func (s *sizer) Press(slow bool) { s.press(slow) }
+// Press says how much of the time the throttle lets the migration work.
+func (s *sizer) Press(duty float64) { s.press(targetAt(duty)) }
 
 // Current returns the size of the next batch.
 func (s *sizer) Current() int32 { return s.current() }

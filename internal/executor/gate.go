@@ -96,10 +96,10 @@ func (w *worker) pass(worked time.Duration) error {
 	return &throttled{verdict: verdict, activity: w.activity.Swap(nil), override: w.override}
 }
 
-// press tells the size of batches whether the migration is slowed down.
+// press tells the size of batches how far the migration is slowed down.
 func (w *worker) press(v throttle.Verdict) {
 	if s := w.sizer.Load(); s != nil && v.Action != throttle.Stop { // while nothing runs, what comes after is not known
-		s.press(v.Action == throttle.Slow)
+		s.press(targetAt(v.Duty))
 	}
 }
 

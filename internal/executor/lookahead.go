@@ -21,6 +21,8 @@ const (
 	inlineFirst = 2 * depth
 	aheadFirst  = 2
 	mostBatches = 64
+	// While the throttle makes batches short, a claim is to be no longer than they are.
+	slowBlock = 4 * depth
 )
 
 // lookAhead claims blocks on a connection of its own, beside the batches:

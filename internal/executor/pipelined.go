@@ -32,7 +32,7 @@ type pipelined struct {
 	batches  int           // batches among them
 	draining bool          // nothing more is sent
 	last     time.Time     // when the last answer came
-	took     time.Duration // by the last batch
+	took     time.Duration // by the last batch, and a claim since
 	kept     error         // the throttle says stop
 	done     [2]time.Time  // when the answers to the last batch's statements came, where spans are recorded
 	failures []failure
@@ -225,12 +225,7 @@ func (r *pipelined) read() error {
 		}
 		r.mark(statement)
 	})
-	began := f.sent
-	if r.last.After(began) {
-		began = r.last // it waited behind the batch before it
-	}
-	r.last = time.Now()
-	took := r.last.Sub(began)
+	began, took := r.answered(f)
 	r.took = took
 	r.trace(r.soft, f, began, rows, err)
 	switch {
@@ -249,6 +244,17 @@ func (r *pipelined) read() error {
 		r.opts.Observer.BatchDone(r.candidate.Name, kind(err), 0, took)
 		return nil
 	}
+}
+
+// answered takes note that a group's answer has come, and returns when the server began with it and
+// how long that took.
+func (r *pipelined) answered(f flight) (began time.Time, took time.Duration) {
+	began, behind := f.sent, r.last
+	r.last = time.Now()
+	if behind.After(began) { // it waited behind the group before it
+		return behind, r.last.Sub(behind)
+	}
+	return began, r.session.work(r.last.Sub(began))
 }
 
 // fenceRefused reports whether the fence, the statement of a batch's group at that place, found that
@@ -275,7 +281,8 @@ func (r *pipelined) readClaim(f flight) error {
 		}
 		return nil // somebody else was claiming for longer than we wait: ask again
 	}
-	r.last = time.Now()
+	_, took := r.answered(f)
+	r.took += took // others felt it as they do a batch
 	r.source.claims.claimed(len(b.jobs), time.Since(f.sent))
 	return r.source.take(b)
 }

@@ -27,7 +27,8 @@ type session struct {
 	migration int32
 	conn      *pgx.Conn
 	epoch     int32
-	slot      int32 // number of its place among the migration's workers
+	slot      int32         // number of its place among the migration's workers
+	trip      time.Duration // to the server and back, where it is long enough to matter
 	backend
 }
 
@@ -177,11 +178,23 @@ func (s *session) take(ctx context.Context, parallelism int32) error {
 	if s.epoch, err = s.store.TakeEpoch(ctx, s.conn); err != nil {
 		return err
 	}
+	began := time.Now()
 	held, err := s.store.HoldsEpoch(ctx, s.conn, s.epoch)
+	s.trip = max(time.Since(began)-near, 0)
 	if err == nil && !held {
 		err = errNotDirect
 	}
 	return err
+}
+
+// near is how long a short statement takes of which the way to the server is no part to speak of.
+const near = time.Millisecond
+
+// work is the server's part of a group that took so long from sending it to its answer. The way
+// there is known from a single statement, which may have been slow, so most of it is never left out.
+func (s *session) work(took time.Duration) time.Duration {
+	s.trip = min(s.trip, took)
+	return max(took-s.trip, took/4)
 }
 
 // close ends the session. The locks are given up first, so that another worker

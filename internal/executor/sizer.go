@@ -16,12 +16,29 @@ const (
 	growthPerStep  = 1.5 // at most
 	panicFactor    = 5   // one batch this many times over the target
 	panicCut       = 10  // divides the size by this
+	samplesSlowed  = 4   // the same while throttled, when batches are few
 	deadBand       = 0.1 // closer to the target than this is close enough
 )
 
-// slowTarget is how long batches are to take while the throttle slows a migration down: what
-// others feel is the length of a batch, more than the share of the time that batches take.
-const slowTarget = 5 * time.Millisecond
+// What others feel is the length of a batch, more than the share of the time that batches take. So
+// while the throttle slows a migration down they are short, the shorter the less of the time they
+// may take: this much of a twentieth of a second, within bounds.
+const (
+	slowCycle      = 50 * time.Millisecond
+	slowTarget     = 5 * time.Millisecond // at most
+	shortestTarget = time.Millisecond     // or the work would be a small part of a batch
+	// leastOfStart is the part of batch_size below which no batch is cut while throttled: on a server
+	// with no time at all every batch is too long, and more would be left of its work than of its rows.
+	leastOfStart = 10
+)
+
+// targetAt is how long a batch may take at a duty; 0: as long as ever.
+func targetAt(duty float64) time.Duration {
+	if duty >= 1 {
+		return 0
+	}
+	return min(max(time.Duration(duty*float64(slowCycle)), shortestTarget), slowTarget)
+}
 
 // limits are what a migration's row says about sizes.
 type limits struct {
@@ -39,7 +56,7 @@ type sizer struct {
 	samples []time.Duration // of batches of the current size
 	p90     time.Duration   // of the last full set of samples; 0: none yet
 	reason  string          // why the size is what it is
-	slow    bool            // the throttle slows the migration down
+	slowed  time.Duration   // how long a batch may take while the throttle slows the migration down; 0: it does not
 }
 
 // newSizer starts at size, or where size is 0 at the migration's batch_size.
@@ -75,17 +92,17 @@ func (s *sizer) adopt(l limits) {
 	}
 }
 
-// press says whether the throttle slows the migration down. Batches that are far too
-// long for that are cut shorter at once; the next samples do the rest.
-func (s *sizer) press(slow bool) {
+// press says how long a batch may take while the throttle slows the migration down; 0: it does
+// not. Batches that are far too long for that are cut shorter at once; the next samples do the rest.
+func (s *sizer) press(slowed time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if slow == s.slow {
+	if slowed == s.slowed {
 		return
 	}
-	s.slow = slow
+	s.slowed = slowed
 	if target := s.target(); target > 0 && s.p90 > target*3/2 {
-		next := s.limits.clamp(float64(s.size) * float64(target) / float64(s.p90))
+		next := s.clamp(float64(s.size) * float64(target) / float64(s.p90))
 		if next != s.size {
 			s.change(next, fmt.Sprintf("batches of %s while throttled", round(target)))
 			s.p90 = target
@@ -95,10 +112,19 @@ func (s *sizer) press(slow bool) {
 
 // target is what a batch is to take now.
 func (s *sizer) target() time.Duration {
-	if s.slow {
-		return min(s.limits.target, slowTarget)
+	if s.slowed > 0 {
+		return min(s.limits.target, s.slowed)
 	}
 	return s.limits.target
+}
+
+// clamp keeps a size within the limits, and while throttled from becoming a small part of what the
+// migration began with, unless that is what its own target asks for.
+func (s *sizer) clamp(size float64) int32 {
+	if s.slowed > 0 && s.slowed < s.limits.target {
+		size = max(size, min(float64(s.limits.start)/leastOfStart, float64(s.size)))
+	}
+	return s.limits.clamp(size)
 }
 
 // observe learns from a finished batch how long size keys take.
@@ -109,11 +135,11 @@ func (s *sizer) observe(size int32, took time.Duration) {
 		return
 	}
 	if took > panicFactor*s.limits.target {
-		s.change(s.limits.clamp(float64(s.size)/panicCut), fmt.Sprintf("one batch took %s", round(took)))
+		s.change(s.clamp(float64(s.size)/panicCut), fmt.Sprintf("one batch took %s", round(took)))
 		return
 	}
 	s.samples = append(s.samples, took)
-	if len(s.samples) < samplesPerStep {
+	if len(s.samples) < samplesPerStep && (s.slowed == 0 || len(s.samples) < samplesSlowed) {
 		return
 	}
 	s.p90 = percentile90(s.samples)
@@ -122,9 +148,16 @@ func (s *sizer) observe(size int32, took time.Duration) {
 	if math.Abs(ratio-1) <= deadBand {
 		return
 	}
-	if next := s.limits.clamp(float64(s.size) * min(ratio, growthPerStep)); next != s.size {
+	if next := s.clamp(float64(s.size) * min(ratio, growthPerStep)); next != s.size {
 		s.change(next, fmt.Sprintf("p90 of %d keys was %s", s.size, round(s.p90)))
 	}
+}
+
+// held reports whether the throttle slows the migration down.
+func (s *sizer) held() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.slowed > 0
 }
 
 // timedOut cuts the size after a batch that did not finish at all.

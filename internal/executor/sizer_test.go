@@ -78,16 +78,16 @@ func TestSizerMakesBatchesShorterWhileThrottled(t *testing.T) {
 	}
 	work(100)
 	require.InDelta(t, 5000, s.Current(), 500)
-	s.Press(true)
+	s.Press(0.5)
 	require.InDelta(t, 500, s.Current(), 50, "at once")
 	work(100)
 	require.InDelta(t, 500, s.Current(), 50)
-	s.Press(false)
+	s.Press(1)
 	work(100)
 	require.InDelta(t, 5000, s.Current(), 500)
 
 	short := executor.NewSizer(100, 10, 100000, 2*time.Millisecond)
-	short.Press(true)
+	short.Press(0.5)
 	for range 100 {
 		short.Observe(short.Current(), time.Duration(short.Current())*10*time.Microsecond)
 	}

@@ -16,7 +16,7 @@ func throttledBy(change func(*throttle.Config)) func(*executor.Options) {
 	return func(o *executor.Options) {
 		c := throttle.Default()
 		c.Interval = throttle.Duration(20 * time.Millisecond)
-		c.Busy.Mode, c.Blocked.Mode, c.ReplicaLag.Mode = throttle.Off, throttle.Off, throttle.Off
+		c.Traffic.Mode, c.Busy.Mode, c.Blocked.Mode, c.ReplicaLag.Mode = throttle.Off, throttle.Off, throttle.Off, throttle.Off
 		c.ArchiveBacklog.Mode, c.Autovacuum.Mode, c.Xmin.Mode = throttle.Off, throttle.Off, throttle.Off
 		change(&c)
 		o.Settings.Throttle = &c

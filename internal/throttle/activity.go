@@ -35,7 +35,7 @@ func (a *Activity) Verdict() Verdict { return a.scope.current.Load().report.Verd
 func (a *Activity) Report() Report { return a.scope.current.Load().report }
 
 // Changed returns a channel that is closed when the action, or the duty by
-// more than a tenth, is not any more what it is now. Take the channel, then
+// half as much again, is not any more what it is now. Take the channel, then
 // the verdict, then wait.
 func (a *Activity) Changed() <-chan struct{} { return a.scope.current.Load().changed }
 

@@ -47,24 +47,16 @@ FROM activity WHERE NOT ours)`
 
 func (b *busy) observe(answer []byte, at time.Time) error {
 	var a struct {
-		Active int    `json:"active"`
-		Hidden int    `json:"hidden"`
-		Silent int    `json:"silent"`
-		Local  bool   `json:"local"`
-		Role   string `json:"role"`
+		Active int  `json:"active"`
+		Local  bool `json:"local"`
+		unseen
 	}
 	if err := json.Unmarshal(answer, &a); err != nil {
 		return fmt.Errorf("read answer: %w", err)
 	}
 	b.active.add(float64(a.Active), at)
 	b.local = a.Local
-	switch {
-	case a.Hidden > 0:
-		return &hidden{what: fmt.Sprintf("what other roles' sessions do (%d of them) is hidden from %s", a.Hidden, a.Role), wayOut: grant(a.Role)}
-	case a.Silent > 0:
-		return &hidden{what: count(a.Silent, "session") + " with track_activities off", wayOut: "set it on"}
-	}
-	return nil
+	return a.problem()
 }
 
 // cores returns the number to compare with, and whether it is a guess.

@@ -9,7 +9,7 @@ type Config struct {
 	// Enabled false makes every verdict go, and reads nothing. Defaults to true.
 	Enabled bool `json:"enabled"`
 
-	// Interval is how often the fast signals (busy, blocked, replica_lag) are
+	// Interval is how often the fast signals (traffic, busy, blocked, replica_lag) are
 	// read while a migration runs: 20ms to 10s. Reading shall take a fiftieth
 	// of the time, so a slow answer stretches it, up to one second;
 	// so does a stop that lasts, up to five. Defaults to 100ms. Not for
@@ -30,6 +30,8 @@ type Config struct {
 	// not flicker around the limit. Defaults to 0.8; 1 is the limit itself.
 	Resume Share `json:"resume"`
 
+	// Traffic gives way to other sessions that run one statement after the other.
+	Traffic Traffic `json:"traffic"`
 	// Busy slows down with the load that other sessions put on the server.
 	Busy Busy `json:"busy"`
 	// Blocked stops while somebody waits for a lock of the migration's sessions.
@@ -55,6 +57,20 @@ type Config struct {
 	Duty Share `json:"duty"`
 
 	mistake string // of a configuration that was refused: stops all work
+}
+
+// Traffic slows down from a tenth of Sessions on, and works Duty of the time
+// at all of them.
+type Traffic struct {
+	// Mode defaults to auto.
+	Mode Mode `json:"mode"`
+	// Sessions is how many sessions that run one statement after the other, in
+	// all databases, are as much traffic as counts. Ten that run a statement
+	// each second are one. Defaults to 2.
+	Sessions int `json:"sessions"`
+	// Duty is the share of the time to work at the least, all workers
+	// together. Defaults to 0.02; 0 stops.
+	Duty Share `json:"duty"`
 }
 
 // Busy works duty = (1 - active/cores)^2 of the time, where active is the
@@ -186,6 +202,7 @@ func Default() Config {
 		UnreadableAfter: Duration(15 * time.Second),
 		HiddenDuty:      0.25,
 		Resume:          0.8,
+		Traffic:         Traffic{Mode: Auto, Sessions: 2, Duty: 0.02},
 		Busy:            Busy{Mode: Auto, Floor: 0.05},
 		Blocked:         Blocked{Mode: Auto},
 		ReplicaLag: ReplicaLag{

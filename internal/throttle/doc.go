@@ -1,7 +1,7 @@
 // Package throttle decides how hard background migrations may work right now.
 //
 // A set of signals is read from the server, or from the clock: how busy other
-// sessions are, how far standbys and the archive are behind, how much WAL is
+// sessions are, and how many are at it, how far standbys and the archive are behind, how much WAL is
 // written, whether the table is being vacuumed, who waits for a lock of ours,
 // who holds back the removal of dead rows, a query of the operator's own, time
 // windows and a duty cycle. Each of them says go, slow (with a duty: the share

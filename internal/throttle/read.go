@@ -157,8 +157,9 @@ type change struct {
 func (s *Sampler) evaluate(now time.Time) (changes []change) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	workers := s.workers()
 	for _, sc := range s.scopes {
-		sc.evaluate(s.slots, s.customs, now)
+		sc.evaluate(s.slots, s.customs, workers, now)
 		c := change{migration: sc.Migration, verdict: sc.current.Load().report.Verdict}
 		c.tell = c.verdict.Action != sc.told.Action || c.verdict.Signal != sc.told.Signal
 		shut, _ := sc.shut(now)

@@ -17,6 +17,7 @@ type replicaLag struct {
 	gone     map[string]absent // by key
 	history  history
 	flushed  int64
+	started  string // when the server was
 }
 
 // standby is a physical standby that is connected. Walsenders that do not
@@ -72,7 +73,7 @@ func (*replicaLag) query() string {
       'bytes', pg_wal_lsn_diff(pg_current_wal_flush_lsn(), coalesce(confirmed_flush_lsn, restart_lsn))::bigint)), '[]')
     FROM pg_replication_slots
     WHERE slot_type = 'logical' AND NOT temporary AND coalesce(confirmed_flush_lsn, restart_lsn) IS NOT NULL AND wal_status IS DISTINCT FROM 'lost'),
-  'role', quote_ident(current_user)))`
+  'started', pg_postmaster_start_time()::text, 'role', quote_ident(current_user)))`
 }
 
 func (r *replicaLag) observe(answer []byte, at time.Time) error {
@@ -80,10 +81,16 @@ func (r *replicaLag) observe(answer []byte, at time.Time) error {
 		Flushed  *int64        `json:"flushed"`
 		Standbys []standby     `json:"standbys"`
 		Slots    []logicalSlot `json:"slots"`
+		Started  string        `json:"started"`
 		Role     string        `json:"role"`
 	}
 	if err := json.Unmarshal(answer, &a); err != nil {
 		return fmt.Errorf("read answer: %w", err)
+	}
+	if a.Started != r.started {
+		// After a failover the standbys of before are not this server's, and one of them is this server.
+		*r = *newReplicaLag()
+		r.started = a.Started
 	}
 	if a.Flushed != nil {
 		r.flushed = *a.Flushed

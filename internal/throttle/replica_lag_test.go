@@ -147,6 +147,11 @@ func TestReplicaLag(t *testing.T) {
 		"and may end":                 {nil, []string{lag(1000, "pg_basebackup backup -"), lag(1000)}, throttle.Go, ""},
 		"vanished":                    {nil, []string{lag(1000, "one streaming 1000"), lag(1000)}, throttle.Stop, "the standby one disconnected 4.9 s ago, less than 5 min (then it counts as removed)"},
 		"came back":                   {nil, []string{lag(1000, "one streaming 1000"), lag(1000), lag(1000, "one streaming 1000")}, throttle.Go, ""},
+		"vanished with the server that it followed": {
+			nil,
+			[]string{lag(1000, "one streaming 1000"), lag(1000), strings.Replace(lag(1000), `"role"`, `"started": "later", "role"`, 1)},
+			throttle.Go, "",
+		},
 		"vanished long ago": {
 			func(c *throttle.ReplicaLag) { c.MissingFor = throttle.Duration(8 * time.Second) },
 			[]string{lag(1000, "one streaming 1000"), lag(1000), lag(1000)},

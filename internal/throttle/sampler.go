@@ -73,7 +73,7 @@ func newSampler(o Options, s server) *Sampler {
 // allSignals returns the signals that are read, in the order of reports: of
 // those that say the same, the first is the one that decides.
 func allSignals() []signal {
-	return []signal{newBlocked(), newReplicaLag(), newArchiveBacklog(), newAutovacuum(), newWALRate(), newXmin(), newBusy()}
+	return []signal{newBlocked(), newReplicaLag(), newArchiveBacklog(), newAutovacuum(), newWALRate(), newXmin(), newTraffic(), newBusy()}
 }
 
 // Configure replaces the configuration, live. The error says all that is wrong
@@ -132,8 +132,18 @@ func (s *Sampler) admit(sc *scope, now time.Time) {
 		}
 	}
 	s.scopes[sc.Migration] = sc
-	sc.evaluate(s.slots, s.customs, now)
+	sc.evaluate(s.slots, s.customs, s.workers(), now)
 	sc.told = sc.current.Load().report.Verdict
+}
+
+// workers is how many there are of migrations that are not stopped.
+func (s *Sampler) workers() (all int) {
+	for _, sc := range s.scopes {
+		if p := sc.current.Load(); p == nil || p.report.Verdict.Action != Stop {
+			all += len(sc.activities)
+		}
+	}
+	return all
 }
 
 func (s *Sampler) end(a *Activity) {

@@ -27,8 +27,8 @@ func TestReadsOnlyWhileSomethingRuns(t *testing.T) {
 		taken := w.taken()
 		require.InDelta(t, 100, len(taken), 1)
 		slices.Sort(taken[0])
-		require.Equal(t, []string{"blocked", "busy", "replica_lag"}, taken[0])
-		require.Equal(t, map[string]int{"busy": 100, "blocked": 100, "replica_lag": 100, "archive_backlog": 10, "autovacuum": 10, "xmin": 2}, counted(taken))
+		require.Equal(t, []string{"blocked", "busy", "replica_lag", "traffic"}, taken[0])
+		require.Equal(t, map[string]int{"traffic": 100, "busy": 100, "blocked": 100, "replica_lag": 100, "archive_backlog": 10, "autovacuum": 10, "xmin": 2}, counted(taken))
 
 		a.End()
 		a.End()
@@ -142,7 +142,7 @@ func TestOneSignalThatTheServerRefusesSpoilsNoOther(t *testing.T) {
 			w.errs["archive_backlog"] = &pgconn.PgError{Code: "42501", Message: "permission denied for view pg_stat_archiver"}
 		})
 		a := w.begin(throttle.Scope{Migration: "m"})
-		require.Len(t, w.taken(), 1+6, "together, then each by itself")
+		require.Len(t, w.taken(), 1+7, "together, then each by itself")
 		v := a.Verdict()
 		require.Equal(t, throttle.Slow, v.Action)
 		require.InDelta(t, 0.25, v.Duty, 1e-9)

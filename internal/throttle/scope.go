@@ -31,6 +31,7 @@ type scope struct {
 type published struct {
 	report  Report
 	changed chan struct{} // closed when there is something new to act on
+	duty    float64       // when changed was made
 }
 
 // configure applies the database's configuration, and the scope's own on top.
@@ -93,7 +94,7 @@ func (s *scope) shut(now time.Time) (shut bool, until time.Time) {
 }
 
 // evaluate asks all signals for their opinion and publishes the worst.
-func (s *scope) evaluate(slots []*slot, customs map[customKey]*customSlot, now time.Time) {
+func (s *scope) evaluate(slots []*slot, customs map[customKey]*customSlot, workers int, now time.Time) {
 	c := s.config(now)
 	b := newBench(s.before, now)
 	if c.Enabled {
@@ -106,7 +107,7 @@ func (s *scope) evaluate(slots []*slot, customs map[customKey]*customSlot, now t
 		if shut, until := s.shut(now); shut {
 			b.worst.until = until
 		} else {
-			s.weigh(b, c, slots, customs)
+			s.weigh(b, c, slots, customs, workers)
 		}
 	}
 	s.before = b.after
@@ -114,8 +115,8 @@ func (s *scope) evaluate(slots []*slot, customs map[customKey]*customSlot, now t
 }
 
 // weigh adds the opinions of what is read from the server.
-func (s *scope) weigh(b *bench, c *Config, slots []*slot, customs map[customKey]*customSlot) {
-	v := view{table: s.Table, pids: s.pids()}
+func (s *scope) weigh(b *bench, c *Config, slots []*slot, customs map[customKey]*customSlot, workers int) {
+	v := view{table: s.Table, pids: s.pids(), workers: workers}
 	for _, slot := range slots {
 		name := slot.name()
 		switch {
@@ -146,28 +147,27 @@ func (s *scope) pids() map[int32]bool {
 	return pids
 }
 
-// worthTelling is the change of the duty that wakes workers who rest.
-const worthTelling = 0.1
+// worthTelling is the factor between duties from which on workers who rest are woken.
+const worthTelling = 1.5
 
 func (s *scope) publish(b *bench) {
 	verdict := Verdict{
 		Action: b.worst.action, Duty: b.worst.duty, Signal: b.signal, Reason: b.worst.reason, Since: b.now, Until: b.worst.until,
 	}
 	before := s.current.Load()
-	changed := make(chan struct{})
+	changed, duty := make(chan struct{}), verdict.Duty
 	tell := false
 	if before != nil {
 		last := before.report.Verdict
 		if last.Action == verdict.Action {
 			verdict.Since = last.Since
 		}
-		delta := verdict.Duty - last.Duty
-		tell = last.Action != verdict.Action || delta > worthTelling || delta < -worthTelling
+		tell = last.Action != verdict.Action || duty > before.duty*worthTelling || duty*worthTelling < before.duty
 		if !tell {
-			changed = before.changed
+			changed, duty = before.changed, before.duty
 		}
 	}
-	s.current.Store(&published{report: Report{Migration: s.Migration, Verdict: verdict, Signals: b.states}, changed: changed})
+	s.current.Store(&published{report: Report{Migration: s.Migration, Verdict: verdict, Signals: b.states}, changed: changed, duty: duty})
 	if tell {
 		close(before.changed)
 	}

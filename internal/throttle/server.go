@@ -37,7 +37,7 @@ const readTimeout = 2 * time.Second
 // what another role's session does sees that it is there, its
 // application_name and its transaction ids.
 const activity = `WITH activity AS MATERIALIZED (
-  SELECT datid, pid, application_name, state, wait_event_type, wait_event, xact_start, client_addr, backend_xid, backend_xmin, backend_type,
+  SELECT datid, pid, application_name, state, wait_event_type, wait_event, xact_start, state_change, client_addr, backend_xid, backend_xmin, backend_type,
     application_name LIKE 'bbmd/%' OR pid = ANY (@pids::int4[]) AS ours,
     backend_type IS NULL AND usesysid IS NOT NULL AND datid IS NOT NULL AS secret
   FROM pg_stat_get_activity(NULL) WHERE pid <> pg_backend_pid())

@@ -164,16 +164,16 @@ func TestDefaultsWithoutPrivileges(t *testing.T) {
 	a := begin(t, sampler, throttle.Scope{Migration: "m"})
 	until(t, a, throttle.Slow, "is hidden from "+role+": GRANT pg_monitor TO "+role)
 	v := a.Verdict()
-	require.Equal(t, "busy", v.Signal)
+	require.Equal(t, "traffic", v.Signal)
 	require.InDelta(t, 0.25, v.Duty, 1e-9)
 	for _, s := range a.Report().Signals {
-		if s.Signal != "busy" {
+		if s.Signal != "busy" && s.Signal != "traffic" {
 			require.Empty(t, s.Problem, s.Signal)
 			require.Equal(t, throttle.Go, s.Action, s.Signal)
 		}
 	}
 
-	c.Busy.Mode = throttle.On
+	c.Traffic.Mode = throttle.On
 	require.NoError(t, sampler.Configure(c))
 	until(t, a, throttle.Stop, "GRANT pg_monitor TO "+role)
 	db.Exec(t, "GRANT pg_monitor TO "+role)

@@ -34,6 +34,9 @@ type view struct {
 	stands bool // it was stop: the lower mark holds
 	table  uint32
 	pids   map[int32]bool // of the sessions that work on the migration
+	// workers are those of all migrations that are not stopped: they share what the signal of
+	// one of them leaves them.
+	workers int
 }
 
 // hidden is the error of a signal that cannot be seen, and will not be by
@@ -48,6 +51,25 @@ func (h *hidden) Error() string {
 		return h.what
 	}
 	return h.what + ": " + h.wayOut
+}
+
+// unseen are the sessions of which it is not known what they do.
+type unseen struct {
+	Hidden int    `json:"hidden"` // from the role
+	Silent int    `json:"silent"` // they do not say
+	Role   string `json:"role"`
+}
+
+// problem is nil where there are none.
+func (u unseen) problem() error {
+	switch {
+	case u.Hidden > 0:
+		return &hidden{what: fmt.Sprintf("what other roles' sessions do (%d of them) is hidden from %s", u.Hidden, u.Role), wayOut: grant(u.Role)}
+	case u.Silent > 0:
+		return &hidden{what: count(u.Silent, "session") + " with track_activities off", wayOut: "set it on"}
+	default:
+		return nil
+	}
 }
 
 // grant is the way out of most hidden signals. The role is quoted already.

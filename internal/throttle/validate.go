@@ -62,6 +62,7 @@ func (c Config) modes(p *problems) {
 		key  string
 		mode Mode
 	}{
+		{"traffic.mode", c.Traffic.Mode},
 		{"busy.mode", c.Busy.Mode},
 		{"blocked.mode", c.Blocked.Mode},
 		{"replica_lag.mode", c.ReplicaLag.Mode},
@@ -77,6 +78,10 @@ func (c Config) modes(p *problems) {
 
 func (c Config) limits(p *problems) {
 	const mostCores = 4096
+	if c.Traffic.Sessions < 1 {
+		p.add("traffic.sessions", "is %d, not at least 1; mode off switches the signal off", c.Traffic.Sessions)
+	}
+	p.share("traffic.duty", c.Traffic.Duty)
 	if c.Busy.Cores < 0 || c.Busy.Cores > mostCores {
 		p.add("busy.cores", "is %d, not between 1 and %d, or 0 to find out", c.Busy.Cores, mostCores)
 	}

@@ -39,6 +39,7 @@ type world struct {
 // healthy is what a server at rest answers.
 func healthy() map[string]string {
 	return map[string]string{
+		"traffic":         `{"sessions": 0, "hidden": 0, "silent": 0, "role": "app"}`,
 		"busy":            `{"active": 0, "hidden": 0, "silent": 0, "local": false, "role": "app"}`,
 		"blocked":         `[]`,
 		"replica_lag":     `{"flushed": null, "standbys": [], "slots": [], "role": "app"}`,
@@ -163,7 +164,7 @@ func state(t *testing.T, a *throttle.Activity, signal string) throttle.State {
 func only(signals ...string) throttle.Config {
 	c := throttle.Default()
 	modes := map[string]*throttle.Mode{
-		"busy": &c.Busy.Mode, "blocked": &c.Blocked.Mode, "replica_lag": &c.ReplicaLag.Mode,
+		"traffic": &c.Traffic.Mode, "busy": &c.Busy.Mode, "blocked": &c.Blocked.Mode, "replica_lag": &c.ReplicaLag.Mode,
 		"archive_backlog": &c.ArchiveBacklog.Mode, "autovacuum": &c.Autovacuum.Mode, "xmin": &c.Xmin.Mode,
 	}
 	for _, signal := range signals {

@@ -1,0 +1,84 @@
+package throttle
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"time"
+)
+
+// traffic is how many other sessions run one statement after the other: there
+// are people behind them who wait for the answers. Their slowest answers are
+// those that a batch of ours came between, so what counts is in how many of
+// them that happens, however many cores are free on average. That is what
+// [busy] looks at, and why it finds nothing wrong with a server on which every
+// second answer is late.
+//
+// A session counts while it has begun or ended a statement in the last tenth
+// of a second. One statement that runs for an hour does not count, nor does a
+// session that waits for its client, in a transaction or not; sessions of bbmd,
+// of any replica and database, are left out.
+type traffic struct{ sessions smooth }
+
+// trafficSmoothing is the time constant: duties fall within a second of
+// the first statement, and are back some seconds after the last.
+const trafficSmoothing = time.Second
+
+// The parts of the limit between which the duty falls from all to the least.
+// Below, a statement now and then (a monitor, somebody at a terminal) is no
+// traffic; it is over at the lower of the two.
+const (
+	trafficBegins = 0.10
+	trafficEnds   = 0.05
+)
+
+func newTraffic() *traffic { return &traffic{smooth{constant: trafficSmoothing}} }
+
+func (*traffic) name() string         { return "traffic" }
+func (*traffic) mode(c *Config) Mode  { return c.Traffic.Mode }
+func (*traffic) every() time.Duration { return 0 }
+
+func (*traffic) query() string {
+	return `(SELECT json_build_object(
+  'sessions', count(*) FILTER (WHERE backend_type = 'client backend' AND state_change > clock_timestamp() - interval '100 ms'),
+  'hidden', count(*) FILTER (WHERE secret),
+  'silent', count(*) FILTER (WHERE state = 'disabled' AND backend_type = 'client backend'),
+  'role', quote_ident(current_user))
+FROM activity WHERE NOT ours)`
+}
+
+func (s *traffic) observe(answer []byte, at time.Time) error {
+	var a struct {
+		Sessions int `json:"sessions"`
+		unseen
+	}
+	if err := json.Unmarshal(answer, &a); err != nil {
+		return fmt.Errorf("read answer: %w", err)
+	}
+	s.sessions.add(float64(a.Sessions), at)
+	return a.problem()
+}
+
+func (s *traffic) judge(c *Config, v view) opinion {
+	value, full := s.sessions.value, float64(c.Traffic.Sessions)
+	o := going(value, full, UnitSessions)
+	begins := full * trafficBegins
+	if value <= full*trafficEnds || value <= begins && !v.slow {
+		return o
+	}
+	who := decimal(value) + " other sessions run statements"
+	share := min(max(0, (value-begins)/(full-begins)), 1)
+	if c.Traffic.Duty == 0 {
+		if share >= 1 || v.stands && value > full*float64(c.Resume) {
+			return o.because(0, who+": waits until they do not")
+		}
+		return o.because(1-share, fmt.Sprintf("%s: work %s of the time", who, Share(1-share)))
+	}
+	// A factor, and no difference: half as much is as much of a change wherever it is.
+	duty := math.Pow(float64(c.Traffic.Duty), share) / float64(max(v.workers, 1))
+	reason := fmt.Sprintf("%s: work %s of the time", who, Share(duty))
+	if v.workers > 1 {
+		reason += fmt.Sprintf(", with %s", count(v.workers, "worker"))
+	}
+	return o.because(duty, reason)
+}
