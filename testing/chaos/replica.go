@@ -62,6 +62,7 @@ func newReplica(tb testing.TB, name, url string, program Program, workers int) *
 		"BBMD_HTTP__LISTEN=127.0.0.1:0",
 		"BBMD_LOG__FORMAT=json",
 		"BBMD_LOG__LEVEL=debug",
+		section + `THROTTLE={"traffic": {"mode": "off"}}`, // who watches is no traffic to give way to
 		section + "WORKERS=" + strconv.Itoa(workers),
 		section + "TAKEOVER_INTERVAL=" + takeoverInterval.String(),
 		section + "STATEMENT_TIMEOUT=" + statementTimeout.String(),
