@@ -73,7 +73,7 @@ func (*replicaLag) query() string {
       'bytes', pg_wal_lsn_diff(pg_current_wal_flush_lsn(), coalesce(confirmed_flush_lsn, restart_lsn))::bigint)), '[]')
     FROM pg_replication_slots
     WHERE slot_type = 'logical' AND NOT temporary AND coalesce(confirmed_flush_lsn, restart_lsn) IS NOT NULL AND wal_status IS DISTINCT FROM 'lost'),
-  'started', pg_postmaster_start_time()::text, 'role', quote_ident(current_user)))`
+  'started', extract(epoch FROM pg_postmaster_start_time())::text, 'role', quote_ident(current_user)))`
 }
 
 func (r *replicaLag) observe(answer []byte, at time.Time) error {
