@@ -90,10 +90,12 @@ func Plugins(ctx context.Context, cfg Config, compiled *registry.Registry, log *
 // not only migrations may be new, but the Works of plugins as well.
 const reloadHint = "plugins"
 
-// listeningSQL counts the daemons that listen for events on this database.
+// listeningSQL counts the daemons that listen for events on this database. Before
+// PostgreSQL 14 what is only raised does not reach those that decode the log.
 const listeningSQL = `
 SELECT count(*) FROM pg_catalog.pg_stat_activity
-WHERE datname = current_database() AND application_name IN ('bbmd/listener', 'bbmd/stream')`
+WHERE datname = current_database() AND (application_name = 'bbmd/listener'
+  OR application_name = 'bbmd/stream' AND current_setting('server_version_num')::int >= 140000)`
 
 // ReloadPlugins asks every daemon that listens on a database to load its plugins
 // again, those whose programs have crashed included, and returns how many

@@ -57,6 +57,12 @@ func TestEverythingTheListenerSays(t *testing.T) {
 	}
 	require.Positive(t, said["LOG: statement: -- ping"], "%v", said)
 	delete(said, "LOG: statement: -- ping")
+	for refusal, times := range said { // PostgreSQL 13, which does not know two settings
+		if strings.HasPrefix(refusal, "FATAL: unrecognized configuration parameter") && db.Major(t) < 14 {
+			require.Equal(t, 1, times, "it remembers")
+			delete(said, refusal)
+		}
+	}
 	require.Equal(t, map[string]int{
 		"LOG: statement: LISTEN bbm_new; LISTEN bbm_status; LISTEN bbm_force_recreate; LISTEN bbm_progress; " +
 			"SELECT pg_catalog.pg_backend_pid()": 1,

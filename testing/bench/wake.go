@@ -59,7 +59,11 @@ func (r *Report) measureWakes(ctx context.Context, server *pgserver.Server, o Op
 	}
 	r.addWakes("INSERT by another session, until notify.Listener has it; beside INSERT and pg_notify until a bare listener has it", ours.insert, bare.insert, 1.25)
 	r.addWakes("NOTIFY bbm_new until notify.Listener has it; beside a bare NOTIFY and a bare listener", ours.notify, bare.notify, 1.2)
-	r.addStreamed(streamed, ours)
+	messages, err := sendsMessages(ctx, d)
+	if err != nil {
+		return err
+	}
+	r.addStreamed(streamed, ours, messages)
 	return r.measureScans(ctx, d, o)
 }
 
