@@ -23,6 +23,9 @@ func Run(ctx context.Context, o Options) (report *Report, err error) {
 			return nil, fmt.Errorf("there is no section %q: choose of %v", name, Sections())
 		}
 	}
+	if o.Peers == "" && slices.Contains(o.Only, SectionPeers) {
+		return nil, fmt.Errorf("the section %s needs the program of testing/bench/peers: build it, and give its path by -peers", SectionPeers)
+	}
 	server, err := startServer(ctx, o)
 	if err != nil {
 		return nil, err
@@ -32,7 +35,7 @@ func Run(ctx context.Context, o Options) (report *Report, err error) {
 		defer cancel()
 		err = errors.Join(err, server.Close(ctx))
 	}()
-	r := &Report{sections: Sections()}
+	r := &Report{sections: Sections(), alone: o.Peers == "", quick: o.Quick}
 	r.machine.server = server.Binaries().Version
 	dir := filepath.Dir(server.LogPath())
 	if err := r.machine.begin(dir); err != nil {
@@ -65,6 +68,7 @@ func (r *Report) measure(ctx context.Context, server *pgserver.Server, o Options
 		{SectionSparse, r.measureSparse},
 		{SectionStartUp, r.measureStartUp},
 		{SectionPlugins, r.measurePlugins},
+		{SectionPeers, r.measurePeers},
 	} {
 		if !o.wants(s.name) {
 			continue
@@ -81,6 +85,11 @@ func (r *Report) measure(ctx context.Context, server *pgserver.Server, o Options
 		return fmt.Errorf("%s: %w", SectionIdle, err)
 	}
 	r.lines = append(r.lines, l)
+	connections, err := rest.connections(ctx)
+	if err != nil {
+		return fmt.Errorf("%s: %w", SectionIdle, err)
+	}
+	r.addResting(rest.perMinute, fmt.Sprintf("%s (%d connections)", rest.what, connections))
 	return nil
 }
 

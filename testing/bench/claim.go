@@ -159,6 +159,9 @@ func (r *Report) claimAll(ctx context.Context, all []*chain, tries int, circumst
 			what := fmt.Sprintf("%s, %d finished jobs beside %d%s", op, c.finished, all[0].finished, circumstance)
 			r.addClaim(what, own, base, noise, claimTarget)
 		}
+		if op == opClaim && circumstance == "" {
+			r.lines[len(r.lines)-1].brief = briefClaim
+		}
 		target := claimTarget
 		if op != opClaim { // not promised: a scan passes over what was finished since an old snapshot
 			target = 0

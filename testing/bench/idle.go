@@ -5,11 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -18,31 +16,23 @@ import (
 	"github.com/bbmd-dev/bbmd/internal/pgserver"
 )
 
-// restDatabase has nothing to do, and logs every statement.
-const restDatabase = "rest"
-
 // rest is a daemon without work, watched through the server's log.
 type rest struct {
-	*database
+	*statementLog
 
-	what  string
-	stop  func()
-	died  <-chan error // why the program ended; nil: there is none
-	since time.Time
-	from  int64 // place in the log
+	what      string
+	perMinute float64 // statements, once they are counted
+	stop      func()
+	died      <-chan error // why the program ended; nil: there is none
 }
 
 // startRest starts the daemon and returns when it has come to rest.
 func startRest(ctx context.Context, server *pgserver.Server, o Options) (*rest, error) {
-	d, err := newDatabase(ctx, server, restDatabase)
+	log, err := newStatementLog(ctx, server, "rest")
 	if err != nil {
 		return nil, err
 	}
-	r := &rest{database: d, stop: func() {}}
-	if err := d.run(ctx, "ALTER DATABASE "+restDatabase+" SET log_statement = 'all'"); err != nil {
-		r.close(ctx)
-		return nil, err
-	}
+	r := &rest{statementLog: log, stop: func() {}}
 	if err := r.start(ctx, o); err != nil {
 		r.close(ctx)
 		return nil, err
@@ -135,29 +125,6 @@ func (r *rest) listens() bool {
 	return err == nil && bytes.Contains(content, []byte("LISTEN"))
 }
 
-// statements counts the statements in the log from r.from on, and returns the log's size.
-func (r *rest) statements() (count int, size int64, err error) {
-	log, err := os.Open(r.server.LogPath())
-	if err != nil {
-		return 0, 0, fmt.Errorf("read the server's log: %w", err)
-	}
-	defer log.Close() //nolint:errcheck // only read
-	if _, err := log.Seek(r.from, io.SeekStart); err != nil {
-		return 0, 0, fmt.Errorf("read the server's log: %w", err)
-	}
-	content, err := io.ReadAll(log)
-	if err != nil {
-		return 0, 0, fmt.Errorf("read the server's log: %w", err)
-	}
-	for text := range strings.SplitSeq(string(content), "\n") {
-		_, rest, found := strings.Cut(text, "] "+restDatabase+" ")
-		if found && (strings.Contains(rest, ": LOG:  statement: ") || strings.Contains(rest, ": LOG:  execute ")) {
-			count++
-		}
-	}
-	return count, r.from + int64(len(content)), nil
-}
-
 // line waits until a minute has been seen at least, and counts.
 func (r *rest) line(ctx context.Context, o Options) (line, error) {
 	least := 65 * time.Second
@@ -179,6 +146,7 @@ func (r *rest) line(ctx context.Context, o Options) (line, error) {
 	if float64(count) > max(1, minutes) {
 		l.verdict = Missed
 	}
+	r.perMinute = float64(count) / minutes
 	return l, nil
 }
 

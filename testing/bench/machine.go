@@ -12,6 +12,7 @@ import (
 // machine describes where and in what company the measurement ran.
 type machine struct {
 	cores                   int
+	processor               string // its model
 	realTime                bool   // no other process was let in between
 	server                  string // its version
 	loadBefore, loadAfter   string // averages over 1, 5 and 15 minutes
@@ -28,6 +29,20 @@ func realTime() bool {
 	return err == nil && len(stat) > policy && stat[policy] != normal
 }
 
+// processor returns the model of the first one; empty where the system does not tell.
+func processor() string {
+	content, err := os.ReadFile("/proc/cpuinfo")
+	if err != nil {
+		return ""
+	}
+	for text := range strings.Lines(string(content)) {
+		if key, value, found := strings.Cut(text, ":"); found && strings.TrimSpace(key) == "model name" {
+			return strings.TrimSpace(value)
+		}
+	}
+	return ""
+}
+
 func load() string {
 	content, err := os.ReadFile("/proc/loadavg")
 	if err != nil {
@@ -39,7 +54,8 @@ func load() string {
 
 // begin looks at the machine before the measurement. dir is on the server's disk.
 func (m *machine) begin(dir string) (err error) {
-	m.cores, m.began, m.loadBefore, m.realTime = runtime.NumCPU(), time.Now(), load(), realTime()
+	m.cores, m.processor = runtime.NumCPU(), processor()
+	m.began, m.loadBefore, m.realTime = time.Now(), load(), realTime()
 	m.flushBefore, err = flushTime(dir)
 	return err
 }

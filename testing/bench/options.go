@@ -17,6 +17,9 @@ type Options struct {
 	// Program is the path of a bbmd binary, whose `run` the idle section
 	// watches. Empty: an executor and a listener inside this process.
 	Program string
+	// Peers is the path of the program testing/bench/peers: others that bbmd is
+	// measured beside. Empty: they are left out, and the report says so.
+	Peers string
 	// Logger is told how the measurement gets on.
 	Logger *slog.Logger
 }
@@ -31,11 +34,12 @@ const (
 	SectionSparse     = "sparse"
 	SectionStartUp    = "start-up"
 	SectionPlugins    = "plugins"
+	SectionPeers      = "peers"
 )
 
 // Sections returns the names of all sections, in the order in which they run.
 func Sections() []string {
-	return []string{SectionIdle, SectionWake, SectionClaim, SectionThroughput, SectionForeground, SectionSparse, SectionStartUp, SectionPlugins}
+	return []string{SectionIdle, SectionWake, SectionClaim, SectionThroughput, SectionForeground, SectionSparse, SectionStartUp, SectionPlugins, SectionPeers}
 }
 
 func (o Options) wants(section string) bool {
@@ -58,8 +62,21 @@ type sizes struct {
 	}
 	sparse    extent // slice: rows of each table
 	plugins   extent
-	histories []int // migrations of a database that is up to date
-	startUps  int   // of each kind
+	histories []int                            // migrations of a database that is up to date
+	startUps  int                              // of each kind
+	pending   struct{ migrations, rounds int } // applied from nothing
+	peers     peerSizes
+}
+
+// peerSizes are how much is measured beside others.
+type peerSizes struct {
+	warmUp, rest   time.Duration // before River is at rest, and how long it is watched
+	spin           time.Duration // how long a worker that never sleeps is watched
+	blocks, starts int           // blocks of each kind, and starts in a block
+	silence        time.Duration // between starts that are apart: three times what River waits between fetches
+	slept          int           // starts by a clock that skips sleeps
+	backfill       extent
+	big            int // rows of a backfill in big batches
 }
 
 // extent is how long one case of throughput is measured.
@@ -76,16 +93,28 @@ func (o Options) sizes() sizes {
 		n.sparse = extent{2, 2000}
 		n.plugins = extent{2, 4000}
 		n.histories, n.startUps = []int{3}, 3
+		n.pending.migrations, n.pending.rounds = 3, 1
+		n.peers = peerSizes{spin: 100 * time.Millisecond, blocks: 2, starts: 2, silence: 20 * time.Millisecond, slept: 2, backfill: extent{2, 4000}, big: 4000}
 	case o.Quick:
 		f.rounds, f.slice, f.rows = 5, 2*time.Second, 1_000_000
 		n.sparse = extent{6, 30_000}
 		n.plugins = extent{6, 64_000}
 		n.histories, n.startUps = []int{5, 50}, 40
+		n.pending.migrations, n.pending.rounds = 500, 1
+		n.peers = peerSizes{
+			warmUp: 5 * time.Second, rest: 15 * time.Second, spin: 500 * time.Millisecond,
+			blocks: 2, starts: 6, silence: 300 * time.Millisecond, slept: 20, backfill: extent{3, 64_000}, big: 300_000,
+		}
 	default:
 		f.rounds, f.slice, f.rows = 12, 4*time.Second, 2_000_000
 		n.sparse = extent{20, 30_000}
 		n.plugins = extent{16, 128_000}
-		n.histories, n.startUps = []int{5, 50, 500}, 150
+		n.histories, n.startUps = []int{5, 50, 500}, 100
+		n.pending.migrations, n.pending.rounds = 500, 4
+		n.peers = peerSizes{
+			warmUp: 12 * time.Second, rest: time.Minute, spin: 2 * time.Second,
+			blocks: 4, starts: 10, silence: 300 * time.Millisecond, slept: 100, backfill: extent{6, 128_000}, big: 500_000,
+		}
 	}
 	return n
 }

@@ -13,13 +13,18 @@ type Report struct {
 	machine    machine
 	sections   []string
 	throughput []*result
-	lines      []line // of the other sections
+	lines      []line    // of the other sections
+	resting    []resting // others than bbmd
+	notes      []string  // how the others are set up
+	alone      bool      // there are no others but bare PostgreSQL and goose
+	quick      bool
 }
 
 // line is a figure of a section without rounds.
 type line struct {
 	section string
 	what    string
+	brief   string // what it is called in the summary; empty: it is not in there
 	value   string
 	beside  string // what the value is compared with
 	ratio   string
@@ -45,6 +50,8 @@ func (r *Report) Verdicts() map[Verdict]int {
 func (r *Report) Write(w io.Writer) error {
 	var b strings.Builder
 	r.machine.write(&b)
+	b.WriteString("\n## In short\n\n")
+	r.summarize(&b)
 	for _, t := range r.throughput {
 		t.write(&b)
 	}
@@ -54,6 +61,7 @@ func (r *Report) Write(w io.Writer) error {
 	for _, section := range r.sections {
 		r.writeLines(&b, section)
 	}
+	r.writeNotes(&b)
 	_, err := io.WriteString(w, b.String())
 	return err
 }
@@ -161,6 +169,19 @@ func (r *Report) writeLines(b *strings.Builder, section string) {
 	}
 }
 
+// writeNotes says how the others are set up.
+func (r *Report) writeNotes(b *strings.Builder) {
+	if r.alone {
+		b.WriteString("\nMeasured without River, golang-migrate and a polling worker (-peers).\n")
+	}
+	if len(r.notes) > 0 {
+		b.WriteString("\nThe others, set up as their documentation says and otherwise as they come:\n\n")
+	}
+	for _, note := range r.notes {
+		fmt.Fprintf(b, "- %s\n", note)
+	}
+}
+
 func titles(section string) string {
 	switch section {
 	case SectionWake:
@@ -174,9 +195,11 @@ func titles(section string) string {
 	case SectionSparse:
 		return "Sparse keys beside dense ones: the same number of rows"
 	case SectionStartUp:
-		return "Start-up: a database that is up to date"
+		return "Start-up: schema migrations, all applied and all pending"
 	case SectionPlugins:
 		return "Plugins: the same Work as a plugin and compiled in"
+	case SectionPeers:
+		return "Beside a job queue and a polling worker"
 	default:
 		return section
 	}

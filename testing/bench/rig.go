@@ -146,7 +146,8 @@ func (r *rig) configure(ctx context.Context, change func(*executor.Settings)) er
 // timing is what one slice took.
 type timing struct {
 	wall      time.Duration
-	migration string // name; empty for a bare loop
+	migration string        // name; empty for what is not an executor's
+	cpu       time.Duration // of clients other than this process
 }
 
 // migrate runs a migration over a slice, and takes the time from the event that woke the

@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
+	"slices"
 	"time"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // goose's connections
@@ -20,75 +20,104 @@ import (
 // goose's own status call: each with a connection of its own, from reading the files to the answer.
 const startUpTarget = 1.5
 
-// project is a directory of goose's migrations and a database that has them all.
+// project is a directory of goose's migrations, the same for golang-migrate, and a database.
 type project struct {
-	dir string
-	url string
+	dir  string
+	pair string // a directory with a file for each direction
+	url  string
 }
 
-// measureStartUp measures how long it takes to find that a database is up to date.
+// measureStartUp measures how long it takes to find that a database is up to date, and to
+// bring one up from nothing.
 func (r *Report) measureStartUp(ctx context.Context, server *pgserver.Server, o Options) (err error) {
+	var peer *peer
+	if o.Peers != "" {
+		if peer, err = startPeer(ctx, o, "golang-migrate"); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, peer.close()) }()
+		r.noteSettings(peer)
+	}
 	for i, migrations := range o.sizes().histories {
 		d, err := newDatabase(ctx, server, fmt.Sprintf("start_up_%d", i))
 		if err != nil {
 			return err
 		}
-		err = r.measureProject(ctx, d, migrations, o.sizes().startUps)
+		err = r.measureProject(ctx, d, peer, migrations, o)
 		d.close(ctx)
 		if err != nil {
 			return err
 		}
 	}
-	return nil
+	return r.measurePending(ctx, server, peer, o)
 }
 
-func (r *Report) measureProject(ctx context.Context, d *database, migrations, tries int) (err error) {
-	dir, err := os.MkdirTemp("", "bbmd-bench-")
+func (r *Report) measureProject(ctx context.Context, d *database, peer *peer, migrations int, o Options) (err error) {
+	p, err := newProject(migrations)
 	if err != nil {
-		return fmt.Errorf("write migrations: %w", err)
+		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	for i := range migrations {
-		text := fmt.Sprintf("-- +goose Up\nCREATE TABLE t%d (id bigint PRIMARY KEY, a text);\n\n-- +goose Down\nDROP TABLE t%[1]d;\n", i)
-		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%05d_table.sql", i+1)), []byte(text), 0o600); err != nil {
-			return fmt.Errorf("write migrations: %w", err)
-		}
-	}
-	p := project{dir: dir, url: d.url}
+	defer func() { err = errors.Join(err, p.remove()) }()
+	p.url = d.url
 	if err := p.migrate(ctx); err != nil {
 		return err
 	}
-	var base, again, own []float64
-	for range tries {
-		for _, i := range shuffled(3) {
-			to, run := &own, p.migrate
-			switch i {
-			case 1:
-				to, run = &base, p.status
-			case 2:
-				to, run = &again, p.status
-			}
-			began := time.Now()
-			if err := run(ctx); err != nil {
+	runs := []func(context.Context) (time.Duration, error){timed(p.migrate), timed(p.status), timed(p.status)}
+	if peer != nil {
+		second, err := newDatabase(ctx, d.server, d.name+"_pair")
+		if err != nil {
+			return err
+		}
+		defer second.close(ctx)
+		up := p.pairUp(peer, second.url)
+		if _, err := up(ctx); err != nil {
+			return err
+		}
+		runs = append(runs, up)
+	}
+	took := make([][]float64, len(runs))
+	for range o.sizes().startUps {
+		for _, i := range shuffled(len(runs)) {
+			d, err := runs[i](ctx)
+			if err != nil {
 				return err
 			}
-			*to = append(*to, float64(time.Since(began).Microseconds()))
+			took[i] = append(took[i], float64(d.Microseconds()))
 		}
 	}
-	r.addStartUp(migrations, base, again, own)
+	what, brief := fmt.Sprintf("a database with %d migrations, all applied; beside ", migrations), ""
+	if histories := o.sizes().histories; migrations == histories[len(histories)-1] {
+		brief = briefStartUp
+	}
+	r.addStartUp(what+"the status call of goose", brief, startUpTarget, took[0], took[1:3]...)
+	if peer != nil {
+		r.addStartUp(what+"Up of "+peer.name, "", startUpTarget, took[0], took[3])
+	}
 	return nil
 }
 
-func (r *Report) addStartUp(migrations int, base, again, own []float64) {
-	floor := append(append([]float64{}, base...), again...)
-	ratio, control := median(own)/median(floor), median(base)/median(again)
+// addStartUp adds a line. floors are the measurements beside: of two the second is the control.
+func (r *Report) addStartUp(what, brief string, target float64, own []float64, floors ...[]float64) {
+	floor := slices.Concat(floors...)
+	ratio := median(own) / median(floor)
 	noise := ratio * (uncertainty(own)/median(own) + uncertainty(floor)/median(floor))
+	shown := fmt.Sprintf("%.2f", ratio)
+	if len(floors) > 1 {
+		shown += fmt.Sprintf(" (A/A %.2f)", median(floors[0])/median(floors[1]))
+	}
 	r.lines = append(r.lines, line{
-		section: SectionStartUp,
-		what:    fmt.Sprintf("a database with %d migrations, all applied; beside the status call of goose", migrations),
-		value:   spread(own), beside: spread(floor), ratio: fmt.Sprintf("%.2f (A/A %.2f)", ratio, control),
-		target: fmt.Sprintf("≤ %.2f", startUpTarget), verdict: judgeAtMost(ratio, startUpTarget, noise),
+		section: SectionStartUp, what: what, brief: brief, value: milli(own), beside: milli(floor), ratio: shown,
+		target: fmt.Sprintf("≤ %.2f", target), verdict: judgeAtMost(ratio, target, noise),
 	})
+}
+
+// timed times what has no clock of its own.
+func timed(run func(context.Context) error) func(context.Context) (time.Duration, error) {
+	return func(ctx context.Context) (time.Duration, error) {
+		began := time.Now()
+		err := run(ctx)
+		return time.Since(began), err
+	}
 }
 
 // migrate is `bbmd migrate` without its process.

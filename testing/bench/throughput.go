@@ -14,6 +14,7 @@ import (
 // variant is one way to get a slice done.
 type variant struct {
 	name   string
+	brief  string                          // in the summary; empty: not there
 	target float64                         // least ratio to the floor; 0: none
 	ready  func(ctx context.Context) error // before the clock starts
 	run    func(ctx context.Context, s slice) (timing, error)
@@ -29,27 +30,29 @@ type throughputCase struct {
 	extent
 
 	compared []compared
+	further  []variant // besides
 }
 
 // compared is a Work under a commit mode.
 type compared struct {
 	work, commit string
 	target       float64
+	brief        string // in the summary; empty: not there
 }
 
 func throughputCases(n sizes) []throughputCase {
 	return []throughputCase{
 		{name: "bigint key, 1,000 rows a batch", keys: bigints, size: 1000, workers: 1, extent: n.cases[0], compared: []compared{
-			{workSQL, "on", 1.00}, {workSQL, "off", 1.12}, {workGo, "on", 0.92}, {workGo, "off", 0},
+			{workSQL, "on", 1.00, ""}, {workSQL, "off", 1.12, briefSpeed}, {workGo, "on", 0.92, ""}, {workGo, "off", 0, ""},
 		}},
 		{name: "bigint key, 100 rows a batch", keys: bigints, size: 100, workers: 1, extent: n.cases[1], compared: []compared{
-			{workSQL, "on", 0.95}, {workSQL, "off", 1.25},
+			{workSQL, "on", 0.95, ""}, {workSQL, "off", 1.25, ""},
 		}},
 		{name: "uuid key, 1,000 rows a batch", keys: uuids, size: 1000, workers: 1, extent: n.cases[2], compared: []compared{
-			{workSQL, "on", 1.10}, {workSQL, "off", 1.10},
+			{workSQL, "on", 1.10, ""}, {workSQL, "off", 1.10, ""},
 		}},
 		{name: "bigint key, 1,000 rows a batch, four workers against four loops", keys: bigints, size: 1000, workers: 4, extent: n.cases[3], compared: []compared{
-			{workSQL, "on", 0.95}, {workSQL, "off", 0},
+			{workSQL, "on", 0.95, ""}, {workSQL, "off", 0, ""},
 		}},
 	}
 }
@@ -106,6 +109,7 @@ func variants(c throughputCase, r *rig, floor *plain) []variant {
 		}
 		all = append(all, variant{
 			name:   fmt.Sprintf("%s, synchronous_commit=%s", name, w.commit),
+			brief:  w.brief,
 			target: w.target,
 			ready: func(ctx context.Context) error {
 				return r.configure(ctx, func(s *executor.Settings) { s.SynchronousCommit = w.commit })
@@ -113,7 +117,7 @@ func variants(c throughputCase, r *rig, floor *plain) []variant {
 			run: func(ctx context.Context, s slice) (timing, error) { return r.migrate(ctx, w.work, s, c.workers) },
 		})
 	}
-	return all
+	return append(all, c.further...)
 }
 
 // pass fills a table and gives each variant a slice of it in every round.
@@ -155,7 +159,7 @@ func (r *result) measure(ctx context.Context, d *database, v variant, s slice) (
 		return sample{}, err
 	}
 	m := sample{timing: t, rows: s.rows(), batches: len(s.batches), used: meter{
-		cpu: after.cpu - before.cpu, wal: after.wal - before.wal, written: after.written - before.written,
+		cpu: after.cpu - before.cpu + int64(t.cpu), wal: after.wal - before.wal, written: after.written - before.written,
 	}}
 	if t.migration == "" {
 		m.running = t.wall

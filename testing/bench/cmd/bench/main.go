@@ -42,6 +42,8 @@ func run(ctx context.Context, arguments []string) (err error) {
 	quick := flags.Bool("quick", false, "take a fifth of the time")
 	only := flags.String("only", "", "sections to run, separated by commas: "+strings.Join(bench.Sections(), ","))
 	program := flags.String("bbmd", "", "bbmd `binary` whose statements at rest are counted")
+	peers := flags.String("peers", "", "`program` of testing/bench/peers: others to measure beside")
+	summary := flags.String("summary", "", "`file` for the few lines that README quotes, which the report begins with as well")
 	output := flags.String("o", "", "`file` for the report, besides standard output")
 	profile := flags.String("cpuprofile", "", "`file` for a profile of the client's side")
 	strict := flags.Bool("strict", false, "fail when a target is missed")
@@ -62,7 +64,7 @@ func run(ctx context.Context, arguments []string) (err error) {
 		}()
 	}
 	logger := slog.New(tint.NewTextHandler(os.Stderr, &tint.Options{Level: slog.LevelInfo}))
-	options := bench.Options{Quick: *quick, Program: *program, Logger: logger}
+	options := bench.Options{Quick: *quick, Program: *program, Peers: *peers, Logger: logger}
 	if *only != "" {
 		options.Only = strings.Split(*only, ",")
 	}
@@ -70,18 +72,19 @@ func run(ctx context.Context, arguments []string) (err error) {
 	if err != nil {
 		return err
 	}
-	return errors.Join(write(report, *output), judge(report, *strict))
+	return errors.Join(report.Write(os.Stdout), write(*output, report.Write), write(*summary, report.WriteSummary), judge(report, *strict))
 }
 
-func write(report *bench.Report, path string) error {
+// write writes a file, unless the path is empty.
+func write(path string, content func(io.Writer) error) error {
 	if path == "" {
-		return report.Write(os.Stdout)
+		return nil
 	}
 	file, err := os.Create(path)
 	if err != nil {
 		return err
 	}
-	return errors.Join(report.Write(io.MultiWriter(os.Stdout, file)), file.Close())
+	return errors.Join(content(file), file.Close())
 }
 
 func judge(report *bench.Report, strict bool) error {

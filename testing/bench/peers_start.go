@@ -1,0 +1,205 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/bbmd-dev/bbmd/internal/executor"
+	"github.com/bbmd-dev/bbmd/internal/pgserver"
+	"github.com/bbmd-dev/bbmd/registry"
+)
+
+const workStart = "bench_start"
+
+// starter does something and says how long after its commit it was begun.
+type starter func(ctx context.Context) (time.Duration, error)
+
+// startCase is one way to have something done.
+type startCase struct {
+	what    string
+	silence time.Duration // between one and the next
+	open    func(ctx context.Context) (starter, func() error, error)
+	blocks  [][]time.Duration
+}
+
+// measureStarts measures how soon work begins after the commit that asks for it, block by block in turns.
+func (r *Report) measureStarts(ctx context.Context, server *pgserver.Server, o Options) error {
+	d, err := newDatabase(ctx, server, "starts")
+	if err != nil {
+		return err
+	}
+	defer d.close(ctx)
+	if err := d.run(ctx, "CREATE TABLE bench_start (id bigint PRIMARY KEY, b int NOT NULL DEFAULT 0)", "INSERT INTO bench_start VALUES (1)"); err != nil {
+		return err
+	}
+	n := o.sizes().peers
+	all := r.startCases(d, o)
+	for range n.blocks {
+		for _, i := range shuffled(len(all)) {
+			if err := all[i].block(ctx, n.starts); err != nil {
+				return fmt.Errorf("%s: %w", all[i].what, err)
+			}
+		}
+	}
+	r.addStarts(all)
+	return r.measureSleptStarts(ctx, d, o, all[0])
+}
+
+// The cases: the first two are bbmd's, and each of the others is compared with one of them.
+const (
+	startApart = iota
+	startAtOnce
+	startCasesOfOurs
+)
+
+func (r *Report) startCases(d *database, o Options) []*startCase {
+	silence := o.sizes().peers.silence
+	ours := func(ctx context.Context) (starter, func() error, error) { return openOurs(ctx, d, o) }
+	theirs := func(do peerRequest, arguments ...string) func(ctx context.Context) (starter, func() error, error) {
+		return func(ctx context.Context) (starter, func() error, error) {
+			p, err := startPeer(ctx, o, append(arguments, d.url)...)
+			if err != nil {
+				return nil, nil, err
+			}
+			r.noteSettings(p)
+			return func(ctx context.Context) (time.Duration, error) {
+				a, err := p.ask(ctx, do)
+				return a.Took, err
+			}, p.close, nil
+		}
+	}
+	insert := peerRequest{Do: "insert"}
+	polled := peerRequest{Do: "insert", Rest: 20 * time.Millisecond, Within: 20 * time.Millisecond, Table: "public.bench_start", First: 1, Last: 1, Size: 1000}
+	return []*startCase{
+		startApart:  {silence: silence, open: ours},
+		startAtOnce: {open: ours},
+		{what: "River's InsertTx until Work is called", silence: silence, open: theirs(insert, "river")},
+		{what: "the same with FetchCooldown at its least, 1 ms", silence: silence, open: theirs(insert, "river", "-fetch-cooldown", "1ms")},
+		{what: "an INSERT for GitLab's algorithm with jobinterval 0, which never sleeps", silence: silence, open: theirs(polled, "gitlab", "-interval", "0")},
+		{what: "River's InsertTx until Work is called", open: theirs(insert, "river")},
+		{what: "the same with FetchCooldown at its least, 1 ms", open: theirs(insert, "river", "-fetch-cooldown", "1ms")},
+	}
+}
+
+// block opens what is measured, tries once unmeasured, and then so many times.
+func (c *startCase) block(ctx context.Context, tries int) (err error) {
+	start, end, err := c.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, end()) }()
+	if _, err := start(ctx); err != nil {
+		return err
+	}
+	took := make([]time.Duration, tries)
+	for i := range took {
+		if err := pause(ctx, c.silence); err != nil {
+			return err
+		}
+		if took[i], err = start(ctx); err != nil {
+			return err
+		}
+	}
+	c.blocks = append(c.blocks, took)
+	return nil
+}
+
+// openOurs is an executor with a Work in Go that says when it is called.
+func openOurs(ctx context.Context, d *database, o Options) (starter, func() error, error) {
+	called := make(chan time.Time, 1)
+	rig, err := newRig(ctx, d, executor.DefaultSettings(), o.Logger, registry.Work{
+		Name: workStart,
+		Run: func(context.Context, pgx.Tx, registry.Batch) (registry.Result, error) {
+			called <- time.Now()
+			return registry.Result{}, nil
+		},
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	return func(ctx context.Context) (time.Duration, error) {
+		rig.forget()
+		committed, err := rig.enqueueStart(ctx)
+		if err != nil {
+			return 0, err
+		}
+		at, err := receive(ctx, called)
+		if err != nil {
+			return 0, err
+		}
+		_, err = receive(ctx, rig.ends)
+		return at.Sub(committed), err
+	}, func() error { rig.close(); return nil }, nil
+}
+
+// enqueueStart enqueues a migration in a transaction, and returns when its commit was sent.
+func (r *rig) enqueueStart(ctx context.Context) (committed time.Time, err error) {
+	tx, err := r.db.admin.Begin(ctx)
+	if err != nil {
+		return committed, fmt.Errorf("enqueue: %w", err)
+	}
+	if _, err := tx.Exec(ctx, "SELECT bbm.enqueue($1, 'bench_start', name => gen_random_uuid()::text)", workStart); err != nil {
+		return committed, errors.Join(fmt.Errorf("enqueue: %w", err), tx.Rollback(ctx))
+	}
+	committed = time.Now()
+	return committed, tx.Commit(ctx)
+}
+
+func (r *Report) addStarts(all []*startCase) {
+	for _, c := range all[startCasesOfOurs:] {
+		own, when, brief := all[startAtOnce], "as soon as the one before has ended", ""
+		if c.silence > 0 {
+			own, when = all[startApart], fmt.Sprintf("%d ms apart", c.silence.Milliseconds())
+		}
+		if c == all[startCasesOfOurs] {
+			brief = briefStart
+		}
+		values, others := flatten(own.blocks, 0, 1), flatten(c.blocks, 0, 1)
+		ratio, control := median(values)/median(others), median(flatten(own.blocks, 0, 2))/median(flatten(own.blocks, 1, 2))
+		noise := ratio * (uncertainty(values)/median(values) + uncertainty(others)/median(others))
+		r.lines = append(r.lines, line{
+			section: SectionPeers, what: fmt.Sprintf("from the COMMIT of bbm.enqueue until a Work in Go is called, %s; beside %s", when, c.what), brief: brief,
+			value: milli(values), beside: milli(others), ratio: fmt.Sprintf("%s (A/A %.2f)", smallRatio(ratio), control),
+			target: fmt.Sprintf("≤ %.2f", peerStartTarget), verdict: judgeAtMost(ratio, peerStartTarget, noise),
+		})
+	}
+}
+
+// measureSleptStarts measures a polling worker with its default interval, whose sleeps are counted instead of slept.
+func (r *Report) measureSleptStarts(ctx context.Context, d *database, o Options, own *startCase) error {
+	values := flatten(own.blocks, 0, 1)
+	return with(ctx, o, []string{"gitlab", "-skip", d.url}, func(p *peer) error {
+		r.noteSettings(p)
+		for _, c := range []struct {
+			what         string
+			rest, within time.Duration
+		}{
+			{"within a minute of its last job", 0, time.Minute},
+			{"after six hours without any", 6 * time.Hour, 30 * time.Minute},
+		} {
+			var slept []time.Duration
+			for range o.sizes().peers.slept {
+				a, err := p.ask(ctx, peerRequest{Do: "insert", Rest: c.rest, Within: c.within, Table: "public.bench_start", First: 1, Last: 1, Size: 1000})
+				if err != nil {
+					return err
+				}
+				slept = append(slept, a.Took)
+			}
+			others := microseconds(slept)
+			r.lines = append(r.lines, line{
+				section: SectionPeers, what: "the same; beside an INSERT for " + p.name + " with its default jobinterval, 1m, by its clock, at a random moment " + c.what,
+				value: milli(values), beside: fmt.Sprintf("%.0f s (p99 %.0f)", median(others)/1e6, quantile(others, 0.99)/1e6),
+				ratio: smallRatio(median(values) / median(others)), target: "-", verdict: Shown,
+			})
+		}
+		return nil
+	})
+}
+
+func milli(microseconds []float64) string {
+	return fmt.Sprintf("%.1f ms (p99 %.1f)", median(microseconds)/1000, quantile(microseconds, 0.99)/1000)
+}
