@@ -81,10 +81,14 @@ func (s Store) StateSQL() string {
 	return s.sql(`
 SELECT m.status, EXISTS (
   SELECT FROM bbm.batched_background_migration_jobs
-  WHERE batched_background_migration_id = m.id AND status = 'pending' AND next_attempt_at <= clock_timestamp()),
+  WHERE batched_background_migration_id = m.id AND status = 'pending' AND ` + due + `),
   m.batch_size, m.min_batch_size, m.max_batch_size, extract(epoch FROM m.target_duration), extract(epoch FROM m.pause), m.throttle::text
 FROM bbm.batched_background_migrations m WHERE m.id = $1::int`)
 }
+
+// due is true of a pending job that may be tried. None is set back by as much as five minutes: what
+// is further ahead was written before the server's clock was set back.
+const due = "(next_attempt_at <= clock_timestamp() OR next_attempt_at > clock_timestamp() + interval '5 minutes')"
 
 // stillRunning says that a job's status is running, in words from which the planner
 // does not conclude that the index of the open jobs would do. That index is small
@@ -143,7 +147,7 @@ UPDATE bbm.batched_background_migration_jobs
 SET status = 'running', owner = $2, attempts = attempts + 1, careful = true, started_at = clock_timestamp()
 WHERE id = (SELECT j.id FROM bbm.batched_background_migration_jobs j
     JOIN bbm.batched_background_migrations m ON m.id = j.batched_background_migration_id AND m.status = 'running'
-  WHERE m.id = $1 AND j.status = 'pending' AND j.next_attempt_at <= clock_timestamp() ORDER BY j.id LIMIT 1 FOR UPDATE OF j SKIP LOCKED)
+  WHERE m.id = $1 AND j.status = 'pending' AND ` + due + ` ORDER BY j.id LIMIT 1 FOR UPDATE OF j SKIP LOCKED)
 RETURNING id, after_value, CASE WHEN after_value IS NULL THEN (SELECT min_value FROM bbm.batched_background_migrations WHERE id = $1) ELSE min_value END, max_value, batch_size, attempts, crashes`
 
 // ClaimCarefully claims one pending job that is due, alone, and commits its
@@ -189,7 +193,7 @@ const setJobBackSQL = `
 UPDATE bbm.batched_background_migration_jobs
 SET status = 'pending', owner = NULL, error_sqlstate = nullif($3, ''), error_message = $4,
   attempts = CASE WHEN $5 THEN greatest(attempts - careful::int, 0) ELSE greatest(attempts, 1) END,
-  transients = transients + $5::int, careful = false,
+  transients = CASE WHEN $3 = '53100' THEN greatest(transients, least(transients + 1, 5)) ELSE transients + $5::int END, careful = false,
   next_attempt_at = clock_timestamp() + least(interval '1 minute', (0.75 + random() / 2) *
     CASE WHEN $5 THEN interval '200 milliseconds' * 2 ^ least(transients, 9) ELSE interval '1 second' * 2 ^ least(attempts - 1, 6) END)
 WHERE id = $1 AND owner = $2 AND status = 'running'
@@ -203,7 +207,8 @@ type Failure struct {
 }
 
 // SetBack records a failure on an owner's job and makes it pending again, due
-// after a time that doubles with every failure, with jitter, up to a minute. It
+// after a time that doubles with every failure, with jitter, up to a minute. A disk that is full (53100) is waited
+// for, however long: that does not add up. It
 // returns the counts so far; both are zero when the job is not the owner's any more.
 func (s Store) SetBack(ctx context.Context, db DB, job int64, epoch int32, f Failure) (attempts, transients int32, err error) {
 	err = db.QueryRow(ctx, s.sql(setJobBackSQL), job, epoch, f.SQLState, f.Message, f.Transient).Scan(&attempts, &transients)

@@ -29,7 +29,8 @@ type JobTally struct {
 }
 
 // windowLength is how long keys are counted together, for the speed of late; it is told by the
-// last such window and the one under way.
+// last such window and the one under way. A window that begins in the future was begun before the
+// server's clock was set back: it counts no longer.
 const windowLength = "15 seconds"
 
 // A migration's percent is computed as it is counted, and never falls: not when the estimate of its rows
@@ -45,13 +46,13 @@ WITH migration AS (
     CASE WHEN m.max_value = tail.max_value THEN (SELECT coalesce(sum(batch_size), 0)::bigint FROM ` + openJobs + ` j) END AS rest, m.total_tuple_count,
     coalesce(running.id, tail.id + 1, 0) AS running_from
   FROM bbm.batched_background_migrations m
-  CROSS JOIN LATERAL (SELECT coalesce(max(running_from), 0) AS id FROM bbm.counters WHERE batched_background_migration_id = m.id) mark
   LEFT JOIN LATERAL (
     SELECT id, max_value FROM bbm.batched_background_migration_jobs
     WHERE batched_background_migration_id = m.id AND ordinal IS NOT NULL ORDER BY ordinal DESC LIMIT 1) tail ON true
   LEFT JOIN LATERAL (
     SELECT id FROM bbm.batched_background_migration_jobs
-    WHERE batched_background_migration_id = m.id AND id >= mark.id AND status = 'running' AND NOT careful ORDER BY id LIMIT 1) running ON true
+    WHERE batched_background_migration_id = m.id AND status = 'running' AND NOT careful
+      AND id >= (SELECT coalesce(max(running_from), 0) FROM bbm.counters WHERE batched_background_migration_id = m.id) ORDER BY id LIMIT 1) running ON true
   WHERE m.id = $1::int AND m.status <> 'finished'
 ), total AS (
   SELECT id, keys, coalesce(keys + rest, total_tuple_count) AS rows, total_tuple_count, running_from FROM migration
@@ -68,10 +69,10 @@ WITH migration AS (
   SET batches = c.batches + excluded.batches, keys = c.keys + excluded.keys, rows = c.rows + excluded.rows,
     batch_size = excluded.batch_size, p90_ms = excluded.p90_ms, batch_size_reason = excluded.batch_size_reason,
     throttled = excluded.throttled, running_from = greatest(c.running_from, excluded.running_from), percent = greatest(c.percent, excluded.percent), updated_at = excluded.updated_at,
-    earlier_start = CASE WHEN excluded.updated_at < c.window_start + interval '@window@' THEN c.earlier_start ELSE c.window_start END,
-    earlier_keys = CASE WHEN excluded.updated_at < c.window_start + interval '@window@' THEN c.earlier_keys ELSE c.window_keys + excluded.keys END,
-    window_keys = CASE WHEN excluded.updated_at < c.window_start + interval '@window@' THEN c.window_keys + excluded.keys ELSE 0 END,
-    window_start = CASE WHEN excluded.updated_at < c.window_start + interval '@window@' THEN c.window_start ELSE excluded.updated_at END
+    earlier_start = CASE WHEN excluded.updated_at < c.window_start THEN NULL WHEN excluded.updated_at < c.window_start + interval '@window@' THEN c.earlier_start ELSE c.window_start END,
+    earlier_keys = CASE WHEN excluded.updated_at < c.window_start THEN 0 WHEN excluded.updated_at < c.window_start + interval '@window@' THEN c.earlier_keys ELSE c.window_keys + excluded.keys END,
+    window_keys = CASE WHEN excluded.updated_at < c.window_start THEN 0 WHEN excluded.updated_at < c.window_start + interval '@window@' THEN c.window_keys + excluded.keys ELSE 0 END,
+    window_start = CASE WHEN excluded.updated_at BETWEEN c.window_start AND c.window_start + interval '@window@' THEN c.window_start ELSE excluded.updated_at END
   RETURNING percent
 ), late AS (
   UPDATE bbm.batched_background_migrations

@@ -8,3 +8,6 @@ const (
 	SamplesSQL = samplesSQL
 	PageOfJobs = pageOfJobs
 )
+
+// Supported judges a server's version.
+var Supported = supported

@@ -40,6 +40,13 @@ const (
 // was upgraded by a bbmd that this one cannot run beside: use a newer bbmd.
 var ErrNewer = errors.New("control schema is newer than this bbmd")
 
+// oldestServer is the oldest major version of PostgreSQL that bbmd runs on.
+const oldestServer = 13
+
+// ErrOldServer is wrapped by the errors of [Install] when the server is older than
+// bbmd runs on: upgrade it.
+var ErrOldServer = errors.New("the server is too old")
+
 // ErrOutdated is wrapped by the errors of [Check] when the control schema is
 // absent or older than this bbmd needs: run `bbmd init-control`.
 var ErrOutdated = errors.New("control schema is absent or outdated")
@@ -119,6 +126,9 @@ func install(ctx context.Context, conn *pgx.Conn, store Store) error {
 		if _, err := tx.Exec(ctx, "SET LOCAL lock_timeout = '1s'; SET LOCAL synchronous_commit = on"); err != nil {
 			return err
 		}
+		if err := refuseOldServer(ctx, tx); err != nil {
+			return err
+		}
 		if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1::int, 0)", lockInstall); err != nil {
 			return err
 		}
@@ -146,6 +156,23 @@ func install(ctx context.Context, conn *pgx.Conn, store Store) error {
 	})
 	if err != nil {
 		return fmt.Errorf("install control schema %s: %w", store.Schema(), err)
+	}
+	return nil
+}
+
+func refuseOldServer(ctx context.Context, db DB) error {
+	var number int
+	var version string
+	err := db.QueryRow(ctx, "SELECT current_setting('server_version_num')::int, current_setting('server_version')").Scan(&number, &version)
+	if err != nil {
+		return fmt.Errorf("ask for the server's version: %w", err)
+	}
+	return supported(number, version)
+}
+
+func supported(number int, version string) error {
+	if number/10000 < oldestServer {
+		return fmt.Errorf("%w: it is PostgreSQL %s, and bbmd needs %d or newer: upgrade the server", ErrOldServer, version, oldestServer)
 	}
 	return nil
 }

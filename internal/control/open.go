@@ -12,9 +12,8 @@ const openJobs = `LATERAL (
   SELECT * FROM bbm.batched_background_migration_jobs
   WHERE batched_background_migration_id = m.id AND (status = 'failed' OR status = 'running' AND careful)
   UNION ALL
-  SELECT j.* FROM (SELECT coalesce(max(running_from), 0) AS id FROM bbm.counters WHERE batched_background_migration_id = m.id) mark
-  JOIN bbm.batched_background_migration_jobs j ON j.batched_background_migration_id = m.id AND j.id >= mark.id
-  WHERE j.status = 'running' AND NOT j.careful
+  SELECT * FROM bbm.batched_background_migration_jobs WHERE batched_background_migration_id = m.id AND status = 'running' AND NOT careful
+    AND id >= (SELECT coalesce(max(running_from), 0) FROM bbm.counters WHERE batched_background_migration_id = m.id) -- no join: a condition of the index
 )`
 
 // openJobsOf is [openJobs] of the migration whose id is the first parameter.

@@ -88,8 +88,8 @@ const troublesEach = 3
 const progressSQL = `
 SELECT p.id, p.name, p.job_signature_name, p.table_name, p.status, p.status_reason, p.percent::float8, p.keys_done, p.rows_done, p.batches_done,
   p.total_tuple_count, p.error_message, p.error_sqlstate,
-  CASE WHEN tail.max_value IS DISTINCT FROM m.max_value THEN '' WHEN open.again > 0 THEN 'retrying' WHEN m.verify AND open.jobs = 0 THEN 'verifying' ELSE '' END, coalesce(p.status_since, p.created_at), extract(epoch FROM clock_timestamp() - coalesce(p.status_since, p.created_at))::float8,
-  p.keys_per_second, NULL::float8, extract(epoch FROM p.elapsed)::float8,
+  CASE WHEN tail.max_value IS DISTINCT FROM m.max_value THEN '' WHEN open.again > 0 THEN 'retrying' WHEN m.verify AND open.jobs = 0 THEN 'verifying' ELSE '' END, coalesce(p.status_since, p.created_at), greatest(extract(epoch FROM clock_timestamp() - coalesce(p.status_since, p.created_at)), 0)::float8,
+  p.keys_per_second, NULL::float8, greatest(extract(epoch FROM p.elapsed), 0)::float8,
   p.batch_size, p.batch_size_reason, p.p90_ms::float8, p.throttled, open.running, open.pending, p.failed_jobs, p.quarantined, coalesce(open.troubles, '[]'),
   p.created_at, p.started_at, p.finished_at, p.updated_at
 FROM bbm.progress p

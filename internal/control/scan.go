@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -31,6 +32,7 @@ const (
 type Candidate struct {
 	ID              int32
 	Name            string
+	Priority        int32
 	Work            string
 	WorkVersion     *int32 // nil before the start
 	WorkDigest      string // empty before the start, and for a Work that is compiled in
@@ -85,8 +87,8 @@ func (c *Candidate) Processed() bool {
 	return c.Status == StatusRunning && c.ChainComplete && !c.HasOpenJobs
 }
 
-// ScanLimit is how many migrations a scan returns at most: the first of the queue.
-const ScanLimit = 500
+// ScanLimit is how many active migrations one scan returns at most.
+const ScanLimit = 100
 
 const candidateSQL = `
 WITH slots AS MATERIALIZED (
@@ -95,10 +97,10 @@ WITH slots AS MATERIALIZED (
     AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
   GROUP BY 1
 )
-SELECT m.id, m.name, m.job_signature_name, m.work_version, m.table_name, m.key_columns, m.key_types, m.table_oid, m.column_name,
+SELECT m.id, m.name, m.priority, m.job_signature_name, m.work_version, m.table_name, m.key_columns, m.key_types, m.table_oid, m.column_name,
   m.batching_strategy, m.arguments, m.min_value, m.max_value, m.parallelism, m.max_attempts,
   m.batch_size, m.min_batch_size, m.max_batch_size, extract(epoch FROM m.target_duration)::float8, extract(epoch FROM m.pause)::float8, m.throttle::text,
-  (SELECT c.batch_size FROM bbm.counters c WHERE c.batched_background_migration_id = m.id ORDER BY c.updated_at DESC LIMIT 1), m.status, m.status_reason, m.key_collation,
+  (SELECT c.batch_size FROM bbm.counters c WHERE c.batched_background_migration_id = m.id AND m.table_oid IS NOT NULL ORDER BY c.updated_at DESC LIMIT 1), m.status, m.status_reason, m.key_collation,
   ARRAY(SELECT format('%s (%s)', d.name, coalesce(o.status, 'unknown')) FROM unnest(m.depends_on) d(name)
     LEFT JOIN bbm.batched_background_migrations o ON o.name = d.name WHERE o.status IS DISTINCT FROM 'finished'),
   CASE WHEN m.status = 'active' THEN (SELECT o.name FROM bbm.batched_background_migrations o
@@ -108,11 +110,11 @@ SELECT m.id, m.name, m.job_signature_name, m.work_version, m.table_name, m.key_c
   m.max_value IS NOT NULL AND m.max_value IS NOT DISTINCT FROM tail.max_value, m.verify AND m.verified_ordinal < coalesce(tail.ordinal, 0),
   m.verified_ordinal,
   coalesce(open.jobs, 0) > 0, coalesce(m.work_digest, '')
-FROM bbm.batched_background_migrations m
+FROM @from@ m
 LEFT JOIN slots ON slots.id = m.id
 CROSS JOIN LATERAL (
   SELECT count(*) AS jobs, (array_agg(DISTINCT owner) FILTER (WHERE status = 'running'))[1:100] AS owners,
-    extract(epoch FROM min(next_attempt_at) FILTER (WHERE status = 'pending') - clock_timestamp())::float8 AS due_in,
+    extract(epoch FROM min(CASE WHEN ` + due + ` THEN least(next_attempt_at, clock_timestamp()) ELSE next_attempt_at END) FILTER (WHERE status = 'pending') - clock_timestamp())::float8 AS due_in,
     (array_agg(error_message ORDER BY attempts + transients DESC) FILTER (WHERE status = 'pending' AND error_message IS NOT NULL))[1] AS last_error
   FROM ` + openJobs + ` j WHERE m.table_oid IS NOT NULL
 ) open
@@ -120,19 +122,38 @@ LEFT JOIN LATERAL (
   SELECT ordinal, max_value FROM bbm.batched_background_migration_jobs
   WHERE batched_background_migration_id = m.id AND ordinal IS NOT NULL AND m.table_oid IS NOT NULL ORDER BY ordinal DESC LIMIT 1
 ) tail ON true
-`
+ORDER BY m.priority, m.id`
 
-const scanSQL = candidateSQL + `WHERE m.status IN ('active', 'running')
-ORDER BY m.priority, m.id
-LIMIT 500`
+// The first statement has no parameters, so that its plan is made once for a session. Each
+// takes its rows from an index, in their order, and looks at nothing else.
+const (
+	scanFrom = `(
+  SELECT * FROM bbm.batched_background_migrations WHERE status = 'running'
+  UNION ALL
+  (SELECT * FROM bbm.batched_background_migrations WHERE status = 'active' AND status IN ('active', 'running') ORDER BY priority, id LIMIT 100)
+)`
+	scanBehindFrom = `(
+  SELECT * FROM bbm.batched_background_migrations
+  WHERE status = 'active' AND status IN ('active', 'running') AND (priority, id) > ($1, $2) AND table_name <> ALL ($3) ORDER BY priority, id LIMIT 100
+)`
+	scanOneFrom = `(SELECT * FROM bbm.batched_background_migrations WHERE name = $1)`
+)
 
-const scanOneSQL = candidateSQL + `WHERE m.name = $1`
-
-// Scan returns the migrations that are active or running, in the order in which they want
-// to run, at most [ScanLimit]. Its cost grows with the open jobs, never with those that have finished, however
-// long other sessions hold their snapshots.
+// Scan returns the migrations that are running, and of those that are active the first
+// [ScanLimit], in the order in which they want to run. Its cost grows with the open jobs, neither with those that have
+// finished, however long other sessions hold their snapshots, nor with the length of the queue.
 func (s Store) Scan(ctx context.Context, db DB) ([]Candidate, error) {
-	rows, err := db.Query(ctx, s.sql(scanSQL))
+	return s.scan(ctx, db, scanFrom)
+}
+
+// ScanBehind returns the next [ScanLimit] active migrations, those behind that
+// priority and id, without those whose rows name one of the tables.
+func (s Store) ScanBehind(ctx context.Context, db DB, priority, id int32, tables []string) ([]Candidate, error) {
+	return s.scan(ctx, db, scanBehindFrom, priority, id, append([]string{}, tables...))
+}
+
+func (s Store) scan(ctx context.Context, db DB, from string, args ...any) ([]Candidate, error) {
+	rows, err := db.Query(ctx, s.sql(strings.ReplaceAll(candidateSQL, "@from@", from)), args...)
 	if err != nil {
 		return nil, fmt.Errorf("scan migrations: %w", err)
 	}
@@ -143,10 +164,25 @@ func (s Store) Scan(ctx context.Context, db DB) ([]Candidate, error) {
 	return found, nil
 }
 
+// CountOpen returns how many migrations are active and running. Its cost grows with their number.
+func (s Store) CountOpen(ctx context.Context, db DB) (map[string]int, error) {
+	count := map[string]int{StatusActive: 0, StatusRunning: 0}
+	rows, err := db.Query(ctx, s.sql("SELECT status, count(*) FROM bbm.batched_background_migrations WHERE status IN ('active', 'running') GROUP BY 1"))
+	if err != nil {
+		return nil, fmt.Errorf("count migrations: %w", err)
+	}
+	var status string
+	var n int
+	if _, err := pgx.ForEachRow(rows, []any{&status, &n}, func() error { count[status] = n; return nil }); err != nil {
+		return nil, fmt.Errorf("count migrations: %w", err)
+	}
+	return count, nil
+}
+
 // ScanOne returns the migration of that name, whatever its status, or an error
 // that wraps [ErrNoMigration].
 func (s Store) ScanOne(ctx context.Context, db DB, name string) (Candidate, error) {
-	rows, err := db.Query(ctx, s.sql(scanOneSQL), name)
+	rows, err := db.Query(ctx, s.sql(strings.ReplaceAll(candidateSQL, "@from@", scanOneFrom)), name)
 	if err != nil {
 		return Candidate{}, fmt.Errorf("scan migration %q: %w", name, err)
 	}
@@ -165,7 +201,7 @@ func scanCandidate(row pgx.CollectableRow) (Candidate, error) {
 	var c Candidate
 	var dueIn, target *float64
 	var pause float64
-	err := row.Scan(&c.ID, &c.Name, &c.Work, &c.WorkVersion, &c.Table, &c.KeyColumns, &c.KeyTypes, &c.TableOID, &c.Columns,
+	err := row.Scan(&c.ID, &c.Name, &c.Priority, &c.Work, &c.WorkVersion, &c.Table, &c.KeyColumns, &c.KeyTypes, &c.TableOID, &c.Columns,
 		&c.Strategy, &c.Arguments, &c.MinValue, &c.MaxValue, &c.Parallelism, &c.MaxAttempts,
 		&c.Knobs.BatchSize, &c.Knobs.MinBatchSize, &c.Knobs.MaxBatchSize, &target, &pause, &c.Knobs.Throttle, &c.LastBatchSize, &c.Status, &c.StatusReason, &c.KeyCollation,
 		&c.Waiting, &c.TableBusy, &c.TableReplaced, &c.SlotsHeld, &c.Owners, &dueIn, &c.LastError, &c.ChainComplete, &c.Unverified, &c.VerifiedOrdinal, &c.HasOpenJobs, &c.WorkDigest)

@@ -2,6 +2,7 @@ package executor
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -26,11 +27,43 @@ func (s *situation) others(c *control.Candidate) bool {
 	return slices.ContainsFunc(c.Owners, func(owner int32) bool { return !slices.Contains(s.epochs, owner) })
 }
 
+// situation returns what is known now.
+func (e *Executor) situation() situation {
+	return situation{registry: e.opts.Registry, settings: *e.settings.Load(), now: time.Now(), mine: e.mine(), epochs: e.epochs(), again: e.again, held: e.held}
+}
+
+// spare reports whether workers are left when each migration of the queue has one, and
+// names the tables on which no other can start.
+func (s situation) spare(queue []control.Candidate) (workers bool, taken []string) {
+	free := s.free()
+	if free <= 0 {
+		return false, nil
+	}
+	d := decide(queue, s)
+	for i := range queue {
+		if queue[i].Status == control.StatusRunning {
+			taken = append(taken, queue[i].Table)
+		}
+	}
+	return len(d.first) < free, slices.AppendSeq(taken, maps.Keys(d.starting))
+}
+
+// free is how many workers may begin.
+func (s *situation) free() int {
+	free := s.settings.Workers
+	for _, n := range s.mine {
+		free -= n
+	}
+	return free
+}
+
 // decision is what one reconcile does.
 type decision struct {
-	begin   []assignment     // workers to begin, in this order
-	reasons map[int32]string // why a migration waits, where that is this replica's to say; empty: it does not
-	wake    time.Duration    // when to look again; 0: not before an event
+	begin    []assignment      // workers to begin, in this order
+	first    []assignment      // of these, the first of each migration
+	starting map[string]string // which active migration may have which table
+	reasons  map[int32]string  // why a migration waits, where that is this replica's to say; empty: it does not
+	wake     time.Duration     // when to look again; 0: not before an event
 }
 
 type assignment struct {
@@ -42,12 +75,8 @@ type assignment struct {
 // one to each migration, so that one which waits or fails never keeps the next from
 // its turn, then more to those that allow it.
 func decide(queue []control.Candidate, s situation) decision {
-	d := decision{reasons: make(map[int32]string)}
-	free := s.settings.Workers
-	for _, n := range s.mine {
-		free -= n
-	}
-	starting := make(map[string]string) // who, by table
+	d := decision{reasons: make(map[int32]string), starting: make(map[string]string)}
+	free := s.free()
 	var more []assignment
 	for _, c := range queue {
 		work, ok := d.runnable(&c, &s)
@@ -55,11 +84,11 @@ func decide(queue []control.Candidate, s situation) decision {
 			continue
 		}
 		if c.Status == control.StatusActive {
-			if first := starting[c.Table]; s.mine[c.ID] == 0 && first != "" {
+			if first := d.starting[c.Table]; s.mine[c.ID] == 0 && first != "" {
 				d.explain(&c, fmt.Sprintf("waits for %s, which comes first on the same table", first))
 				continue // it starts when the one before it has ended: an event
 			}
-			starting[c.Table] = c.Name
+			d.starting[c.Table] = c.Name
 		}
 		// A worker of ours that has just begun does not hold its slot yet.
 		taken := max(int(c.SlotsHeld), s.mine[c.ID])
@@ -76,7 +105,8 @@ func decide(queue []control.Candidate, s situation) decision {
 			more = append(more, assignment{c, work})
 		}
 	}
-	d.begin = append(d.begin, more[:min(max(free, 0), len(more))]...)
+	d.first = slices.Clip(d.begin)
+	d.begin = append(d.first, more[:min(max(free, 0), len(more))]...)
 	return d
 }
 

@@ -35,6 +35,8 @@ type Executor struct {
 	held     map[int32]*throttled // migrations that the throttle keeps back
 	failures int                  // reconciles that failed in a row
 	off      bool                 // the last reconcile found the executor switched off
+	counted  time.Time            // see open
+	count    map[string]int       // as of then
 }
 
 // running is a worker and its goroutine.

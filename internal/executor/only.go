@@ -1,32 +1,11 @@
 package executor
 
 import (
-	"context"
-	"errors"
 	"fmt"
 
 	"github.com/bbmd-dev/bbmd/internal/control"
 	"github.com/bbmd-dev/bbmd/registry"
 )
-
-// scan returns the queue: what is active or running, of all migrations or of
-// the one that the executor is for.
-func (e *Executor) scan(ctx context.Context) ([]control.Candidate, error) {
-	if e.opts.Only == "" {
-		return e.opts.Store.Scan(ctx, e.opts.Pool)
-	}
-	c, err := e.opts.Store.ScanOne(ctx, e.opts.Pool, e.opts.Only)
-	switch {
-	case errors.Is(err, control.ErrNoMigration): // somebody has deleted it
-		return nil, nil
-	case err != nil:
-		return nil, err
-	case c.Status != control.StatusActive && c.Status != control.StatusRunning:
-		return nil, nil
-	default:
-		return []control.Candidate{c}, nil
-	}
-}
 
 // noteLock takes note of whether others keep this executor from its one migration.
 func (e *Executor) noteLock(queue []control.Candidate) {

@@ -25,7 +25,8 @@ func (e *Executor) reconcile(ctx, hard context.Context, tallies *counting) (time
 	}
 	e.off = false
 	began, woken := time.Now(), e.woken.Swap(0)
-	queue, err := e.scan(bounded)
+	q, err := e.scan(bounded)
+	queue := q.all
 	if err != nil {
 		if e.opts.Tracer != nil {
 			e.traceReconcile(ctx, began, 0, 0, err)
@@ -33,16 +34,16 @@ func (e *Executor) reconcile(ctx, hard context.Context, tallies *counting) (time
 		return 0, err
 	}
 	took := time.Since(began)
-	e.listed(queue)
-	e.recall(queue, settings)
-	e.report(queue, began, woken, took)
+	e.listed(q)
+	e.recall(q, settings)
+	e.report(e.open(bounded, q), began, woken, took)
 	if again, err := e.tidy(bounded, queue); err != nil || again {
 		return time.Millisecond, err
 	}
-	e.release(queue)
-	d := decide(queue, situation{registry: e.opts.Registry, settings: settings, now: time.Now(), mine: e.mine(), epochs: e.epochs(), again: e.again, held: e.held})
+	e.release(q)
+	d := decide(queue, e.situation())
 	e.noteLock(queue)
-	if err := e.explain(bounded, queue, d.reasons); err != nil {
+	if err := e.explain(bounded, queue, q.told(d.reasons)); err != nil {
 		return 0, err
 	}
 	for _, a := range d.begin {
@@ -57,11 +58,7 @@ func (e *Executor) reconcile(ctx, hard context.Context, tallies *counting) (time
 	return d.wake, nil
 }
 
-func (e *Executor) report(queue []control.Candidate, began time.Time, woken int64, took time.Duration) {
-	byStatus := make(map[string]int)
-	for i := range queue {
-		byStatus[queue[i].Status]++
-	}
+func (e *Executor) report(byStatus map[string]int, began time.Time, woken int64, took time.Duration) {
 	var wake time.Duration
 	if woken != 0 {
 		wake = began.Sub(time.Unix(0, woken))
@@ -71,7 +68,8 @@ func (e *Executor) report(queue []control.Candidate, began time.Time, woken int6
 
 // recall tells workers to stop whose migration is not running any more, and
 // those that are too many.
-func (e *Executor) recall(queue []control.Candidate, settings Settings) {
+func (e *Executor) recall(q queue, settings Settings) {
+	queue := q.all
 	byID := make(map[int32]*control.Candidate, len(queue))
 	for i := range queue {
 		byID[queue[i].ID] = &queue[i]
@@ -86,7 +84,7 @@ func (e *Executor) recall(queue []control.Candidate, settings Settings) {
 		working[r.candidate.ID]++
 		total++
 		switch {
-		case c == nil && len(queue) < control.ScanLimit:
+		case c == nil && !q.part:
 			e.stop(r, "its migration is not running any more")
 		case c != nil && c.TableReplaced:
 			e.stop(r, "its table was replaced")
@@ -99,7 +97,7 @@ func (e *Executor) recall(queue []control.Candidate, settings Settings) {
 		}
 	}
 	for id := range e.again {
-		if byID[id] == nil {
+		if byID[id] == nil && !q.part {
 			delete(e.again, id)
 			delete(e.errors, id)
 		}
@@ -173,13 +171,17 @@ func (e *Executor) handOver(ctx context.Context, w *worker) {
 
 // release lets migrations go on that the throttle does not keep back any more,
 // follows the throttle of the rows of the others, and forgets those that are over.
-func (e *Executor) release(queue []control.Candidate) {
+func (e *Executor) release(q queue) {
+	queue := q.all
 	defer func() { e.holding.Store(len(e.held) > 0) }()
 	for id, kept := range e.held {
 		i := slices.IndexFunc(queue, func(c control.Candidate) bool { return c.ID == id })
-		if i < 0 || kept.activity.Verdict().Action != throttle.Stop {
+		if i < 0 && !q.part || kept.activity.Verdict().Action != throttle.Stop {
 			kept.activity.End()
 			delete(e.held, id)
+			continue
+		}
+		if i < 0 {
 			continue
 		}
 		if override := value(queue[i].Knobs.Throttle); override != kept.override {

@@ -9,10 +9,11 @@ import (
 )
 
 // listed tells the observer which migrations there are, unless the scan may have left some out.
-func (e *Executor) listed(queue []control.Candidate) {
-	if len(queue) >= control.ScanLimit {
+func (e *Executor) listed(q queue) {
+	if q.part {
 		return
 	}
+	queue := q.all
 	names := make([]string, len(queue))
 	for i := range queue {
 		names[i] = queue[i].Name
