@@ -125,6 +125,9 @@ func (c asked) insert() string {
 		migrationsTable, columns, cmp.Or(c.name, "m"), cmp.Or(c.work.Name, "bump"), cmp.Or(c.table, "t"), values)
 }
 
+// malformedIsUnknown is the first version whose to_regclass says of a malformed name what it says of a table that is not there.
+const malformedIsUnknown = 16
+
 func TestWhatIsNonsenseIsRefusedByTheTable(t *testing.T) {
 	t.Parallel()
 	db := database(t)
@@ -153,6 +156,9 @@ func TestWhatIsNonsenseIsRefusedByTheTable(t *testing.T) {
 		"SELECT bbm.pause('m')":                                                   `there is no migration named "m"`,
 		"SELECT bbm.retry('m')":                                                   `there is no migration named "m"`,
 	} {
+		if db.Major(t) >= malformedIsUnknown && strings.Contains(want, "invalid name syntax") {
+			continue // it fails when it is to start
+		}
 		_, err := conn.Exec(t.Context(), insert)
 		var pgErr *pgconn.PgError
 		require.ErrorAs(t, err, &pgErr, insert)
@@ -217,7 +223,11 @@ func TestTableThatCannotBeLookedUpStopsNobodyElse(t *testing.T) {
 
 	ends(t, db, "finished")
 	onlyOnce(t, db)
-	db.WaitFor(t, "SELECT status_reason LIKE '%invalid name syntax%' FROM bbm.progress WHERE name = 'bad'")
+	reason := "%invalid name syntax%"
+	if db.Major(t) >= malformedIsUnknown {
+		reason = "%does not exist%"
+	}
+	db.WaitFor(t, "SELECT status_reason LIKE $1 FROM bbm.progress WHERE name = 'bad'", reason)
 }
 
 // A migration that fails keeps nobody from the table, nor from a worker.

@@ -105,7 +105,7 @@ func TestStampFindsItsPlace(t *testing.T) {
 	require.NoError(t, stampTool(t, db, history.Goose, history.Place{}, "1"))
 	require.NoError(t, stampTool(t, db, history.Alembic, history.Place{Schema: "public", Table: "Versions"}, "a1"))
 	require.Equal(t, []string{`"My App".goose_db_version`, "later.alembic_version", `public."Versions"`}, find())
-	require.Equal(t, "Versions_pkc", pgtest.One[string](t, db, `SELECT conname::text FROM pg_constraint WHERE conrelid = 'public."Versions"'::regclass`), "as Alembic names it")
+	require.Equal(t, "Versions_pkc", pgtest.One[string](t, db, `SELECT conname::text FROM pg_constraint WHERE contype = 'p' AND conrelid = 'public."Versions"'::regclass`), "as Alembic names it")
 
 	require.ErrorContains(t, stampTool(t, db, history.Alembic, history.Place{Schema: "missing"}, "a1"), `create missing.alembic_version: ERROR: schema "missing" does not exist`)
 	db.Exec(t, `ALTER DATABASE `+db.Name+` SET search_path = nowhere`)

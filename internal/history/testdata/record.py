@@ -45,7 +45,7 @@ COMMANDS = {
 TABLE = """
 SELECT a.attname || ' ' || format_type(a.atttypid, a.atttypmod) || CASE WHEN a.attnotnull THEN ' NOT NULL' ELSE '' END
 FROM pg_attribute a WHERE a.attrelid = 'alembic_version'::regclass AND a.attnum > 0
-UNION ALL SELECT conname || ' ' || pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = 'alembic_version'::regclass"""
+UNION ALL SELECT conname || ' ' || pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = 'alembic_version'::regclass AND contype <> 'n'"""
 
 
 def database(name):
