@@ -125,7 +125,11 @@ func (r *replica) kill() {
 // it has, a signal may find nobody who catches it.
 func (r *replica) listens() (bool, error) {
 	content, err := os.ReadFile(r.logPath)
-	return err == nil && bytes.Contains(content[r.life.log:], []byte(`"listening for events"`)), err
+	if err != nil {
+		return false, err
+	}
+	said := content[r.life.log:]
+	return bytes.Contains(said, []byte(`"listening for events"`)) || bytes.Contains(said, []byte(`"streaming events"`)), nil
 }
 
 // stop ends the process, which listens, as SIGTERM does, and waits for that. It
