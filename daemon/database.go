@@ -257,8 +257,8 @@ func (d *database) tryInstall(ctx context.Context) error {
 	return nil
 }
 
-// keepInstalled looks at the control schema again after every lost connection:
-// it may have been upgraded, or the database restored from a backup.
+// keepInstalled looks at the control schema again when somebody has upgraded it, and after
+// every lost connection: the database may have been restored from a backup.
 func (d *database) keepInstalled(ctx context.Context) error {
 	for {
 		select {

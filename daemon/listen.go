@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/bbmd-dev/bbmd/internal/config"
+	"github.com/bbmd-dev/bbmd/internal/control"
 	"github.com/bbmd-dev/bbmd/notify"
 )
 
@@ -90,6 +91,9 @@ func (d *database) deliver(event notify.Event) {
 		}
 		d.metrics.Event(event.Channel)
 	case notify.ChannelStatus: // of a migration, or of somebody's run on the schema
+		if event.Payload == control.InstalledHint {
+			d.recheck.Set()
+		}
 		d.executor.Load().Wake()
 		d.bringup.heard(event.Channel)
 		d.room.tell()

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/bbmd-dev/bbmd/daemon"
+	"github.com/bbmd-dev/bbmd/internal/control"
 	"github.com/bbmd-dev/bbmd/testing/pgtest"
 )
 
@@ -63,6 +64,22 @@ func TestTheControlSchemaIsUpgradedUnderneath(t *testing.T) {
 	db.Exec(t, "DELETE FROM bbm.versions WHERE version = 999")
 	waitFinished(t, db, "t")
 	d.waitReady()
+}
+
+// TestTheControlSchemaIsUpgradedBySomebody shows that a replica hears of it, though no connection is lost.
+func TestTheControlSchemaIsUpgradedBySomebody(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	d := start(t, configFor(db))
+	d.waitReady()
+	db.Exec(t, "DROP SCHEMA bbm CASCADE")
+	require.NoError(t, control.Install(t.Context(), db.Conn(t), ""))
+	d.log.waitFor(t, `(?s)"database up".*"database up"`)
+	d.waitReady()
+
+	db.Exec(t, "INSERT INTO bbm.versions (version, oldest_compatible) VALUES (999, 999)")
+	db.Exec(t, "SELECT pg_notify('bbm_status', $1)", control.InstalledHint)
+	d.waitAnswer("/readyz?verbose", http.StatusServiceUnavailable, `\[-\] control_schema/default: control schema is newer`)
 }
 
 // TestTheControlSchemaIsRestored shows that a database that came back without the control

@@ -152,7 +152,8 @@ func install(ctx context.Context, conn *pgx.Conn, store Store) error {
 				return err
 			}
 		}
-		return nil
+		_, err = tx.Exec(ctx, installedSQL, InstalledHint)
+		return err
 	})
 	if err != nil {
 		return fmt.Errorf("install control schema %s: %w", store.Schema(), err)
@@ -176,6 +177,14 @@ func supported(number int, version string) error {
 	}
 	return nil
 }
+
+// InstalledHint is what an event of the channel bbm_status carries when the control
+// schema was installed or upgraded: whoever works on it looks whether it still may.
+const InstalledHint = "control_schema"
+
+// Those who follow the write-ahead log hear a message in it.
+const installedSQL = `SELECT pg_notify('bbm_status', $1::text),
+	CASE current_setting('wal_level') WHEN 'logical' THEN pg_logical_emit_message(true, 'bbm_status', $1::text) END`
 
 const createVersions = `
 CREATE SCHEMA IF NOT EXISTS @schema@;
