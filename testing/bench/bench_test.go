@@ -24,6 +24,7 @@ func TestEverySectionRuns(t *testing.T) {
 		"| bare loop again (A/A) |", "| SQL Work, synchronous_commit=on |", "| Go callback, synchronous_commit=off |",
 		"uuid key", "four workers", "INSERT by another session", "until notify.Stream has it", "3000 finished jobs beside 100", "old snapshot", "with nothing to do",
 		"beside a throttled backfill", "on a row of the backfilled table, beside an unthrottled backfill", "one key of a thousand", "99 of 100 rows deleted",
+		"3 pending migrations", "Measured without River", "| rows a second of a backfill, 1,000 a batch;", "| claiming a block beside", "| p99 of others' transactions", "| start-up, hundreds", "| 500 schema migrations pending",
 		"by a file of SQL", "by a program in Go that returns its statement",
 	} {
 		require.Contains(t, text.String(), part)

@@ -1,6 +1,9 @@
 package bench
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // What the tests look at from inside.
 var (
@@ -14,6 +17,8 @@ var (
 	JudgeAtLeast = judgeAtLeast
 	JudgeAtMost  = judgeAtMost
 	Quantile     = quantile
+	StartPeer    = startPeer
+	ClosePeer    = (*peer).close
 )
 
 // The kinds of keys.
@@ -43,4 +48,13 @@ func NewResult(target float64, rounds ...[3]time.Duration) *Report {
 		r.samples = append(r.samples, samples)
 	}
 	return &Report{throughput: []*result{r}}
+}
+
+// PeerNote returns how a peer says that it is set up.
+func PeerNote(p *peer) string { return p.name + ": " + p.settings }
+
+// Ask sends a peer a request.
+func Ask(p *peer, ctx context.Context, do string) (took time.Duration, jobs int, err error) { //nolint:revive // as a method of the peer
+	a, err := p.ask(ctx, peerRequest{Do: do})
+	return a.Took, a.Jobs, err
 }

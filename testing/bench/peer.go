@@ -94,7 +94,7 @@ func (p *peer) answer(ctx context.Context) (a peerAnswer, err error) {
 	}
 	p.cpu = a.CPU
 	if a.Error != "" {
-		return a, fmt.Errorf("%s: %s", p.name, a.Error) //nolint:perfsprint // as the others here
+		return a, fmt.Errorf("%s: %s", p.name, a.Error)
 	}
 	return a, nil
 }

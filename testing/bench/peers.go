@@ -4,17 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
 	"github.com/bbmd-dev/bbmd/internal/pgserver"
 )
 
-// What bbmd runs by default may be beside others, which are set up by default as well.
-const (
-	peerStartTarget = 1.0 // time until work starts, beside River
-	peerSpeedTarget = 1.0 // rows a second, beside a polling worker that never sleeps
-)
+// peerSpeedTarget is the least rate of a backfill, relative to a polling worker's that never sleeps.
+const peerSpeedTarget = 1.0
 
 // resting is what somebody else sends while it has nothing to do.
 type resting struct {
@@ -64,7 +62,7 @@ func (r *Report) startRiverAtRest(ctx context.Context, server *pgserver.Server, 
 	}
 	p, err := startPeer(ctx, o, "river", log.url)
 	if err != nil {
-		log.database.close(ctx)
+		log.close(ctx)
 		return nil, err
 	}
 	rest := &riverAtRest{statementLog: log, peer: p}
@@ -89,7 +87,7 @@ func (r *Report) readRiver(ctx context.Context, rest *riverAtRest, o Options) er
 	}
 	r.noteSettings(rest.peer)
 	r.resting = append([]resting{{
-		what: fmt.Sprintf("%s (%d connections)", rest.peer.name, connections), perMinute: float64(count) / time.Since(rest.since).Minutes(),
+		what: fmt.Sprintf("%s (%d connections)", rest.name, connections), perMinute: float64(count) / time.Since(rest.since).Minutes(),
 	}}, r.resting...)
 	return nil
 }
@@ -137,7 +135,7 @@ func (r *Report) addResting(own float64, what string) {
 			section: SectionIdle, what: fmt.Sprintf("statements a minute of %s with nothing to do; beside %s", what, p.what),
 			value: fmt.Sprintf("%.1f", own), beside: count(p.perMinute), ratio: smallRatio(own / p.perMinute), target: "-", verdict: Shown,
 		}
-		if i == 0 {
+		if i < len(r.resting)-1 { // what spins is not at rest
 			l.brief = briefRest
 		}
 		r.lines = append(r.lines, l)
@@ -147,12 +145,9 @@ func (r *Report) addResting(own float64, what string) {
 // noteSettings remembers how a peer is set up, once for each set-up.
 func (r *Report) noteSettings(p *peer) {
 	note := p.name + ": " + p.settings
-	for _, known := range r.notes {
-		if known == note {
-			return
-		}
+	if !slices.Contains(r.notes, note) {
+		r.notes = append(r.notes, note)
 	}
-	r.notes = append(r.notes, note)
 }
 
 // count renders a number that may be of any size.

@@ -110,9 +110,12 @@ func (r *Report) measureSleptBackfill(ctx context.Context, d *database, o Option
 			if err := d.checkOnce(ctx, bigints, last); err != nil {
 				return err
 			}
-			rate := float64(c.rows) / a.Took.Seconds()
+			rate, brief := float64(c.rows)/a.Took.Seconds(), ""
+			if c.size == measured.size {
+				brief = briefPolling
+			}
 			r.lines = append(r.lines, line{
-				section: SectionPeers, value: count(own), beside: count(rate), ratio: count(own / rate), target: "-", verdict: Shown,
+				section: SectionPeers, brief: brief, value: count(own), beside: count(rate), ratio: count(own / rate), target: "-", verdict: Shown,
 				what: fmt.Sprintf("rows a second of a backfill, %s; beside %s with its default jobinterval, 1m, and %d rows a batch", measured.variants[peerOff].name, p.name, c.size),
 			})
 		}

@@ -100,7 +100,7 @@ func (r *Report) measurePending(ctx context.Context, server *pgserver.Server, pe
 	what := fmt.Sprintf("%d pending migrations, each a table; beside Up of ", n.migrations)
 	r.addStartUp(what+"goose", briefPending, pendingTarget, took[0], took[1:3]...)
 	if peer != nil {
-		r.addStartUp(what+peer.name, briefPendingPair, pendingTarget, took[0], took[3])
+		r.addStartUp(what+peer.name, briefPending, pendingTarget, took[0], took[3])
 	}
 	return nil
 }

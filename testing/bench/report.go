@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strings"
 	"time"
 )
@@ -177,7 +178,7 @@ func (r *Report) writeNotes(b *strings.Builder) {
 	if len(r.notes) > 0 {
 		b.WriteString("\nThe others, set up as their documentation says and otherwise as they come:\n\n")
 	}
-	for _, note := range r.notes {
+	for _, note := range slices.Sorted(slices.Values(r.notes)) {
 		fmt.Fprintf(b, "- %s\n", note)
 	}
 }

@@ -91,7 +91,7 @@ func (r *Report) measureProject(ctx context.Context, d *database, peer *peer, mi
 	}
 	r.addStartUp(what+"the status call of goose", brief, startUpTarget, took[0], took[1:3]...)
 	if peer != nil {
-		r.addStartUp(what+"Up of "+peer.name, "", startUpTarget, took[0], took[3])
+		r.addStartUp(what+"Up of "+peer.name, brief, startUpTarget, took[0], took[3])
 	}
 	return nil
 }
