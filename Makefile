@@ -44,6 +44,7 @@ browser-test: postgres ## test the dashboard in a real Chromium, which it instal
 lint: ## check style, mistakes and who imports whom
 	$(LINTER) run
 	$(GO) mod tidy -diff
+	$(GO) -C testing/bench/peers vet .
 
 .PHONY: fmt
 fmt: ## format the code as lint wants it
@@ -55,6 +56,7 @@ bench: build peers postgres ## measure beside bare PostgreSQL, River, goose and 
 
 .PHONY: bench-quick
 bench-quick: build peers postgres ## the same in two minutes, and less exact
+	@$(GO) -C testing/bench/peers test .
 	$(GO) run ./testing/bench/cmd/bench -bbmd bin/bbmd -peers bin/bench-peers -quick $(ARGS)
 
 # A module of its own: what bbmd is measured beside is nobody else's dependency.
