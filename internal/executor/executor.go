@@ -19,8 +19,9 @@ type Executor struct {
 	log      *slog.Logger
 	settings atomic.Pointer[Settings]
 	wake     chan struct{} // one event is as good as many
-	woken    atomic.Int64  // when the wake flag was first set, in nanoseconds; 0: it is not
-	busy     atomic.Int64  // since when a reconcile is under way, in nanoseconds; 0: none is
+	made     time.Time     // what the two below count from: a step of the machine's clock changes nothing about them
+	woken    atomic.Int64  // when the wake flag was first set, by elapsed; 0: it is not
+	busy     atomic.Int64  // since when a reconcile is under way, by elapsed; 0: none is
 	problem  atomic.Pointer[error]
 	locked   atomic.Pointer[error] // see LockInUse
 	throttle *throttle.Sampler
@@ -54,7 +55,7 @@ func New(opts Options) *Executor {
 		opts.Observer = NoObserver{}
 	}
 	e := &Executor{
-		opts: opts, log: opts.Logger.With("database", opts.Database),
+		opts: opts, log: opts.Logger.With("database", opts.Database), made: time.Now(),
 		wake: make(chan struct{}, 1), workers: make(map[*running]struct{}), ended: make(chan *running),
 		barriers: barriers{all: make(map[int32]*barrier)}, again: make(map[int32]time.Time), errors: make(map[int32]int), held: make(map[int32]*throttled),
 	}
@@ -89,7 +90,7 @@ func (e *Executor) Configure(s Settings) {
 // Wake makes the executor look once more. It never blocks; a wake during a scan causes
 // exactly one more.
 func (e *Executor) Wake() {
-	e.woken.CompareAndSwap(0, time.Now().UnixNano())
+	e.woken.CompareAndSwap(0, e.elapsed())
 	select {
 	case e.wake <- struct{}{}:
 	default:
@@ -108,10 +109,13 @@ func (e *Executor) Err() error {
 // scan, or with the end of one worker; 0: it waits for events.
 func (e *Executor) Stuck() time.Duration {
 	if since := e.busy.Load(); since != 0 {
-		return time.Since(time.Unix(0, since))
+		return time.Duration(e.elapsed() - since)
 	}
 	return 0
 }
+
+// elapsed is the time in nanoseconds since the executor was made, and never 0.
+func (e *Executor) elapsed() int64 { return max(int64(time.Since(e.made)), 1) }
 
 // Run scans at every wake and works until ctx ends. Then it lets running batches
 // finish for the grace that the settings give, cancels what is left, gives its jobs back, and
@@ -137,7 +141,7 @@ func (e *Executor) Run(ctx context.Context) error {
 			e.drain(ctx, cancel)
 			return context.Cause(ctx)
 		case r := <-e.ended:
-			e.busy.Store(time.Now().UnixNano()) // until the look that follows has ended
+			e.busy.Store(e.elapsed()) // until the look that follows has ended
 			e.reap(hard, r)
 		case <-e.wake:
 		case <-timer.C:
@@ -151,7 +155,7 @@ func (e *Executor) Run(ctx context.Context) error {
 
 // look reconciles, and returns when to do so again; 0: not before an event.
 func (e *Executor) look(ctx, hard context.Context, tallies *counting) time.Duration {
-	e.busy.Store(time.Now().UnixNano())
+	e.busy.Store(e.elapsed())
 	defer e.busy.Store(0)
 	select { // this look answers all wakes until now
 	case <-e.wake:
@@ -286,8 +290,13 @@ func (e *Executor) backOff(ctx context.Context, r *running) {
 		level = slog.LevelInfo // somebody cancelled the migration, or took this worker for dead
 	}
 	r.log.Log(ctx, level, "worker stopped by an error", "error", r.err, "retry_in", wait.Round(time.Millisecond))
-	if n > 1 && !connectionLost(r.err) {
-		if err := e.opts.Store.SetReason(ctx, e.opts.Pool, id, "a worker stopped and is tried again: "+describe(r.err).Message); err != nil {
+	full := outOfRoom(r.err)
+	if (n > 1 || full) && !connectionLost(r.err) {
+		reason := "a worker stopped and is tried again: "
+		if full {
+			reason = "waits for room on the server's disk: "
+		}
+		if err := e.opts.Store.SetReason(ctx, e.opts.Pool, id, reason+describe(r.err).Message); err != nil {
 			r.log.DebugContext(ctx, "reason not recorded", "error", err)
 		}
 	}

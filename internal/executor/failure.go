@@ -30,6 +30,7 @@ const (
 	featureNotSupported = "0A000" // among others: a cached plan's result type changed
 	unknownStatement    = "26000"
 	readOnlyTransaction = "25006"
+	diskFull            = "53100"
 )
 
 // transient reports whether an error is nobody's fault and may be gone at the next try:
@@ -61,6 +62,24 @@ func connectionLost(err error) bool {
 		return strings.HasPrefix(pgErr.Code, "08")
 	}
 	return false
+}
+
+// outOfRoom reports whether the server has no room left on a disk. Nothing is wrong with any row, and there
+// is no use in another batch until somebody makes room.
+func outOfRoom(err error) bool {
+	pgErr, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && pgErr.Code == diskFull
+}
+
+// structural reports whether a statement names what is not there: a table, a column, a function, a type or a schema
+// that somebody has dropped, most probably, and that no other row would bring back.
+func structural(sqlstate string) bool {
+	switch sqlstate {
+	case undefinedTable, "42703", "42883", "42704", "3F000":
+		return true
+	default:
+		return false
+	}
 }
 
 // claimError is an error of the look-ups that cut the next batches.

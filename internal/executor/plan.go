@@ -76,6 +76,7 @@ func (w *worker) prepareWork(ctx context.Context, statement registry.Statement, 
 	if err != nil {
 		return plan{}, statementError(w.work.Name, err)
 	}
+	w.query = next
 	return plan{wantStart: statement.UsesStart()}, nil
 }
 

@@ -2,6 +2,7 @@ package executor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/bbmd-dev/bbmd/internal/control"
@@ -12,7 +13,10 @@ const queryCanceled = "57014"
 
 // failureRate counts the first tries of batches, to stop a migration that
 // fails everywhere before it has tried every batch several times.
-type failureRate struct{ tried, failed int }
+type failureRate struct {
+	tried, failed int
+	missing       int32 // batches in a row that named what is not there
+}
 
 const (
 	enoughTries   = 50
@@ -42,6 +46,9 @@ func (w *worker) setBack(ctx context.Context, db control.TxDB, j *control.Job, c
 			return w.giveUp(ctx, db, j, f, fmt.Sprintf("%d of the first %d batches of a worker failed, the last one", w.rate.failed, w.rate.tried))
 		}
 	}
+	if err := w.missing(ctx, db, j, f); err != nil {
+		return err
+	}
 	switch usedUp := attempts >= w.maxAttempts(); {
 	case f.Transient:
 	case usedUp && (misused(cause) || w.target.null != ""):
@@ -54,10 +61,59 @@ func (w *worker) setBack(ctx context.Context, db control.TxDB, j *control.Job, c
 		return err
 	}
 	w.opts.Observer.SetBack(w.candidate.Name)
+	if f.SQLState == diskFull {
+		return fmt.Errorf("batch of job %d: %w", j.ID, cause)
+	}
 	if transients >= w.maxAttempts()*transientsPerAttempt {
 		return final(j, f, fmt.Sprintf("gave up after %d transient failures", transients))
 	}
 	return nil
+}
+
+// missing fails the migration when something is not there any more that its batches name, instead of looking for
+// the row that is to blame: at once where the server refuses the statement itself, else when as many
+// batches in a row as one may be tried have found that.
+func (w *worker) missing(ctx context.Context, db control.TxDB, j *control.Job, f control.Failure) error {
+	if !structural(f.SQLState) {
+		w.rate.missing = 0
+		return nil
+	}
+	w.rate.missing++
+	refused, err := w.refusedNow(ctx)
+	switch {
+	case err != nil:
+		return err
+	case refused != nil:
+		_, _, err := w.opts.Store.SetBack(ctx, db, j.ID, w.session.epoch, f)
+		return errors.Join(refused, err)
+	case w.query != "" || w.rate.missing < w.maxAttempts():
+		return nil // a function that it calls, perhaps: others may get through
+	}
+	return w.giveUp(ctx, db, j, f, fmt.Sprintf("%d batches in a row failed of the same cause; %s", w.rate.missing, wayOut))
+}
+
+const wayOut = "put back what is missing and retry, or cancel the migration and enqueue another one"
+
+// refusedNow looks at the table, and at the statement where there is one, as before the first batch.
+func (w *worker) refusedNow(ctx context.Context) (*refusal, error) {
+	known := w.recordable()
+	now := worker{opts: w.opts, candidate: w.candidate} // what w knows of the table stays
+	now.candidate.TableOID, now.candidate.KeyColumns, now.candidate.KeyTypes, now.candidate.KeyCollation = &known.OID, known.KeyColumns, known.KeyTypes, &known.Collation
+	err := now.lookAtTable(ctx)
+	if err == nil && w.query != "" {
+		err = prepareAll(ctx, w.session.conn, []named{{"", w.query}})
+		if err = statementError(w.work.Name, err); err != nil {
+			err = fmt.Errorf("%w; %s", err, wayOut)
+		}
+	}
+	if refused, ok := errors.AsType[*refusal](err); ok {
+		refused.reason.Message = err.Error()
+		return refused, nil
+	}
+	if err != nil && transient(err) {
+		return nil, nil //nolint:nilnil // nobody can tell now
+	}
+	return nil, err
 }
 
 // narrow splits a job's range at its middle row. A single row that fails by

@@ -61,7 +61,7 @@ func (e *Executor) reconcile(ctx, hard context.Context, tallies *counting) (time
 func (e *Executor) report(byStatus map[string]int, began time.Time, woken int64, took time.Duration) {
 	var wake time.Duration
 	if woken != 0 {
-		wake = began.Sub(time.Unix(0, woken))
+		wake = max(0, began.Sub(e.made)-time.Duration(woken))
 	}
 	e.opts.Observer.Reconciled(byStatus, took, wake)
 }

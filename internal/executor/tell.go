@@ -43,7 +43,7 @@ func (e *Executor) began(workers int, woken int64) {
 	}
 	var wake time.Duration
 	if woken != 0 {
-		wake = time.Since(time.Unix(0, woken))
+		wake = time.Duration(e.elapsed() - woken)
 	}
 	e.opts.Observer.Began(workers, wake)
 }

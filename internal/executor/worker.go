@@ -38,6 +38,7 @@ type worker struct {
 	place    atomic.Int32                      // number of its slot, counted from 1; 0: no session yet
 	sizer    atomic.Pointer[sizer]             // nil: no session yet
 	rate     failureRate
+	query    string       // of batches that are one statement; empty: they are code
 	toldSize atomic.Int32 // of batches, to the log
 }
 
@@ -272,6 +273,7 @@ func (w *worker) finished(o outcome) {
 	if !o.job.Careful {
 		w.rate.tried++
 	}
+	w.rate.missing = 0
 	w.tally.finished(o.job, o.rows, float32(o.took.Seconds()*1000), o.recorded)
 	w.opts.Observer.BatchDone(w.candidate.Name, "finished", o.rows, o.took)
 }
