@@ -132,7 +132,8 @@ func (t table) same(ctx context.Context, db registry.Querier, other table) (bool
 	return same, nil
 }
 
-// unique reports whether no two rows of the table agree in these columns.
+// unique reports whether no two rows of the table agree in these columns. From PostgreSQL 18 on attnotnull says nothing
+// about rows that were there before a constraint that is NOT VALID.
 func (t table) unique(ctx context.Context, db registry.Querier, names []string) (bool, error) {
 	var found bool
 	err := db.QueryRow(ctx, `
@@ -140,7 +141,9 @@ func (t table) unique(ctx context.Context, db registry.Querier, names []string) 
 			WHERE i.indrelid = pg_catalog.to_regclass($1) AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
 			AND NOT EXISTS (SELECT FROM unnest(i.indkey::int2[]) WITH ORDINALITY k(attnum, place)
 				JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
-				WHERE k.place <= i.indnkeyatts AND NOT (a.attnotnull AND a.attname::text = ANY ($2))))`, t.name, names).Scan(&found)
+				WHERE k.place <= i.indnkeyatts AND (NOT (a.attnotnull AND a.attname::text = ANY ($2))
+				OR EXISTS (SELECT FROM pg_catalog.pg_constraint n
+					WHERE n.conrelid = a.attrelid AND n.contype = 'n' AND n.conkey = ARRAY[a.attnum] AND NOT n.convalidated))))`, t.name, names).Scan(&found)
 	if err != nil {
 		return false, fmt.Errorf("read indexes of %s: %w", t.name, err)
 	}

@@ -74,8 +74,11 @@ func parseColumns(columnName *string) []string {
 	return parts
 }
 
+// columnSQL looks a column of a key up. From PostgreSQL 18 on attnotnull says nothing about rows that were there before
+// a constraint that is NOT VALID.
 const columnSQL = `
-SELECT format_type(a.atttypid, a.atttypmod), a.attnotnull OR c.relkind = 'v', t.typname::text,
+SELECT format_type(a.atttypid, a.atttypmod), c.relkind = 'v' OR a.attnotnull AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint n
+    WHERE n.conrelid = a.attrelid AND n.contype = 'n' AND n.conkey = ARRAY[a.attnum] AND NOT n.convalidated), t.typname::text,
   coalesce((SELECT col.collname || ' ' || coalesce(pg_catalog.pg_collation_actual_version(col.oid), '')
     FROM pg_catalog.pg_collation col WHERE col.oid = a.attcollation), '')
 FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
