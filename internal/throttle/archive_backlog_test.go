@@ -14,7 +14,7 @@ import (
 func TestArchiveBacklogOfARealServer(t *testing.T) {
 	t.Parallel()
 	server := pgtest.NewServer(t, pgserver.Options{Settings: map[string]string{"archive_mode": "on", "archive_command": "true"}})
-	db := server.NewEmpty(t)
+	db := server.NewEmpty(t).Superuser(t)
 	db.Exec(t, "CREATE TABLE noise ()")
 	segment := func() {
 		db.Exec(t, "SELECT pg_logical_emit_message(false, 'bbmd', 'x'), pg_switch_wal()")

@@ -41,7 +41,7 @@ func TestAutovacuumOfTheTable(t *testing.T) {
 			}()
 			until(t, parted, throttle.Stop, "a vacuum is at work on the table")
 			require.Equal(t, throttle.Go, other.Verdict().Action)
-			db.Exec(t, "SELECT pg_cancel_backend($1)", pid)
+			db.Superuser(t).Exec(t, "SELECT pg_cancel_backend($1)", pid)
 			require.Error(t, <-ended)
 			until(t, parted, throttle.Go, "")
 		})

@@ -21,7 +21,7 @@ const writeWAL = "CREATE TABLE IF NOT EXISTS noise (t text); INSERT INTO noise S
 func TestReplicaLagOfARealStandby(t *testing.T) {
 	t.Parallel()
 	primary := pgtest.NewServer(t, pgserver.Options{})
-	db := primary.NewEmpty(t)
+	db := primary.NewEmpty(t).Superuser(t)
 	standby := pgstandby.New(t, primary, "one", nil)
 	db.WaitFor(t, "SELECT EXISTS (SELECT FROM pg_stat_replication WHERE replay_lsn IS NOT NULL)")
 

@@ -113,8 +113,8 @@ func inBackground(t *testing.T, address, sql string) (end func()) {
 func asRole(t *testing.T, db *pgtest.Database) (address, role string) {
 	t.Helper()
 	role = "app_" + db.Name
-	db.Exec(t, "CREATE ROLE "+role+" LOGIN PASSWORD 'secret'")
-	t.Cleanup(func() { db.Exec(contextFree{t}, "DROP OWNED BY "+role+"; DROP ROLE "+role) })
+	db.Superuser(t).Exec(t, "CREATE ROLE "+role+" LOGIN PASSWORD 'secret'")
+	t.Cleanup(func() { db.Superuser(t).Exec(contextFree{t}, "DROP OWNED BY "+role+"; DROP ROLE "+role) })
 	parsed, err := url.Parse(db.URL)
 	require.NoError(t, err)
 	parsed.User = url.UserPassword(role, "secret")
@@ -176,7 +176,7 @@ func TestDefaultsWithoutPrivileges(t *testing.T) {
 	c.Traffic.Mode = throttle.On
 	require.NoError(t, sampler.Configure(c))
 	until(t, a, throttle.Stop, "GRANT pg_monitor TO "+role)
-	db.Exec(t, "GRANT pg_monitor TO "+role)
+	db.Superuser(t).Exec(t, "GRANT pg_monitor TO "+role)
 	until(t, a, throttle.Go, "")
 }
 

@@ -66,10 +66,11 @@ func (s *traffic) judge(c *Config, v view) opinion {
 	if value <= full*trafficEnds || value <= begins && !v.slow {
 		return o
 	}
-	who := decimal(value) + " other sessions run statements"
+	who := "others run statements (" + UnitSessions.Text(value) + ")"
 	share := min(max(0, (value-begins)/(full-begins)), 1)
 	if c.Traffic.Duty == 0 {
-		if share >= 1 || v.stands && value > full*float64(c.Resume) {
+		const least = 0.001 // an average comes near what it is of, and not there
+		if 1-share < least || v.stands && value > full*float64(c.Resume) {
 			return o.because(0, who+": waits until they do not")
 		}
 		return o.because(1-share, fmt.Sprintf("%s: work %s of the time", who, Share(1-share)))
