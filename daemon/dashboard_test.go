@@ -58,7 +58,7 @@ func TestDashboardShowsWhatHappens(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t)
 	rows(t, db, "t", 500)
-	i := start(t, withDashboard(configFor(db)))
+	i := start(t, withDashboard(configFor(t, db)))
 	i.waitReady()
 	require.Contains(t, i.api(http.MethodGet, "/databases", nil), `"name":"default","ready":true`)
 	require.Contains(t, i.api(http.MethodGet, "/works", nil), `"name":"bump"`)
@@ -88,7 +88,7 @@ func TestDashboardFinalizes(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t)
 	rows(t, db, "t", 500)
-	cfg := withDashboard(configFor(db))
+	cfg := withDashboard(configFor(t, db))
 	cfg.BackgroundMigrations.Enabled = false
 	i := start(t, cfg)
 	i.waitReady()
@@ -103,8 +103,8 @@ func TestDashboardFinalizes(t *testing.T) {
 func TestDashboardPortIsTaken(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t)
-	first := start(t, withDashboard(configFor(db)))
-	cfg := withDashboard(configFor(db))
+	first := start(t, withDashboard(configFor(t, db)))
+	cfg := withDashboard(configFor(t, db))
 	cfg.Dashboard.Listen = first.DashboardAddr().String()
 	second, err := daemon.New(cfg)
 	require.NoError(t, err)

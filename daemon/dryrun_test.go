@@ -17,7 +17,7 @@ func TestDryRun(t *testing.T) {
 	db.Exec(t, `SELECT bbm.enqueue('bump', 't', name => 'm', parallelism => 2, paused => true, throttle => '{"duty": 0.1}'), bbm.enqueue('bump', 't', name => 'bad', throttle => '{"dutty": 1}')`)
 	all := registry.New()
 	require.NoError(t, all.Register(bump()))
-	cfg := configFor(db)
+	cfg := configFor(t, db)
 	dryRun := func(o daemon.DryRunOptions) (*daemon.DryRunReport, error) {
 		o.Works = all
 		return daemon.DryRun(t.Context(), cfg, "default", o)

@@ -23,7 +23,7 @@ func TestIdleMeansSilence(t *testing.T) {
 	}})
 	db := server.New(t)
 	rows(t, db, "t", 1000)
-	d := start(t, configFor(db))
+	d := start(t, configFor(t, db))
 	d.waitReady()
 	enqueue(t, db, "bump", "t", 100) // so that all sessions have been opened
 	waitFinished(t, db, "t")
@@ -47,7 +47,7 @@ func TestThePingIsAllThatIsSent(t *testing.T) {
 		"log_statement": "all", "log_connections": "on", "log_line_prefix": "<%a> ",
 	}})
 	db := server.New(t)
-	d := start(t, configFor(db), daemon.WithPingInterval(time.Second))
+	d := start(t, configFor(t, db), daemon.WithPingInterval(time.Second))
 	d.waitReady()
 	waitQuiet(t, server)
 	before := len(statements(t, server))
@@ -87,7 +87,7 @@ func waitQuiet(t *testing.T, server *pgtest.Server) {
 func TestWhatWakesTheExecutor(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t)
-	d := start(t, configFor(db))
+	d := start(t, configFor(t, db))
 	d.waitReady()
 
 	before := d.settled()
@@ -110,7 +110,7 @@ func TestSwitchedOff(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t)
 	rows(t, db, "t", 1000)
-	cfg := configFor(db)
+	cfg := configFor(t, db)
 	cfg.BackgroundMigrations.Enabled = false
 	d := start(t, cfg)
 	d.waitReady()
@@ -125,6 +125,6 @@ func TestSwitchedOff(t *testing.T) {
 	require.Equal(t, http.StatusOK, status)
 	d.stop()
 
-	start(t, configFor(db))
+	start(t, configFor(t, db))
 	waitFinished(t, db, "t")
 }

@@ -89,7 +89,7 @@ func TestFinalizeRunsTheRestWithoutThrottle(t *testing.T) {
 	rows(t, db, "other", 10)
 	db.Exec(t, `SELECT bbm.enqueue('bump', 't', name => 't', batch_size => 10, target_duration => '0', throttle => '{"duty": 0}')`)
 	enqueue(t, db, "bump", "other", 10)
-	cfg := configFor(db)
+	cfg := configFor(t, db)
 	cfg.BackgroundMigrations.Enabled = false
 
 	for range 2 { // the second time there is nothing left
@@ -110,7 +110,7 @@ func TestFinalizeSharesTheParallelism(t *testing.T) {
 	db := pgtest.New(t)
 	rows(t, db, "t", 100)
 	theirs, ours := newGate(), newGate()
-	cfg := configFor(db)
+	cfg := configFor(t, db)
 	cfg.BackgroundMigrations.TakeoverInterval, cfg.BackgroundMigrations.Workers = 100*time.Millisecond, 1
 	start(t, cfg, works(t, theirs.work()))
 	enqueue(t, db, "gate", "t", 10)
@@ -136,7 +136,7 @@ func TestFinalizeRefuses(t *testing.T) {
 		UPDATE bbm.batched_background_migrations SET status = 'failed', error_message = 'no luck', error_sqlstate = '22012' WHERE name = 'failed';
 		SELECT bbm.enqueue('bumb', 't', name => 'unknown');
 		UPDATE bbm.batched_background_migrations SET work_version = 7, status = 'running', table_oid = 't'::regclass WHERE name = 'other'`)
-	cfg := configFor(db)
+	cfg := configOf(map[string]string{"default": db.URL})
 	for name, want := range map[string]struct {
 		is   error
 		text string
@@ -157,7 +157,7 @@ func TestFinalizeRefuses(t *testing.T) {
 	}
 	_, err := daemon.Finalize(t.Context(), cfg, "nowhere", "x", daemon.FinalizeOptions{})
 	require.ErrorContains(t, err, `no database "nowhere" in the configuration: it has default`)
-	_, err = daemon.Finalize(t.Context(), configFor(pgtest.NewEmpty(t)), "default", "x", daemon.FinalizeOptions{})
+	_, err = daemon.Finalize(t.Context(), configFor(t, pgtest.NewEmpty(t)), "default", "x", daemon.FinalizeOptions{})
 	require.ErrorContains(t, err, "control schema is absent or outdated")
 }
 
@@ -167,7 +167,7 @@ func TestFinalizeTellsThatItFailed(t *testing.T) {
 	rows(t, db, "t", 100)
 	db.Exec(t, "ALTER TABLE t ADD CHECK (id <> 50 OR n = 0)")
 	db.Exec(t, "SELECT bbm.enqueue('bump', 't', name => 't', max_attempts => 1)")
-	p, err := finalize(t, configFor(db), "t").wait(t)
+	p, err := finalize(t, configFor(t, db), "t").wait(t)
 	require.ErrorIs(t, err, daemon.ErrMigrationFailed)
 	require.ErrorContains(t, err, "the row with key 50 fails")
 	require.Equal(t, "failed", p.Status)
@@ -179,7 +179,7 @@ func TestFinalizeOfAMigrationThatIsPausedMeanwhile(t *testing.T) {
 	rows(t, db, "t", 100)
 	enqueue(t, db, "gate", "t", 10)
 	g := newGate()
-	f := finalize(t, configFor(db), "t", g.work())
+	f := finalize(t, configFor(t, db), "t", g.work())
 	g.waitBegun(t)
 	db.Exec(t, "SELECT bbm.pause('t', 'lunch')")
 	f.view.waitFor(t, reason("lunch"))
@@ -190,7 +190,7 @@ func TestFinalizeOfAMigrationThatIsPausedMeanwhile(t *testing.T) {
 	require.Zero(t, pgtest.One[int](t, db, "SELECT count(*) FROM bbm.batched_background_migration_jobs WHERE status = 'running'"))
 
 	db.Exec(t, "SELECT bbm.resume('t')")
-	_, err = finalize(t, configFor(db), "t", g.work()).wait(t)
+	_, err = finalize(t, configFor(t, db), "t", g.work()).wait(t)
 	require.NoError(t, err)
 	waitFinished(t, db, "t")
 }
@@ -201,14 +201,14 @@ func TestFinalizeThatIsInterruptedLosesNothing(t *testing.T) {
 	rows(t, db, "t", 100)
 	enqueue(t, db, "gate", "t", 10)
 	g := newGate()
-	f := finalize(t, configFor(db), "t", g.work())
+	f := finalize(t, configFor(t, db), "t", g.work())
 	g.waitBegun(t)
 	f.cancel(errStopped)
 	close(g.open)
 	_, err := f.wait(t)
 	require.ErrorIs(t, err, errStopped)
 	require.Equal(t, []string{"finished", "pending"}, pgtest.Column[string](t, db, "SELECT DISTINCT status FROM bbm.batched_background_migration_jobs ORDER BY 1"))
-	_, err = finalize(t, configFor(db), "t", g.work()).wait(t)
+	_, err = finalize(t, configFor(t, db), "t", g.work()).wait(t)
 	require.NoError(t, err)
 	waitFinished(t, db, "t")
 }
@@ -219,9 +219,9 @@ func TestFinalizeWaitsForWhatComesBefore(t *testing.T) {
 	rows(t, db, "t", 100)
 	rows(t, db, "u", 100)
 	db.Exec(t, "SELECT bbm.enqueue('bump', 't', name => 't'), bbm.enqueue('bump', 'u', name => 'u', depends_on => '{t}')")
-	f := finalize(t, configFor(db), "u")
+	f := finalize(t, configFor(t, db), "u")
 	f.view.waitFor(t, reason("waits for t (active) to finish"))
-	_, err := finalize(t, configFor(db), "t").wait(t)
+	_, err := finalize(t, configFor(t, db), "t").wait(t)
 	require.NoError(t, err)
 	_, err = f.wait(t)
 	require.NoError(t, err)

@@ -88,8 +88,10 @@ func configOf(urls map[string]string) daemon.Config {
 	return cfg
 }
 
-func configFor(db *pgtest.Database) daemon.Config {
-	return configOf(map[string]string{"default": db.URL})
+// configFor is the configuration of a daemon that logs in as a worker, who owns nothing: the control schema has to be there.
+func configFor(t *testing.T, db *pgtest.Database) daemon.Config {
+	t.Helper()
+	return configOf(map[string]string{"default": db.Worker(t).URL})
 }
 
 // instance is a daemon that runs in the test.

@@ -16,7 +16,7 @@ func TestMetricsOfAMigration(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t)
 	rows(t, db, "t", 100)
-	cfg := configFor(db)
+	cfg := configFor(t, db)
 	cfg.BackgroundMigrations.TargetDuration = 0 // sizes stay
 	g := newGate()
 	d := start(t, cfg, works(t, g.work()))
@@ -48,7 +48,7 @@ func TestPluginThatCrashesAgainAndAgainIsReported(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t)
 	dsn, posted := fakeSentry(t)
-	cfg := configFor(db)
+	cfg := configFor(t, db)
 	cfg.Sentry.DSN = config.Secret(dsn)
 	d := start(t, cfg)
 	d.waitReady()

@@ -16,7 +16,7 @@ func TestTheDatabaseIsDownAtTheStart(t *testing.T) {
 	db := server.NewEmpty(t)
 	require.NoError(t, server.Stop(t.Context()))
 
-	d := start(t, configFor(db))
+	d := start(t, configOf(map[string]string{"default": db.URL}))
 	d.waitAnswer("/readyz?verbose", http.StatusServiceUnavailable, `\[-\] database/default: .*connect`)
 	d.requireAlive()
 
@@ -38,7 +38,7 @@ func TestTheServerDiesInTheMiddle(t *testing.T) {
 			server := pgtest.NewServer(t, pgserver.Options{})
 			db := server.New(t)
 			rows(t, db, "t", 50_000)
-			d := start(t, configFor(db))
+			d := start(t, configFor(t, db))
 			d.waitReady()
 			enqueue(t, db, "bump", "t", 10)
 			db.WaitFor(t, "SELECT count(*) > 50 FROM bbm.batched_background_migration_jobs WHERE status = 'finished'")
@@ -67,12 +67,12 @@ func TestSessionsAreTerminated(t *testing.T) {
 			t.Parallel()
 			db := pgtest.New(t)
 			rows(t, db, "t", 20_000)
-			d := start(t, configFor(db))
+			d := start(t, configFor(t, db))
 			d.waitReady()
 			enqueue(t, db, "bump", "t", 10)
 			for range 3 {
 				db.WaitFor(t, "SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = current_database() AND "+whose)
-				db.Exec(t, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND "+whose)
+				db.Superuser(t).Exec(t, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND "+whose)
 				d.requireAlive()
 			}
 			waitFinished(t, db, "t")
@@ -87,7 +87,7 @@ func TestAnIdlePoolIsTerminated(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t)
 	rows(t, db, "t", 10)
-	d := start(t, configFor(db))
+	d := start(t, configFor(t, db))
 	d.waitReady()
 	d.settled()
 	db.EndSessions(t, "bbmd/default")

@@ -56,7 +56,7 @@ func TestProgramThatIsEditedStopsItsMigration(t *testing.T) {
 	gate := db.Conn(t)
 	_, err := gate.Exec(t.Context(), "SELECT pg_advisory_lock(9)")
 	require.NoError(t, err)
-	cfg := configFor(db)
+	cfg := configFor(t, db)
 	base := t.TempDir()
 	require.NoError(t, os.Chmod(base, 0o755))
 	cfg.Plugins.Dir, cfg.Plugins.Lock = filepath.Join(base, "plugins.d"), filepath.Join(base, "plugins.lock")

@@ -29,7 +29,7 @@ UPDATE public.t SET n = n + :by WHERE :range AND (id <> 500 OR pg_advisory_xact_
 // withPlugin returns a configuration with a directory of plugins, that has bumpFile.
 func withPlugin(t *testing.T, db *pgtest.Database) (cfg daemon.Config, path string) {
 	t.Helper()
-	cfg = configFor(db)
+	cfg = configFor(t, db)
 	cfg.Plugins.Dir = t.TempDir()
 	require.NoError(t, os.Chmod(cfg.Plugins.Dir, 0o755))
 	path = filepath.Join(cfg.Plugins.Dir, "bump.sql")
@@ -142,7 +142,7 @@ func TestPluginsReloadOnAnEvent(t *testing.T) {
 			t.Parallel()
 			db := pgtest.New(t)
 			if events == config.EventsWAL {
-				db = pgtest.NewServer(t, pgserver.Options{Settings: map[string]string{"wal_level": "logical"}}).New(t)
+				db = pgtest.NewServer(t, pgserver.Options{Settings: map[string]string{"wal_level": "logical"}}).New(t).As(t, pgtest.Streamer)
 			}
 			cfg, _ := withPlugin(t, db)
 			cfg.Events = events

@@ -124,7 +124,7 @@ func TestASecretIsRotated(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t)
 	role := db.Name
-	db.Exec(t, "CREATE ROLE "+role+" SUPERUSER LOGIN PASSWORD 'first'")
+	db.Superuser(t).Exec(t, "CREATE ROLE "+role+" IN ROLE "+pgtest.Worker+" LOGIN PASSWORD 'first'")
 	t.Cleanup(func() { dropRole(t, db, role) })
 	secret := filepath.Join(t.TempDir(), "url")
 	write := func(password string) {
@@ -135,13 +135,13 @@ func TestASecretIsRotated(t *testing.T) {
 		require.NoError(t, os.Rename(secret+".new", secret))
 	}
 	write("first")
-	cfg := configFor(db)
+	cfg := configFor(t, db)
 	cfg.Databases["default"] = daemon.Database{URLFile: secret}
 	d := start(t, cfg)
 	d.waitReady()
 
-	db.Exec(t, "ALTER ROLE "+role+" PASSWORD 'second'")
-	db.Exec(t, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1", role)
+	db.Superuser(t).Exec(t, "ALTER ROLE "+role+" PASSWORD 'second'")
+	db.Superuser(t).Exec(t, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1", role)
 	d.log.waitFor(t, "password authentication failed")
 	write("second")
 	rows(t, db, "t", 1000)
@@ -155,7 +155,7 @@ func dropRole(t *testing.T, db *pgtest.Database, role string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
 	defer cancel()
-	conn, err := pgx.Connect(ctx, db.URL)
+	conn, err := pgx.Connect(ctx, db.Superuser(t).URL)
 	require.NoError(t, err)
 	defer func() { _ = conn.Close(ctx) }()
 	_, err = conn.Exec(ctx, fmt.Sprintf(`DO $$ BEGIN

@@ -16,7 +16,7 @@ import (
 func TestTheControlSchemaIsInstalled(t *testing.T) {
 	t.Parallel()
 	db := pgtest.NewEmpty(t)
-	cfg := configFor(db)
+	cfg := configOf(map[string]string{"default": db.URL})
 	cfg.ControlSchema = "elsewhere"
 	d := start(t, cfg)
 	d.waitReady()
@@ -33,7 +33,7 @@ func TestTheControlSchemaIsTooNew(t *testing.T) {
 	rows(t, db, "t", 1000)
 	db.Exec(t, "INSERT INTO bbm.versions (version, oldest_compatible) VALUES (999, 999)")
 	enqueue(t, db, "bump", "t", 100)
-	d := start(t, configFor(db))
+	d := start(t, configFor(t, db))
 	d.waitAnswer("/readyz?verbose", http.StatusServiceUnavailable, `\[-\] control_schema/default: control schema is newer than this bbmd: `)
 	d.requireAlive()
 	require.Equal(t, "active", pgtest.One[string](t, db, "SELECT status FROM bbm.batched_background_migrations"))
@@ -49,10 +49,10 @@ func TestTheControlSchemaIsUpgradedUnderneath(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t)
 	rows(t, db, "t", 1000)
-	d := start(t, configFor(db))
+	d := start(t, configFor(t, db))
 	d.waitReady()
 	db.Exec(t, "INSERT INTO bbm.versions (version, oldest_compatible) VALUES (999, 999)")
-	db.Exec(t, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'bbmd/listener'")
+	db.Superuser(t).Exec(t, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'bbmd/listener'")
 	d.waitAnswer("/readyz?verbose", http.StatusServiceUnavailable, `\[-\] control_schema/default: control schema is newer`)
 	d.waitAnswer("/readyz?verbose", http.StatusServiceUnavailable, `\[\+\] listener/default`)
 	enqueue(t, db, "bump", "t", 100)
@@ -70,7 +70,7 @@ func TestTheControlSchemaIsUpgradedUnderneath(t *testing.T) {
 func TestTheControlSchemaIsUpgradedBySomebody(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t)
-	d := start(t, configFor(db))
+	d := start(t, configOf(map[string]string{"default": db.URL}))
 	d.waitReady()
 	db.Exec(t, "DROP SCHEMA bbm CASCADE")
 	require.NoError(t, control.Install(t.Context(), db.Conn(t), ""))
@@ -87,10 +87,10 @@ func TestTheControlSchemaIsUpgradedBySomebody(t *testing.T) {
 func TestTheControlSchemaIsRestored(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t)
-	d := start(t, configFor(db))
+	d := start(t, configOf(map[string]string{"default": db.URL}))
 	d.waitReady()
 	db.Exec(t, "DROP SCHEMA bbm CASCADE")
-	db.Exec(t, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'bbmd/%'")
+	db.Superuser(t).Exec(t, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'bbmd/%'")
 	db.WaitFor(t, "SELECT to_regprocedure('bbm.retry(text)') IS NOT NULL")
 	rows(t, db, "t", 1000)
 	enqueue(t, db, "bump", "t", 100)
@@ -101,7 +101,7 @@ func TestTheControlSchemaIsRestored(t *testing.T) {
 func TestARoleWithoutPrivileges(t *testing.T) {
 	t.Parallel()
 	db := pgtest.NewEmpty(t)
-	db.Exec(t, "CREATE ROLE "+db.Name+" LOGIN PASSWORD 'secret'")
+	db.Superuser(t).Exec(t, "CREATE ROLE "+db.Name+" LOGIN PASSWORD 'secret'")
 	t.Cleanup(func() { dropRole(t, db, db.Name) })
 	parsed, err := url.Parse(db.URL)
 	require.NoError(t, err)
@@ -130,7 +130,7 @@ func TestAConfigurationThatIsWrong(t *testing.T) {
 
 func TestThePortIsTaken(t *testing.T) {
 	t.Parallel()
-	cfg := configFor(pgtest.NewEmpty(t))
+	cfg := configFor(t, pgtest.NewEmpty(t))
 	first := start(t, cfg)
 	cfg.HTTP.Listen = first.Addr().String()
 	second, err := daemon.New(cfg)

@@ -15,7 +15,7 @@ func TestStopDrains(t *testing.T) {
 	db := pgtest.New(t)
 	rows(t, db, "t", 1000)
 	gate := newGate()
-	d := start(t, configFor(db), works(t, gate.work()))
+	d := start(t, configFor(t, db), works(t, gate.work()))
 	enqueueWhenReady(t, d, db)
 	gate.waitBegun(t)
 
@@ -27,7 +27,7 @@ func TestStopDrains(t *testing.T) {
 	require.Equal(t, 100, pgtest.One[int](t, db, "SELECT count(*) FROM t WHERE n = 1"), "the running batch has finished, and no other began")
 	require.Zero(t, pgtest.One[int](t, db, "SELECT count(*) FROM bbm.batched_background_migration_jobs WHERE status = 'running'"))
 
-	start(t, configFor(db), works(t, gate.work()))
+	start(t, configFor(t, db), works(t, gate.work()))
 	waitFinished(t, db, "t")
 }
 
@@ -36,7 +36,7 @@ func TestStopCancelsWhatDoesNotFinish(t *testing.T) {
 	db := pgtest.New(t)
 	rows(t, db, "t", 1000)
 	gate := newGate()
-	cfg := configFor(db)
+	cfg := configFor(t, db)
 	cfg.ShutdownGrace = 50 * time.Millisecond
 	d := start(t, cfg, works(t, gate.work()))
 	enqueueWhenReady(t, d, db)
@@ -45,7 +45,7 @@ func TestStopCancelsWhatDoesNotFinish(t *testing.T) {
 	require.Zero(t, pgtest.One[int](t, db, "SELECT count(*) FROM t WHERE n <> 0"))
 
 	close(gate.open)
-	start(t, configFor(db), works(t, gate.work()))
+	start(t, configFor(t, db), works(t, gate.work()))
 	waitFinished(t, db, "t")
 }
 
@@ -56,7 +56,7 @@ func TestAStoppedReplicaHandsOver(t *testing.T) {
 	rows(t, db, "t", 1000)
 	first, second := newGate(), newGate()
 	close(second.open)
-	cfg := configFor(db)
+	cfg := configFor(t, db)
 	cfg.BackgroundMigrations.TakeoverInterval = 10 * time.Minute // nobody is to look by himself
 	d := start(t, cfg, works(t, first.work()))
 	enqueueWhenReady(t, d, db)

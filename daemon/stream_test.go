@@ -19,9 +19,9 @@ func TestEventsFromTheLog(t *testing.T) {
 	server := pgtest.NewServer(t, pgserver.Options{Settings: map[string]string{
 		"log_statement": "all", "log_connections": "on", "log_line_prefix": "<%a> ",
 	}})
-	db := server.New(t)
+	db := server.New(t).As(t, pgtest.Streamer)
 	rows(t, db, "t", 1000)
-	cfg := configFor(db)
+	cfg := configOf(map[string]string{"default": db.URL})
 	cfg.Events = config.EventsWAL
 	d := start(t, cfg)
 	d.waitReady()
@@ -39,15 +39,15 @@ func TestEventsFromTheLog(t *testing.T) {
 	db.Exec(t, "SELECT bbm.resume('u')")
 	waitFinished(t, db, "u")
 	require.Equal(t, 2.0, d.metric(`bbmd_events_total{channel="bbm_new",database="default"}`))
-	db.Exec(t, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'bbmd/stream'")
+	db.Superuser(t).Exec(t, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'bbmd/stream'")
 	require.Eventually(t, func() bool { return d.metric(`bbmd_listener_reconnects_total{database="default"}`) == 1 }, patience, 10*time.Millisecond)
 }
 
 // TestServerThatDoesNotStream says why it is not ready, and what to do.
 func TestServerThatDoesNotStream(t *testing.T) {
 	t.Parallel()
-	db := pgtest.NewServer(t, pgserver.Options{Settings: map[string]string{"wal_level": "replica"}}).New(t)
-	cfg := configFor(db)
+	db := pgtest.NewServer(t, pgserver.Options{Settings: map[string]string{"wal_level": "replica"}}).New(t).As(t, pgtest.Streamer)
+	cfg := configOf(map[string]string{"default": db.URL})
 	cfg.Events = config.EventsWAL
 	d := start(t, cfg)
 	require.Eventually(t, func() bool {

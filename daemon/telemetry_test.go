@@ -82,7 +82,7 @@ func TestFailedMigrationIsReportedOnceAndWithoutData(t *testing.T) {
 		return registry.ParseStatement("UPDATE " + m.Table + " SET email = 'private-1' WHERE :range AND id > 1")
 	}}
 	dsn, posted := fakeSentry(t)
-	cfg := configFor(db)
+	cfg := configFor(t, db)
 	cfg.Sentry.DSN = config.Secret(dsn)
 	d := start(t, cfg, works(t, refuse), daemon.WithVersion("v7"))
 	d.waitReady()
@@ -109,7 +109,7 @@ func TestFailedRunIsReportedOnce(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "00001_users.sql"), []byte("-- +goose Up\nCREATE TABLE users (id int);\nINSERT INTO users SELECT 1 / 0; -- private\n"), 0o600))
 	dsn, posted := fakeSentry(t)
-	cfg := configFor(db)
+	cfg := configFor(t, db)
 	database := cfg.Databases["default"]
 	database.Schema = daemon.DefaultSchema()
 	database.Schema.Migrations = dir
@@ -151,7 +151,7 @@ func TestNothingIsReportedWhenNothingIsWrong(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t)
 	dsn, posted := fakeSentry(t)
-	cfg := configFor(db)
+	cfg := configFor(t, db)
 	cfg.Sentry.DSN = config.Secret(dsn)
 	d := start(t, cfg)
 	d.waitReady()
@@ -194,7 +194,7 @@ func TestTraces(t *testing.T) {
 		return registry.Affected(tag), err
 	}}
 	url, received := fakeCollector(t)
-	cfg := configFor(db)
+	cfg := configFor(t, db)
 	cfg.Tracing.Endpoint = url
 	cfg.BackgroundMigrations.TargetDuration = 0 // sizes stay
 	d := start(t, cfg, works(t, bump(), inGo), daemon.WithVersion("v7"))

@@ -57,7 +57,7 @@ func TestWaitLosesItsConnection(t *testing.T) {
 		done <- daemon.Wait(t.Context(), cfg, daemon.WaitOptions{Progress: time.Hour, Say: func(_, says string) { said <- says }})
 	}()
 	require.Contains(t, <-said, "no migrator seen")
-	db.WaitFor(t, "SELECT count(pg_terminate_backend(pid)) = 1 FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'bbmd/default/wait' AND state = 'idle'")
+	db.Superuser(t).WaitFor(t, "SELECT count(pg_terminate_backend(pid)) = 1 FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'bbmd/default/wait' AND state = 'idle'")
 	require.Contains(t, <-said, "no connection")
 	require.Contains(t, <-said, "no migrator seen")
 	_, err := daemon.Migrate(t.Context(), cfg, daemon.SchemaOptions{})

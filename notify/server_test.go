@@ -76,7 +76,7 @@ func TestServerThatBecomesAStandby(t *testing.T) {
 	t.Parallel()
 	server := pgtest.NewServer(t, pgserver.Options{Settings: map[string]string{"autovacuum": "off"}})
 	db := server.NewEmpty(t)
-	dir := pgtest.One[string](t, db, "SHOW data_directory")
+	dir := pgtest.One[string](t, db.Superuser(t), "SHOW data_directory")
 	changes := make(chan notify.State, 1000)
 	l, err := notify.NewListener(notify.ListenerConfig{
 		URL: db.URL, RetryMax: 100 * time.Millisecond, OnChange: func(s notify.State) { changes <- s },
@@ -96,7 +96,7 @@ func TestServerThatBecomesAStandby(t *testing.T) {
 	require.NoError(t, err)
 	require.ErrorIs(t, anywhere.Check(t.Context()), notify.ErrStandby)
 
-	db.Exec(t, "SELECT pg_promote()")
+	db.Superuser(t).Exec(t, "SELECT pg_promote()")
 	until(t, changes, func(s notify.State) bool { return s.Connected })
 	stop()
 }

@@ -72,7 +72,7 @@ func hear(t *testing.T, source notify.Source) *ear {
 
 func streamOn(t *testing.T, db *pgtest.Database) *notify.Stream {
 	t.Helper()
-	s, err := notify.NewStream(notify.StreamConfig{URL: db.URL, RetryMax: 100 * time.Millisecond})
+	s, err := notify.NewStream(notify.StreamConfig{URL: db.As(t, pgtest.Streamer).URL, RetryMax: 100 * time.Millisecond})
 	require.NoError(t, err)
 	return s
 }

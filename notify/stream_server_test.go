@@ -19,7 +19,7 @@ import (
 func as(t *testing.T, db *pgtest.Database, attributes string) (address, role string) {
 	t.Helper()
 	role = fmt.Sprintf("stream_%d", time.Now().UnixNano())
-	db.Exec(t, "SET password_encryption = 'scram-sha-256'; CREATE ROLE "+role+" LOGIN PASSWORD 'S3CR3T' "+attributes)
+	db.Superuser(t).Exec(t, "SET password_encryption = 'scram-sha-256'; CREATE ROLE "+role+" LOGIN PASSWORD 'S3CR3T' "+attributes)
 	parsed, err := url.Parse(db.URL)
 	require.NoError(t, err)
 	parsed.User = url.UserPassword(role, "S3CR3T")
@@ -44,7 +44,7 @@ func TestStreamOfARoleThatMayNot(t *testing.T) {
 	require.ErrorIs(t, err, notify.ErrCannotStream)
 	require.ErrorContains(t, err, `ALTER ROLE "`+role+`" REPLICATION`)
 
-	db.Exec(t, "ALTER ROLE "+role+" REPLICATION")
+	db.Superuser(t).Exec(t, "ALTER ROLE "+role+" REPLICATION")
 	err = streamAt(t, address).Check(t.Context())
 	require.ErrorIs(t, err, notify.ErrCannotStream)
 	const statement = "CREATE PUBLICATION \"bbm_events\" FOR TABLE \"bbm\".batched_background_migrations, \"bbm\".counters, \"bbm\".quarantine, \"bbm\".runs " +
@@ -72,7 +72,11 @@ func TestPublicationIsMadeWhole(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			db := pgtest.New(t)
-			db.Exec(t, before)
+			if strings.Contains(before, "ALL TABLES") {
+				db.Superuser(t).Exec(t, before)
+			} else {
+				db.Exec(t, before)
+			}
 			publications := "SELECT count(*) FROM pg_publication"
 			count := pgtest.One[int](t, db, publications)
 			require.NoError(t, streamOn(t, db).Check(t.Context()))
@@ -110,7 +114,7 @@ func TestManyStreamsBeginAtOnce(t *testing.T) {
 func TestPublicationThatIsDropped(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t)
-	conn := db.Conn(t)
+	conn := db.As(t, pgtest.Streamer).Conn(t) // who has made it
 	s := streamOn(t, db)
 	e := hear(t, s)
 	_, err := conn.Exec(t.Context(), "DROP PUBLICATION bbm_events")
@@ -145,7 +149,7 @@ func TestServersThatCannotStream(t *testing.T) {
 func TestCommitsNeverWaitForTheStream(t *testing.T) {
 	t.Parallel()
 	db := pgtest.NewServer(t, logical()).New(t)
-	conn := db.Conn(t)
+	conn := db.Superuser(t).Conn(t)
 	for _, names := range []string{"*", "one", "FIRST 1 (one, *)", ""} { // with the last one, commits return again
 		for _, sql := range []string{"ALTER SYSTEM SET synchronous_standby_names = '" + names + "'", "SELECT pg_reload_conf()"} {
 			_, err := conn.Exec(t.Context(), sql)
@@ -177,8 +181,8 @@ func TestSlotIsTakenAway(t *testing.T) {
 		"max_slot_wal_keep_size": "1MB", "min_wal_size": "32MB", "max_wal_size": "64MB", "wal_sender_timeout": "60s",
 	}})
 	db := server.New(t)
-	conn := db.Conn(t)
-	s := streamAt(t, db.URL)
+	conn := db.Superuser(t).Conn(t)
+	s := streamAt(t, db.As(t, pgtest.Streamer).URL)
 	e := hear(t, s)
 	db.Exec(t, "CREATE TABLE junk (t text)")
 	// A slot cannot move past a transaction that is open, nor let go of the log since it began.
@@ -207,7 +211,7 @@ func TestSlotIsTakenAway(t *testing.T) {
 func TestWALIsLetGo(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t)
-	hear(t, streamAt(t, db.URL))
+	hear(t, streamAt(t, db.As(t, pgtest.Streamer).URL))
 	db.Exec(t, "CREATE TABLE junk (t text)")
 	db.Exec(t, "INSERT INTO junk SELECT repeat('x', 1000) FROM generate_series(1, 5000) i")
 	written := pgtest.One[string](t, db, "SELECT pg_current_wal_lsn()::text")
@@ -223,7 +227,7 @@ func TestNothingIsLeftBehind(t *testing.T) {
 	e := &ear{more: make(chan struct{}, 1)}
 	stop := start(t, s, e.deliver)
 	e.until(t, notify.Event.Resync)
-	db.Exec(t, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'bbmd/stream' AND datname = current_database()")
+	db.Superuser(t).Exec(t, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'bbmd/stream' AND datname = current_database()")
 	e.until(t, notify.Event.Resync)
 	stop()
 	db.WaitFor(t, "SELECT NOT EXISTS (SELECT FROM pg_replication_slots WHERE database = current_database())")

@@ -22,7 +22,7 @@ func logical() pgserver.Options {
 func newStream(t *testing.T, url string, timing sourcetest.Timing) notify.Source {
 	t.Helper()
 	s, err := notify.NewStream(notify.StreamConfig{
-		URL:          url,
+		URL:          (&pgtest.Database{URL: url}).As(t, pgtest.Streamer).URL,
 		PingInterval: timing.DeadAfter / 2,
 		PingTimeout:  timing.DeadAfter / 2,
 		RetryMax:     timing.RetryWithin,

@@ -183,6 +183,8 @@ func (c *connection) explain(cmd *cobra.Command, err error, name string) error {
 	case control.RefusedUnknown:
 		message += c.suggestion(cmd, name)
 		hint = "`bbmd status` lists them"
+	case control.RefusedRight:
+		code = exitRefused
 	case control.RefusedStatus:
 		code = exitRefused
 		hint = strings.NewReplacer("SELECT bbm.", "`bbmd ", "('"+name+"')", " "+name+"`").Replace(hint)

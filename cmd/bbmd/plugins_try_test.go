@@ -17,7 +17,7 @@ import (
 // tryEnv returns the environment of `bbmd plugins test`, with the server of the tests.
 func tryEnv(t *testing.T) []string {
 	t.Helper()
-	server, err := url.Parse(pgtest.NewEmpty(t).URL)
+	server, err := url.Parse(pgtest.NewEmpty(t).Superuser(t).URL)
 	require.NoError(t, err)
 	server.Path = "/postgres"
 	return append(os.Environ(), pgtest.EnvServer+"="+server.String())

@@ -29,7 +29,7 @@ func keepBBM() catalog.DropOptions { return catalog.DropOptions{Keep: []string{"
 // withEverything returns a database with the control schema and one of each kind of object.
 func withEverything(t *testing.T) *pgtest.Database {
 	t.Helper()
-	db := pgtest.New(t)
+	db := pgtest.New(t).Superuser(t)
 	db.Exec(t, read(t, "everything.sql"))
 	return db
 }
@@ -96,7 +96,7 @@ func TestDropByAnOwnerWhoIsNoSuperuser(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			db := pgtest.New(t)
+			db := pgtest.New(t).Superuser(t)
 			role := newRole(t, db)
 			db.Exec(t, prepare+"; ALTER DATABASE "+db.Name+" OWNER TO "+role+"; CREATE SCHEMA given; GRANT ALL ON SCHEMA given TO "+role)
 			extend(t, db)
@@ -122,7 +122,7 @@ func TestDropByAnOwnerWhoIsNoSuperuser(t *testing.T) {
 
 func TestDropSaysWhatItCannotDrop(t *testing.T) {
 	t.Parallel()
-	db := pgtest.New(t)
+	db := pgtest.New(t).Superuser(t)
 	role := newRole(t, db)
 	me := pgtest.One[string](t, db, "SELECT current_user::text")
 	db.Exec(t, `ALTER DATABASE `+db.Name+` OWNER TO `+role+`; CREATE TABLE theirs (id serial PRIMARY KEY); CREATE FUNCTION f(int) RETURNS int LANGUAGE sql AS 'SELECT 1';
@@ -163,7 +163,7 @@ func TestDropAndExtensions(t *testing.T) {
 		CREATE TABLE extensions.mine (id int); CREATE TABLE ext_schema.mine (id int)`
 	t.Run("kept", func(t *testing.T) {
 		t.Parallel()
-		db := pgtest.New(t)
+		db := pgtest.New(t).Superuser(t)
 		extend(t, db)
 		db.Exec(t, use)
 		members := pgtest.Column[string](t, db, "SELECT pg_describe_object(classid, objid, 0) FROM pg_depend WHERE deptype = 'e' ORDER BY 1")
@@ -175,7 +175,7 @@ func TestDropAndExtensions(t *testing.T) {
 	})
 	t.Run("dropped", func(t *testing.T) {
 		t.Parallel()
-		db := pgtest.New(t)
+		db := pgtest.New(t).Superuser(t)
 		extend(t, db)
 		db.Exec(t, use)
 		shipped := pgtest.Column[string](t, db, "SELECT 'extension ' || quote_ident(extname) FROM pg_extension WHERE extname <> 'plpgsql'")
@@ -199,7 +199,7 @@ func TestDropRefusesToTakeAlongWhatIsKept(t *testing.T) {
 
 func TestDropSaysWhatCameUp(t *testing.T) {
 	t.Parallel()
-	db := pgtest.New(t)
+	db := pgtest.New(t).Superuser(t)
 	db.Exec(t, `CREATE TABLE t (id int); CREATE FUNCTION bbm.again() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN CREATE TABLE IF NOT EXISTS public.again (id int); END';
 		CREATE EVENT TRIGGER again ON sql_drop EXECUTE FUNCTION bbm.again()`)
 	_, err := drop(t, db.Conn(t), keepBBM())
@@ -208,7 +208,7 @@ func TestDropSaysWhatCameUp(t *testing.T) {
 
 func TestDropAndEventTriggers(t *testing.T) {
 	t.Parallel()
-	db := pgtest.New(t)
+	db := pgtest.New(t).Superuser(t)
 	db.Exec(t, `CREATE TABLE t (id int); CREATE FUNCTION never() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'never'; END $$;
 		CREATE FUNCTION bbm.whatever() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
 		CREATE EVENT TRIGGER whatever ON ddl_command_end EXECUTE FUNCTION bbm.whatever(); CREATE EVENT TRIGGER never ON sql_drop EXECUTE FUNCTION never()`)
@@ -220,7 +220,7 @@ func TestDropAndEventTriggers(t *testing.T) {
 
 func TestDropAndPublications(t *testing.T) {
 	t.Parallel()
-	db := pgtest.New(t)
+	db := pgtest.New(t).Superuser(t)
 	db.Exec(t, `CREATE TABLE t (id int); CREATE PUBLICATION bbmd_events FOR TABLE bbm.quarantine; CREATE PUBLICATION mine FOR TABLE t;
 		CREATE PUBLICATION "All" FOR ALL TABLES; CREATE PUBLICATION nothing`)
 	kept := []string{"bbmd_events"}
@@ -236,7 +236,7 @@ func TestDropAndPublications(t *testing.T) {
 
 func TestDropMakesSchemaPublicAnew(t *testing.T) {
 	t.Parallel()
-	fresh, db := pgtest.NewEmpty(t), pgtest.NewEmpty(t)
+	fresh, db := pgtest.NewEmpty(t).Superuser(t), pgtest.NewEmpty(t).Superuser(t)
 	role := newRole(t, db)
 	db.Exec(t, "DROP SCHEMA public; ALTER DATABASE "+db.Name+" OWNER TO "+role)
 	conn := as(t, db, role)

@@ -101,7 +101,7 @@ func TestFingerprintIsOfOneMoment(t *testing.T) {
 
 func TestFingerprintRefusesWhatItCannotSee(t *testing.T) {
 	t.Parallel()
-	db := pgtest.NewEmpty(t)
+	db := pgtest.NewEmpty(t).Superuser(t)
 	role := newRole(t, db)
 	db.Exec(t, "CREATE TABLE secret (id int); CREATE TABLE t (id int); ALTER TABLE t ENABLE ROW LEVEL SECURITY; GRANT SELECT ON t TO "+role)
 	conn := as(t, db, role)

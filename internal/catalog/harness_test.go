@@ -36,14 +36,14 @@ func read(t *testing.T, name string) string {
 	return string(text)
 }
 
-// everything returns a database with one of each kind of object.
+// everything returns a database with one of each kind of object, some of which only a superuser can make.
 func everything(t *testing.T) *pgtest.Database {
 	t.Helper()
 	sql := read(t, "everything.sql")
-	return pgtest.From(t, pgtest.Template{Hash: "catalog everything " + sql, Install: func(ctx context.Context, conn *pgx.Conn) error {
+	return pgtest.From(t, pgtest.Template{Hash: "catalog everything " + sql, Superuser: true, Install: func(ctx context.Context, conn *pgx.Conn) error {
 		_, err := conn.Exec(ctx, sql)
 		return err
-	}})
+	}}).Superuser(t)
 }
 
 func take(t *testing.T, db catalog.DB, options catalog.Options) catalog.Snapshot {
@@ -73,9 +73,9 @@ func identities(objects []catalog.Object) []string {
 func newRole(t *testing.T, db *pgtest.Database) string {
 	t.Helper()
 	role := db.Name + "_role"
-	db.Exec(t, "SET password_encryption = 'scram-sha-256'; CREATE ROLE "+role+" LOGIN PASSWORD 'secret'")
+	db.Superuser(t).Exec(t, "SET password_encryption = 'scram-sha-256'; CREATE ROLE "+role+" LOGIN PASSWORD 'secret'")
 	t.Cleanup(func() {
-		conn, err := pgx.Connect(context.WithoutCancel(t.Context()), db.URL)
+		conn, err := pgx.Connect(context.WithoutCancel(t.Context()), db.Superuser(t).URL)
 		require.NoError(t, err)
 		defer conn.Close(context.WithoutCancel(t.Context())) //nolint:errcheck // the test is over
 		_, err = conn.Exec(context.WithoutCancel(t.Context()), "REASSIGN OWNED BY "+role+" TO CURRENT_USER; DROP OWNED BY "+role+"; DROP ROLE "+role)

@@ -32,7 +32,7 @@ func TestUserObjectsAreListed(t *testing.T) {
 // Everything here leaves a database empty.
 func TestWhatDoesNotCount(t *testing.T) {
 	t.Parallel()
-	db := pgtest.New(t) // has the control schema
+	db := pgtest.New(t).Superuser(t) // has the control schema
 	db.Exec(t, `CREATE SCHEMA app; CREATE PUBLICATION p; CREATE FOREIGN DATA WRAPPER f; CREATE SERVER s FOREIGN DATA WRAPPER f;
 		CREATE FUNCTION bbm.on_event() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END'; CREATE EVENT TRIGGER e ON sql_drop EXECUTE FUNCTION bbm.on_event()`)
 	extend(t, db)
@@ -44,7 +44,7 @@ func TestWhatDoesNotCount(t *testing.T) {
 
 func TestEachKindOfObjectCounts(t *testing.T) {
 	t.Parallel()
-	conn := pgtest.NewEmpty(t).Conn(t)
+	conn := pgtest.NewEmpty(t).Superuser(t).Conn(t)
 	for sql, want := range map[string]string{
 		"CREATE TABLE t (id serial PRIMARY KEY, big text)":                                          "table public.t",
 		"CREATE UNLOGGED TABLE t (id int)":                                                          "table public.t",

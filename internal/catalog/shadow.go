@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // ErrNoCreateDB is wrapped by the error of [Shadow] when the role may not
@@ -106,7 +107,13 @@ func dropShadow(ctx context.Context, connect Connect, name string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanup)
 	defer cancel()
 	err := visit(ctx, connect, "", func(conn *pgx.Conn) error {
-		_, err := conn.Exec(ctx, "DROP DATABASE IF EXISTS "+pgx.Identifier{name}.Sanitize()+" WITH (FORCE)")
+		drop := "DROP DATABASE IF EXISTS " + pgx.Identifier{name}.Sanitize()
+		_, err := conn.Exec(ctx, drop+" WITH (FORCE)")
+		var pgErr *pgconn.PgError
+		if errors.As(err, &pgErr) && pgErr.Code == insufficientPrivilege {
+			// Autovacuum is at work there: PostgreSQL lets no ordinary role end that, and without FORCE ends it itself.
+			_, err = conn.Exec(ctx, drop)
+		}
 		return err
 	})
 	if err != nil {

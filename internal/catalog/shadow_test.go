@@ -47,7 +47,7 @@ func exists(t *testing.T, db *pgtest.Database, name string) bool {
 
 func TestShadowIsADatabaseOfItsOwn(t *testing.T) {
 	t.Parallel()
-	db := pgtest.NewEmpty(t)
+	db := pgtest.NewEmpty(t).Superuser(t)
 	db.Exec(t, "CREATE TABLE original (id int); ALTER DATABASE "+db.Name+` SET search_path = "Odd One", public; ALTER DATABASE `+db.Name+" SET statement_timeout = '3s'")
 	db.Exec(t, "ALTER DATABASE "+db.Name+" SET my.setting = 'a b'; ALTER ROLE CURRENT_USER IN DATABASE "+db.Name+" SET my.setting = 'mine'")
 	like := "SELECT format('%s %s %s', encoding, datcollate, datctype) FROM pg_database WHERE datname = current_database()"
@@ -165,7 +165,7 @@ func unpanicked(do func() error) (err error) {
 
 func TestShadowNeedsCreateDB(t *testing.T) {
 	t.Parallel()
-	db := pgtest.NewEmpty(t)
+	db := pgtest.NewEmpty(t).Superuser(t)
 	role := newRole(t, db)
 	run := func(context.Context, *pgx.Conn) error { return nil }
 	err := catalog.Shadow(t.Context(), connector(t, db, role), catalog.ShadowOptions{}, run)
@@ -186,7 +186,7 @@ func TestShadowNeedsCreateDB(t *testing.T) {
 
 func TestShadowWithExtensions(t *testing.T) {
 	t.Parallel()
-	db := pgtest.NewEmpty(t)
+	db := pgtest.NewEmpty(t).Superuser(t)
 	extend(t, db)
 	// An extension that nobody can install.
 	db.Exec(t, "CREATE SCHEMA odd; UPDATE pg_extension SET extname = 'bbmd nowhere' WHERE extname = 'plpgsql'")

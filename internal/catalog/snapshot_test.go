@@ -97,7 +97,7 @@ func TestSnapshotLeavesOutWhatItIsTold(t *testing.T) {
 
 func TestSnapshotLeavesOutExtensions(t *testing.T) {
 	t.Parallel()
-	db := pgtest.NewEmpty(t)
+	db := pgtest.NewEmpty(t).Superuser(t)
 	db.Exec(t, "CREATE TABLE mine (id int)")
 	want := take(t, db.Conn(t), catalog.Options{})
 	extend(t, db)

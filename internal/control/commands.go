@@ -28,6 +28,8 @@ const (
 	RefusedValue     = "23514" // a value is out of its bounds
 	RefusedUnknown   = "P0002" // there is no migration of that name
 	RefusedStatus    = "55000" // not from the status that it has
+	RefusedRight     = "42501" // this role may not
+	refusedParameter = "22023" // what is asked for makes no sense
 	refusedKeySyntax = "22P02"
 )
 
@@ -51,7 +53,7 @@ func refusal(err error) error {
 	}
 	r := &RefusalError{Message: refused.Message, Hint: refused.Hint, SQLState: refused.Code, err: err}
 	switch refused.Code {
-	case RefusedUnknown, RefusedStatus, RefusedTable, RefusedColumn, refusedKeySyntax:
+	case RefusedUnknown, RefusedStatus, RefusedTable, RefusedColumn, RefusedRight, refusedKeySyntax, refusedParameter:
 	case RefusedName:
 		if refused.ConstraintName != "" { // somebody else took it just now
 			r.Message = "there is a migration of that name already"

@@ -152,6 +152,9 @@ func install(ctx context.Context, conn *pgx.Conn, store Store) error {
 				return err
 			}
 		}
+		if _, err = tx.Exec(ctx, store.sql(secureSQL)); err != nil {
+			return err
+		}
 		_, err = tx.Exec(ctx, installedSQL, InstalledHint)
 		return err
 	})

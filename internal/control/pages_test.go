@@ -148,11 +148,11 @@ func deref(s *string) string {
 // Whoever may change a migration need not be allowed to write the audit.
 func TestChangesOfARoleWithFewRights(t *testing.T) {
 	t.Parallel()
-	db := pgtest.New(t)
+	db := pgtest.New(t).Superuser(t)
 	startMigration(t, db, "m")
 	conn := db.Conn(t)
 	role := pgx.Identifier{"clerk_" + pgtest.One[string](t, db, "SELECT md5(current_database())")}.Sanitize()
-	db.Exec(t, "CREATE ROLE "+role+"; GRANT USAGE ON SCHEMA bbm TO "+role+"; GRANT SELECT, UPDATE ON bbm.batched_background_migrations TO "+role)
+	db.Superuser(t).Exec(t, "CREATE ROLE "+role+"; GRANT USAGE ON SCHEMA bbm TO "+role+"; GRANT SELECT, UPDATE ON bbm.batched_background_migrations TO "+role)
 	t.Cleanup(func() {
 		_, err := conn.Exec(context.WithoutCancel(t.Context()), "RESET ROLE; DROP OWNED BY "+role+"; DROP ROLE "+role)
 		require.NoError(t, err)

@@ -158,7 +158,7 @@ func TestDetailTellsTheStory(t *testing.T) {
 	require.Len(t, d.Transitions, 2)
 	require.Nil(t, d.Transitions[0].From)
 	require.Equal(t, "running", d.Transitions[1].To)
-	require.Equal(t, "postgres", d.Transitions[1].Who)
+	require.Equal(t, pgtest.Owner, d.Transitions[1].Who)
 	require.WithinDuration(t, time.Now(), d.Transitions[1].At, time.Minute)
 	require.Len(t, d.Jobs, 2)
 	require.Equal(t, "failed", d.Jobs[0].Status)

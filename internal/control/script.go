@@ -6,8 +6,8 @@ import (
 )
 
 // Script returns what [Install] runs on a database that has no control schema,
-// as SQL for people: one transaction. schema is the schema's name, empty for [DefaultSchema].
-func Script(schema string) (string, error) {
+// as SQL for people: one transaction, with what is granted to roles at its end. schema is the schema's name, empty for [DefaultSchema].
+func Script(schema string, roles ...Role) (string, error) {
 	all, err := steps()
 	if err != nil {
 		return "", err
@@ -19,6 +19,10 @@ func Script(schema string) (string, error) {
 	for _, s := range all {
 		fmt.Fprintf(&b, "\n%s\n", strings.TrimSpace(store.sql(s.sql)))
 		fmt.Fprintf(&b, "INSERT INTO %s.versions (version, oldest_compatible) VALUES (%d, %d);\n", store.Schema(), s.version, oldestCompatible)
+	}
+	b.WriteString(store.sql(secureSQL) + ";\n")
+	for _, role := range roles {
+		b.WriteString(store.script(role) + ";\n")
 	}
 	b.WriteString("\nCOMMIT;\n")
 	return b.String(), nil

@@ -113,6 +113,8 @@ func refusal(r *control.RefusalError) problem {
 		p.Status, p.Title, p.Hint = http.StatusNotFound, "No such migration", "look at the list of migrations"
 	case control.RefusedStatus:
 		p.Status = http.StatusConflict
+	case control.RefusedRight:
+		p.Status = http.StatusForbidden
 	case control.RefusedName:
 		p.Status, p.Hint = http.StatusConflict, "give this one a name of its own"
 	case control.RefusedColumn:

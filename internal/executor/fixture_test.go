@@ -32,10 +32,11 @@ func database(t *testing.T) *pgtest.Database {
 	t.Helper()
 	db := pgtest.New(t)
 	socket.Do(func() {
-		socket.host = pgtest.One[string](t, db, "SELECT split_part(current_setting('unix_socket_directories'), ',', 1)")
+		socket.host = pgtest.One[string](t, db.Superuser(t), "SELECT split_part(current_setting('unix_socket_directories'), ',', 1)")
 		socket.port = pgtest.One[string](t, db, "SELECT current_setting('port')")
 	})
-	return &pgtest.Database{Name: db.Name, URL: fmt.Sprintf("postgres://postgres@/%s?host=%s&port=%s", db.Name, url.QueryEscape(socket.host), socket.port)}
+	db.URL = fmt.Sprintf("postgres://%s@/%s?host=%s&port=%s", pgtest.Owner, db.Name, url.QueryEscape(socket.host), socket.port)
+	return db
 }
 
 // table creates the table t with the ids from 1 to rows, each with n = 0.
@@ -208,7 +209,7 @@ func terminate(t *testing.T, db *pgtest.Database, sessions string) int {
 	t.Helper()
 	pids := pgtest.Column[int](t, db, sessions)
 	for _, pid := range pids {
-		db.Exec(t, "SELECT pg_terminate_backend($1)", pid)
+		db.Superuser(t).Exec(t, "SELECT pg_terminate_backend($1)", pid)
 	}
 	db.WaitFor(t, "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = ANY ($1))", pids)
 	return len(pids)

@@ -36,9 +36,15 @@ type replica struct {
 
 var errStopped = errors.New("stopped by the test")
 
-// start runs an executor on db until the test ends, or stop or kill is called.
+// start runs an executor on db, as a worker, until the test ends, or stop or kill is called.
 // It is woken by what it hears from the database, and by nothing else.
 func start(t *testing.T, db *pgtest.Database, change func(*executor.Options)) *replica {
+	t.Helper()
+	return startAs(t, db.Worker(t), change)
+}
+
+// startAs is start, as whom db says.
+func startAs(t *testing.T, db *pgtest.Database, change func(*executor.Options)) *replica {
 	t.Helper()
 	r := &replica{t: t, process: newProcess(), log: &logbook{}, done: make(chan struct{})}
 	works := registry.New()

@@ -23,7 +23,7 @@ func TestNullStrategyUnderFire(t *testing.T) {
 				start(t, db, with(works(t, work), workers(2), watch(soon)))
 			}
 			enqueue(t, db, work.Name, "batching_strategy => 'null', column_name => 'v', batch_size => 20, parallelism => 4")
-			killer := db.Conn(t)
+			killer := db.Superuser(t).Conn(t)
 			for i := range 8 {
 				db.WaitFor(t, "SELECT (SELECT status <> 'running' AND started_at IS NOT NULL FROM "+migrationsTable+") OR EXISTS ("+batchSessions+")")
 				_, err := killer.Exec(t.Context(), fmt.Sprintf("SELECT pg_terminate_backend(pid) FROM (%s) s ORDER BY random() LIMIT 1", batchSessions))

@@ -218,7 +218,7 @@ func TestH12b_TakeOverDoesNotQueueBehindAZombie(t *testing.T) {
 	start(t, db, watch(soon))
 	db.WaitFor(t, "SELECT count(*) = 1 FROM "+jobsTable+" WHERE status <> 'finished'")
 	require.EqualValues(t, 77, pgtest.One[int](t, db, "SELECT owner FROM "+jobsTable+" WHERE ordinal = 1"))
-	db.Exec(t, "SELECT pg_terminate_backend($1)", zombie.PgConn().PID())
+	db.Superuser(t).Exec(t, "SELECT pg_terminate_backend($1)", zombie.PgConn().PID())
 
 	exactlyOnce(t, db)
 	_ = pipeline.Close()

@@ -201,20 +201,17 @@ func TestH14b_RowLevelSecurityIsAnErrorAndHidesNothing(t *testing.T) {
 		t.Helper()
 		table(t, db, 100)
 		role := strings.TrimPrefix(db.Name, "t_")
-		db.Exec(t, fmt.Sprintf(`CREATE ROLE %[1]q LOGIN; GRANT ALL ON SCHEMA bbm TO %[1]q; GRANT ALL ON ALL TABLES IN SCHEMA bbm TO %[1]q;
-			GRANT ALL ON ALL SEQUENCES IN SCHEMA bbm TO %[1]q; GRANT ALL ON t TO %[1]q;
+		db.Superuser(t).Exec(t, fmt.Sprintf(`CREATE ROLE %[1]q LOGIN; SELECT bbm.grant_role('%[1]s', 'worker'); GRANT ALL ON t TO %[1]q;
 			ALTER TABLE t ENABLE ROW LEVEL SECURITY; CREATE POLICY half ON t USING (id < 50)`, role))
 		t.Cleanup(func() {
 			ctx := context.WithoutCancel(t.Context())
-			conn, err := pgx.Connect(ctx, db.URL)
+			conn, err := pgx.Connect(ctx, db.Superuser(t).URL)
 			require.NoError(t, err)
 			defer conn.Close(ctx) //nolint:errcheck // the database goes away
 			_, err = conn.Exec(ctx, fmt.Sprintf("DROP OWNED BY %[1]q; DROP ROLE %[1]q", role))
 			require.NoError(t, err)
 		})
-		other := *db
-		other.URL = strings.Replace(db.URL, "postgres@", role+"@", 1)
-		start(t, &other, func(o *executor.Options) { o.Settings.MaxAttempts = 1 })
+		startAs(t, db.As(t, role), func(o *executor.Options) { o.Settings.MaxAttempts = 1 })
 		enqueue(t, db, work, "")
 		ends(t, db, "failed")
 

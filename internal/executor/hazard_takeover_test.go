@@ -49,7 +49,7 @@ func TestH4b_OnlyPoisonIsSetAside(t *testing.T) {
 			start(t, db, with(workers(2), watch(soon)))
 		}
 		enqueue(t, db, work, "batch_size => 50, parallelism => 4, max_attempts => 2, max_quarantined => 4")
-		killer := db.Conn(t)
+		killer := db.Superuser(t).Conn(t)
 		for range 12 {
 			db.WaitFor(t, "SELECT (SELECT status = 'finished' FROM "+migrationsTable+") OR EXISTS ("+batchSessions+")")
 			_, err := killer.Exec(t.Context(), fmt.Sprintf("SELECT pg_terminate_backend(pid) FROM (%s) s ORDER BY random() LIMIT 1", batchSessions))
@@ -85,7 +85,7 @@ func TestH11_SessionsAreKilledAtRandom(t *testing.T) {
 			}
 			enqueue(t, db, c.work, "batch_size => 100, parallelism => 4")
 			db.WaitFor(t, "SELECT status = 'running' FROM "+migrationsTable)
-			killer := db.Conn(t)
+			killer := db.Superuser(t).Conn(t)
 			for range 8 {
 				// As soon as there is a batch, whichever session it is.
 				db.WaitFor(t, "SELECT (SELECT status <> 'running' FROM "+migrationsTable+") OR EXISTS ("+batchSessions+")")

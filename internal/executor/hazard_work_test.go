@@ -154,8 +154,8 @@ func TestH9b_WhatAWorkLeavesOnItsSessionHarmsNobody(t *testing.T) {
 	all := map[string]registry.Work{
 		"unlocks":         goWork(execute("SELECT pg_advisory_unlock_all()")),
 		"DEALLOCATE ALL":  goWork(execute("DEALLOCATE ALL")),
-		"role":            goWork(execute("SET ROLE pg_monitor")), // may not even look at the control schema
-		"local role":      goWork(execute("SET LOCAL ROLE pg_monitor")),
+		"role":            goWork(execute("SET ROLE " + pgtest.Nobody)), // may not even look at the control schema
+		"local role":      goWork(execute("SET LOCAL ROLE " + pgtest.Nobody)),
 		"search_path":     goWork(execute("SET search_path = nowhere")),
 		"read only":       goWork(execute("SET default_transaction_read_only = on")),
 		"serializable":    goWork(execute("SET default_transaction_isolation = 'serializable'")),

@@ -220,7 +220,7 @@ func TestTableThatCannotBeLookedUpStopsNobodyElse(t *testing.T) {
 	db := database(t)
 	db.Exec(t, plain)
 	start(t, db, workers(1))
-	db.Exec(t, "SET session_replication_role = replica; "+ // no trigger looks
+	db.Superuser(t).Exec(t, "SET session_replication_role = replica; "+ // no trigger looks
 		"INSERT INTO "+migrationsTable+` (name, job_signature_name, table_name, priority) VALUES ('bad', 'bump', '"t', -1)`)
 	db.Exec(t, "UPDATE "+migrationsTable+" SET priority = -2 WHERE name = 'bad'")
 	enqueue(t, db, "bump", "")

@@ -22,7 +22,7 @@ func TestReplicaAtWorkTakesOverFromAnother(t *testing.T) {
 		start(t, db, with(workers(1), watch(soon)))
 		far.reached()
 		first.kill()
-		db.Exec(t, "SELECT pg_terminate_backend(pid) FROM unnest($1::int[]) s(pid)", sessions)
+		db.Superuser(t).Exec(t, "SELECT pg_terminate_backend(pid) FROM unnest($1::int[]) s(pid)", sessions)
 
 		db.WaitFor(t, "SELECT NOT EXISTS (SELECT FROM "+jobsTable+" WHERE owner = $1)", owner)
 		near.open()

@@ -129,7 +129,7 @@ func TestFindReportsAllOfSeveral(t *testing.T) {
 
 func TestFindLeavesOutWhatIsNotTheUsers(t *testing.T) {
 	t.Parallel()
-	db := pgtest.NewEmpty(t)
+	db := pgtest.NewEmpty(t).Superuser(t)
 	conn := db.Conn(t)
 	_, err := conn.Exec(t.Context(), ``+alembicDDL+`ALTER EXTENSION plpgsql ADD TABLE alembic_version;
 		CREATE TEMPORARY TABLE goose_db_version (id int, version_id bigint, is_applied boolean, tstamp timestamp)`)
@@ -152,7 +152,7 @@ func TestFindSaysWhatItMayNotRead(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			db := pgtest.NewEmpty(t)
+			db := pgtest.NewEmpty(t).Superuser(t)
 			tx, err := db.Conn(t).Begin(t.Context()) // takes the role with it, which is the server's
 			require.NoError(t, err)
 			role := db.Name + "_r"

@@ -136,7 +136,7 @@ func TestStampRefuses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			db := pgtest.NewEmpty(t)
+			db := pgtest.NewEmpty(t).Superuser(t)
 			if c.sql != "" {
 				db.Exec(t, c.sql)
 			}
@@ -147,7 +147,7 @@ func TestStampRefuses(t *testing.T) {
 			require.ErrorContains(t, err, "stamp")
 		})
 	}
-	tx, err := pgtest.NewEmpty(t).Conn(t).Begin(t.Context())
+	tx, err := pgtest.NewEmpty(t).Superuser(t).Conn(t).Begin(t.Context())
 	require.NoError(t, err)
 	require.ErrorContains(t, files.Stamp(t.Context(), tx, history.Place{}, []string{"1", "2"}), "keeps one version")
 	require.ErrorContains(t, alembic.Stamp(t.Context(), tx, history.Place{}, []string{"z9"}), "is not in the files")

@@ -197,7 +197,7 @@ func TestAlembicInOneTransaction(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, os.WriteFile(env, []byte(strings.Replace(string(text), "transaction_per_migration=True", "transaction_per_migration=False", 1)), 0o600))
 		b.spec.Environment = append(b.spec.Environment, "FAKE=single")
-		b.Exec(t, `CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN IF current_query() ~ 'invoice|display_name' THEN RAISE 'not today'; END IF; END $$;
+		b.Superuser(t).Exec(t, `CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN IF current_query() ~ 'invoice|display_name' THEN RAISE 'not today'; END IF; END $$;
 		CREATE EVENT TRIGGER refuse ON ddl_command_start EXECUTE FUNCTION refuse()`)
 		err = b.run(t)
 		require.Contains(t, []string{"b2c3d4e5f6a7", "c3d4e5f6a7b8"}, failedStep(t, err).Version)
@@ -205,7 +205,7 @@ func TestAlembicInOneTransaction(t *testing.T) {
 		require.Empty(t, b.tables(t), "all of it is undone")
 		require.Equal(t, []string{"started a1b2c3d4e5f6"}, b.heard(), "nothing can be told of as done")
 
-		b.Exec(t, "DROP EVENT TRIGGER refuse")
+		b.Superuser(t).Exec(t, "DROP EVENT TRIGGER refuse")
 		require.NoError(t, b.run(t))
 		require.Len(t, b.heard(), 13)
 		require.Equal(t, []string{"f6a7b8c9d0e1"}, b.rows(t))

@@ -131,7 +131,7 @@ func TestExtensionsAloneAreEmpty(t *testing.T) {
 	t.Parallel()
 	s := newSubject(t)
 	s.write(t, two)
-	s.Exec(t, "CREATE EXTENSION pg_stat_statements; CREATE EXTENSION hstore")
+	s.Superuser(t).Exec(t, "CREATE EXTENSION pg_stat_statements; CREATE EXTENSION hstore")
 	require.Equal(t, initialize.Empty, s.inspect(t).State)
 	s.apply(t)
 	require.Equal(t, []int64{1, 2}, s.versions(t))

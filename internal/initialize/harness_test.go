@@ -165,10 +165,10 @@ func refused(t *testing.T, err error, refusal initialize.Refusal) initialize.Ref
 func (s *subject) role(t *testing.T, attributes string) string {
 	t.Helper()
 	name := "role_" + s.Name
-	s.Exec(t, "CREATE ROLE "+name+" PASSWORD 'hush-hush' "+attributes)
+	s.Superuser(t).Exec(t, "CREATE ROLE "+name+" PASSWORD 'hush-hush' "+attributes)
 	t.Cleanup(func() {
 		ctx := context.WithoutCancel(t.Context())
-		conn, err := connect(ctx, s.URL, "cleanup", "")
+		conn, err := connect(ctx, s.Superuser(t).URL, "cleanup", "")
 		require.NoError(t, err)
 		_, err = conn.Exec(ctx, "DROP OWNED BY "+name+"; DROP ROLE "+name)
 		require.NoError(t, err)

@@ -119,7 +119,7 @@ func dumpFor(t *testing.T, db *pgtest.Database) string {
 func TestModelsThatSetARoleGiveItBack(t *testing.T) {
 	t.Parallel()
 	db := pgtest.NewEmpty(t)
-	m := read(t, modelsIn(t, map[string]string{"1.sql": "CREATE TABLE a (id int); SET ROLE pg_monitor; SELECT 1;", "2.sql": "CREATE TABLE b (id int)"}))
+	m := read(t, modelsIn(t, map[string]string{"1.sql": "CREATE TABLE a (id int); SET ROLE " + pgtest.Nobody + "; SELECT 1;", "2.sql": "CREATE TABLE b (id int)"}))
 	conn := db.Conn(t)
 	require.NoError(t, pgx.BeginFunc(t.Context(), conn, func(tx pgx.Tx) error { return m.Apply(t.Context(), tx) }))
 	require.Equal(t, int64(2), pgtest.One[int64](t, db, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"))

@@ -27,7 +27,7 @@ func TestBrokenWorks(t *testing.T) {
 		migtest.Run(t, brokenWorks()[name].Case)
 		return
 	}
-	server, err := url.Parse(pgtest.NewEmpty(t).URL)
+	server, err := url.Parse(pgtest.NewEmpty(t).Superuser(t).URL)
 	require.NoError(t, err)
 	server.Path = "/postgres"
 	for name, broken := range brokenWorks() {

@@ -21,7 +21,7 @@ const exampleModule = "../../examples/work-module"
 // the program in it.
 func TestExampleModule(t *testing.T) {
 	t.Parallel()
-	server, err := url.Parse(pgtest.NewEmpty(t).URL)
+	server, err := url.Parse(pgtest.NewEmpty(t).Superuser(t).URL)
 	require.NoError(t, err)
 	server.Path = "/postgres"
 	for _, arguments := range [][]string{{"vet"}, {"test"}} {

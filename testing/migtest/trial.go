@@ -14,7 +14,8 @@ import (
 	"github.com/bbmd-dev/bbmd/testing/pgtest"
 )
 
-// trial is one check, on a database that Setup has just filled.
+// trial is one check, on a database that Setup has just filled. It is the superuser's: Setup makes what it likes, extensions
+// included, and some checks switch triggers off.
 type trial struct {
 	*Case
 
@@ -40,12 +41,13 @@ func newTrial(tb testing.TB, c *Case, want *outcome) *trial {
 	sum := sha256.Sum256([]byte(c.Setup))
 	r := &trial{Case: c, t: tb, want: want}
 	r.db = pgtest.From(tb, pgtest.Template{
-		Hash: "the case's Setup, " + hex.EncodeToString(sum[:8]),
+		Hash:      "the case's Setup, " + hex.EncodeToString(sum[:8]),
+		Superuser: true,
 		Install: func(ctx context.Context, conn *pgx.Conn) error {
 			_, err := conn.Exec(ctx, c.Setup)
 			return err
 		},
-	})
+	}).Superuser(tb)
 	r.look()
 	return r
 }
@@ -53,7 +55,7 @@ func newTrial(tb testing.TB, c *Case, want *outcome) *trial {
 // newControlTrial returns a trial whose database has the control schema as well.
 func newControlTrial(tb testing.TB, c *Case, want *outcome) *trial {
 	tb.Helper()
-	r := &trial{Case: c, t: tb, want: want, db: pgtest.New(tb)}
+	r := &trial{Case: c, t: tb, want: want, db: pgtest.New(tb).Superuser(tb)}
 	r.db.Exec(tb, c.Setup)
 	r.look()
 	return r

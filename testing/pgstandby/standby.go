@@ -80,7 +80,7 @@ func (s *Standby) Resume(tb testing.TB) {
 	s.Database("postgres").Exec(tb, "SELECT pg_wal_replay_resume()")
 }
 
-// Database is one of the primary's databases on the standby, to read from.
+// Database is one of the primary's databases on the standby, to read from, as the superuser.
 func (s *Standby) Database(name string) *pgtest.Database {
 	return &pgtest.Database{Name: name, URL: s.URL(name)}
 }

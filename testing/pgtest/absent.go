@@ -14,13 +14,13 @@ func (d *Database) Absent(tb testing.TB, suffix string) *Database {
 	if err != nil {
 		tb.Fatalf("read the address of %s: %v", d.Name, err)
 	}
-	absent := &Database{Name: d.Name + suffix}
+	absent := &Database{Name: d.Name + suffix, superuser: d.superuser}
 	link.Path = "/" + absent.Name
 	absent.URL = link.String()
 	tb.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(tb.Context()), deadline)
 		defer cancel()
-		if err := drop(ctx, d.URL, absent.Name); err != nil {
+		if err := drop(ctx, d.Superuser(tb).URL, absent.Name); err != nil {
 			tb.Errorf("drop the database that the test had made: %v", err)
 		}
 	})

@@ -2,6 +2,7 @@ package pgtest
 
 import (
 	"context"
+	"errors"
 
 	"github.com/jackc/pgx/v5"
 
@@ -13,7 +14,14 @@ func controlTemplate() Template {
 	return Template{
 		Hash: control.Hash(),
 		Install: func(ctx context.Context, conn *pgx.Conn) error {
-			return control.Install(ctx, conn, control.DefaultSchema)
+			if err := control.Install(ctx, conn, control.DefaultSchema); err != nil {
+				return err
+			}
+			store := control.NewStore(control.DefaultSchema)
+			return errors.Join(
+				store.Grant(ctx, conn, control.Role{Name: Worker, Kind: control.KindWorker}),
+				store.Grant(ctx, conn, control.Role{Name: Enqueuer, Kind: control.KindEnqueuer, Works: []string{EnqueuerMay}}),
+				store.Grant(ctx, conn, control.Role{Name: Reader, Kind: control.KindReader}))
 		},
 	}
 }

@@ -14,8 +14,10 @@ type Database struct {
 	// Name of the database, good as a part of other names: at most 50 bytes,
 	// lower-case letters, digits and underscores.
 	Name string
-	// URL of the database over TCP, as a superuser, password included.
+	// URL of the database over TCP, as [Owner], who is no superuser, password included.
 	URL string
+
+	superuser string // the server's; empty: URL's user is it
 }
 
 // New returns a database with bbmd's control schema in schema bbm.
@@ -27,7 +29,7 @@ func New(tb testing.TB) *Database {
 // NewEmpty returns an empty database.
 func NewEmpty(tb testing.TB) *Database {
 	tb.Helper()
-	return clone(tb, sharedURL(tb), Template{})
+	return clone(tb, sharedURL(tb), emptyTemplate())
 }
 
 // From returns a clone of the caller's template.
@@ -104,7 +106,7 @@ func (d *Database) WaitFor(tb testing.TB, sql string, args ...any) {
 func (d *Database) EndSessions(tb testing.TB, application string) {
 	tb.Helper()
 	pids := Column[int](tb, d, "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name = $1", application)
-	d.Exec(tb, "SELECT pg_terminate_backend(pid) FROM unnest($1::int[]) AS ended (pid)", pids)
+	d.Superuser(tb).Exec(tb, "SELECT pg_terminate_backend(pid) FROM unnest($1::int[]) AS ended (pid)", pids)
 	// That pg_terminate_backend itself waits is new in PostgreSQL 14.
 	d.WaitFor(tb, "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = ANY ($1))", pids)
 }

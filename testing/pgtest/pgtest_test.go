@@ -111,7 +111,7 @@ func TestCleanupTakesWhatATestLeaves(t *testing.T) {
 	var name string
 
 	t.Run("untidy", func(t *testing.T) {
-		db := server.NewEmpty(t)
+		db := server.NewEmpty(t).Superuser(t)
 		name = db.Name
 		db.Exec(t, "CREATE TABLE t (n int); CREATE PUBLICATION p FOR TABLE t")
 		db.Exec(t, "SELECT pg_create_logical_replication_slot($1, 'pgoutput')", name+"_idle")

@@ -60,7 +60,7 @@ func (s *Server) New(tb testing.TB) *Database {
 // NewEmpty is [NewEmpty] on this server.
 func (s *Server) NewEmpty(tb testing.TB) *Database {
 	tb.Helper()
-	return clone(tb, s.URL("postgres"), Template{})
+	return clone(tb, s.URL("postgres"), emptyTemplate())
 }
 
 // From is [From] on this server.

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net/url"
 	"regexp"
 	"strings"
 	"testing"
@@ -16,20 +17,26 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// Template is what a database starts with. The zero Template is an empty
-// database.
+// Template is what a database starts with.
 type Template struct {
 	// Hash stands for the content: whoever changes what Install makes
 	// changes the hash, or gets the old content from a server that is still
 	// running.
 	Hash string
-	// Install fills a new database. It runs once per server and Hash.
+	// Install fills a new database, as its owner, once per server and Hash.
 	Install func(ctx context.Context, conn *pgx.Conn) error
+	// Superuser lets the server's superuser install it, to whom it then belongs.
+	Superuser bool
+}
+
+// emptyTemplate is a database as its owner was given it.
+func emptyTemplate() Template {
+	return Template{Hash: "empty", Install: func(context.Context, *pgx.Conn) error { return nil }}
 }
 
 // digest is the hash in a form that fits into a name.
 func (t Template) digest() string {
-	sum := sha256.Sum256([]byte(t.Hash))
+	sum := sha256.Sum256([]byte(handOver + t.Hash))
 	return hex.EncodeToString(sum[:12])
 }
 
@@ -57,7 +64,17 @@ func clone(tb testing.TB, serverURL string, template Template) *Database {
 			tb.Errorf("drop the test's database: %v", err)
 		}
 	})
-	return &Database{Name: name, URL: address}
+	return owned(tb, name, address)
+}
+
+// owned returns the database at that address of the superuser's, as its owner sees it.
+func owned(tb testing.TB, name, address string) *Database {
+	tb.Helper()
+	parsed, err := url.Parse(address)
+	if err != nil {
+		tb.Fatalf("%s is not a URL", EnvServer) // the parser's error would show the password
+	}
+	return (&Database{Name: name, URL: address, superuser: parsed.User.Username()}).As(tb, Owner)
 }
 
 // databaseName is the test's name, as far as it fits, and something random.
@@ -74,13 +91,14 @@ func create(ctx context.Context, serverURL, name string, template Template) erro
 		return err
 	}
 	defer conn.Close(ctx) //nolint:errcheck // nothing depends on it
-	source := "template0"
-	if template.Install != nil {
-		if source, err = ensure(ctx, conn, serverURL, template); err != nil {
-			return err
-		}
+	if err := ensureRoles(ctx, conn); err != nil {
+		return err
 	}
-	_, err = conn.Exec(ctx, fmt.Sprintf("CREATE DATABASE %s TEMPLATE %s", quote(name), quote(source)))
+	source, err := ensure(ctx, conn, serverURL, template)
+	if err != nil {
+		return err
+	}
+	_, err = conn.Exec(ctx, fmt.Sprintf("CREATE DATABASE %s TEMPLATE %s OWNER %s", quote(name), quote(source), Owner))
 	return err
 }
 
@@ -108,7 +126,7 @@ func build(ctx context.Context, conn *pgx.Conn, serverURL, name string, template
 	unfinished := "unfinished_" + template.digest()
 	for _, sql := range []string{
 		fmt.Sprintf("DROP DATABASE IF EXISTS %s WITH (FORCE)", quote(unfinished)),
-		fmt.Sprintf("CREATE DATABASE %s TEMPLATE template0", quote(unfinished)),
+		fmt.Sprintf("CREATE DATABASE %s TEMPLATE template0 OWNER %s", quote(unfinished), Owner),
 	} {
 		if _, err := conn.Exec(ctx, sql); err != nil {
 			return err
@@ -133,11 +151,27 @@ func install(ctx context.Context, serverURL, database string, template Template)
 	if err != nil {
 		return err
 	}
+	if err := once(ctx, address, func(conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, handOver)
+		return err
+	}); err != nil {
+		return fmt.Errorf("hand it over to its owner: %w", err)
+	}
+	if !template.Superuser {
+		if address, err = withUser(address, Owner); err != nil {
+			return err
+		}
+	}
+	return once(ctx, address, func(conn *pgx.Conn) error { return template.Install(ctx, conn) })
+}
+
+// once does something on a connection of its own.
+func once(ctx context.Context, address string, do func(*pgx.Conn) error) error {
 	conn, err := connect(ctx, address)
 	if err != nil {
 		return err
 	}
-	return errors.Join(template.Install(ctx, conn), conn.Close(ctx))
+	return errors.Join(do(conn), conn.Close(ctx))
 }
 
 func exists(ctx context.Context, conn *pgx.Conn, name string) (bool, error) {

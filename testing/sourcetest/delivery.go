@@ -29,7 +29,7 @@ func resyncFirst(t *testing.T, subject Subject) {
 // subscription that came later would miss it and the scan may be over.
 func subscribedBeforeResync(t *testing.T, subject Subject) {
 	w := newWorld(t, subject, subject.Empty(t))
-	conn := w.db.Conn(t)
+	conn := w.db.Superuser(t).Conn(t)
 	c := consume(t, w.New(t, w.db.URL, quick()), w.db.URL, nil)
 	for round := 1; round <= 15; round++ {
 		c.untilResyncs(t, round)
@@ -53,7 +53,7 @@ const reconnects = 100
 // the session once more while it recovers.
 func randomTerminations(t *testing.T, subject Subject) {
 	w := newWorld(t, subject, subject.Empty(t))
-	writer, killer := w.db.Conn(t), w.db.Conn(t)
+	writer, killer := w.db.Superuser(t).Conn(t), w.db.Superuser(t).Conn(t)
 	c := consume(t, w.New(t, w.db.URL, Timing{DeadAfter: time.Second, RetryWithin: 50 * time.Millisecond}), w.db.URL, nil)
 	c.untilResyncs(t, 1)
 	seed := uint64(time.Now().UnixNano())
@@ -126,7 +126,7 @@ func oneTransaction(t *testing.T, subject Subject) {
 // changesWhileDisconnected commits when the source cannot connect.
 func changesWhileDisconnected(t *testing.T, subject Subject) {
 	w := newWorld(t, subject, subject.Empty(t))
-	conn := w.db.Conn(t)
+	conn := w.db.Superuser(t).Conn(t)
 	c := consume(t, w.New(t, w.db.URL, quick()), w.db.URL, nil)
 	c.untilResyncs(t, 1)
 

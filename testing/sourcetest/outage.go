@@ -44,7 +44,7 @@ func serverCrashes(t *testing.T, subject Subject) {
 func notBeforeVisible(t *testing.T, subject Subject) {
 	server := pgtest.NewServer(t, subject.Server)
 	w := newWorld(t, subject, server.NewEmpty(t))
-	conn, writer := w.db.Conn(t), w.db.Conn(t)
+	conn, writer := w.db.Superuser(t).Conn(t), w.db.Conn(t)
 	c := consume(t, w.New(t, w.db.URL, Timing{}), w.db.URL, nil)
 	c.untilResyncs(t, 1)
 	_, err := writer.Exec(t.Context(), "SET synchronous_commit = on")
