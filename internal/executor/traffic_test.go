@@ -54,16 +54,23 @@ func TestMigrationGivesWayToTraffic(t *testing.T) {
 	server := pgtest.NewServer(t, pgserver.Options{}) // where nobody else is
 	db := server.New(t)
 	table(t, db, 100_000)
+	all, err := pgx.Connect(t.Context(), server.URL("postgres"))
+	require.NoError(t, err)
+	_, err = all.Exec(t.Context(), `DO $$ DECLARE r text; BEGIN
+		FOR r IN SELECT rolname FROM pg_roles WHERE rolcanlogin AND NOT rolsuper LOOP EXECUTE format('GRANT pg_monitor TO %I', r); END LOOP; END $$`)
+	require.NoError(t, err)
+	require.NoError(t, all.Close(t.Context()))
 	address, err := url.Parse(db.URL)
 	require.NoError(t, err)
 	query := address.Query()
 	query.Set("application_name", "bbmd/test")
 	address.RawQuery = query.Encode()
-	ours := &pgtest.Database{Name: db.Name, URL: address.String()}
+	ours := *db
+	ours.URL = address.String()
 
 	seen := duties{told: make(chan duty, 1000)}
-	start(t, ours, with(throttledBy(func(c *throttle.Config) { c.Traffic = throttle.Default().Traffic }), func(o *executor.Options) { o.Observer = seen }))
-	enqueue(t, ours, "bump", "batch_size => 10, pause => '10 ms'") // longer than the test, at full speed
+	start(t, &ours, with(throttledBy(func(c *throttle.Config) { c.Traffic = throttle.Default().Traffic }), func(o *executor.Options) { o.Observer = seen }))
+	enqueue(t, &ours, "bump", "batch_size => 10, pause => '10 ms'") // longer than the test, at full speed
 	seen.wait(t, "", 1)
 
 	var ends []func()
@@ -72,7 +79,7 @@ func TestMigrationGivesWayToTraffic(t *testing.T) {
 	}
 	seen.wait(t, "traffic", 0.02)
 	ours.WaitFor(t, "SELECT throttled LIKE 'slow (2 \\%): others run statements (% sessions): work 2 \\% of the time' FROM bbm.progress")
-	before := pgtest.One[int](t, ours, "SELECT keys_done FROM bbm.progress")
+	before := pgtest.One[int](t, &ours, "SELECT keys_done FROM bbm.progress")
 	ours.WaitFor(t, "SELECT keys_done > $1 FROM bbm.progress", before)
 
 	for _, end := range ends {
@@ -80,7 +87,7 @@ func TestMigrationGivesWayToTraffic(t *testing.T) {
 	}
 	seen.wait(t, "", 1)
 	ours.WaitFor(t, "SELECT throttled IS NULL OR throttled = '' FROM bbm.progress")
-	require.Equal(t, "running", pgtest.One[string](t, ours, "SELECT status FROM "+migrationsTable))
+	require.Equal(t, "running", pgtest.One[string](t, &ours, "SELECT status FROM "+migrationsTable))
 }
 
 // chatter is a session that runs one short statement after the other until it is told to stop, or
