@@ -59,7 +59,7 @@ func (o *outcome) take(e event) {
 		if o.output[test] == nil {
 			o.output[test] = &strings.Builder{}
 		}
-		o.output[test].WriteString(e.Output)
+		_, _ = o.output[test].WriteString(e.Output) // which never fails
 	case "pass", "fail", "skip":
 		printed := ""
 		if text := o.output[test]; text != nil {
@@ -118,11 +118,10 @@ func reason(printed string) string {
 	var said []string
 	for line := range strings.Lines(printed) {
 		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "=== ") && !strings.HasPrefix(line, "--- ") {
-			_, text, found := strings.Cut(line, ".go:")
-			if _, text, found = strings.Cut(text, ": "); !found {
-				text = line
+			if _, place, inFile := strings.Cut(line, ".go:"); inFile {
+				_, line, _ = strings.Cut(place, ": ")
 			}
-			said = append(said, text)
+			said = append(said, line)
 		}
 	}
 	return strings.Join(said, "; ")
