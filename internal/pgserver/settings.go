@@ -22,7 +22,7 @@ host  replication all  127.0.0.1/32  scram-sha-256
 
 // settings returns the server's settings: ours, then those of the options.
 func (s *Server) settings() map[string]string {
-	settings := map[string]string{
+	settings := map[string]string{ //nolint:gosec // the name of a method, no password
 		"listen_addresses":          "127.0.0.1",
 		"port":                      strconv.Itoa(s.port),
 		"unix_socket_directories":   s.run.socketDir(),
