@@ -15,27 +15,26 @@ import (
 	"github.com/bbmd-dev/bbmd/internal/throttle"
 )
 
-const (
-	// foregroundTarget is what a throttled backfill may do to the 99th percentile of the others.
-	foregroundTarget = 1.25
-	// settling is how long a backfill runs before anybody looks: its batches have found their size by then.
-	settling = 500 * time.Millisecond
-)
+// foregroundTarget is what a throttled backfill may do to the 99th percentile of the others.
+const foregroundTarget = 1.25
 
 // beside is what runs beside the foreground in one slice.
 type beside struct {
 	name     string
 	backfill bool
 	throttle *throttle.Config // nil: none
+	target   float64          // of the 99th percentile, relative to that beside nothing; 0: none
 }
 
-// besides are the variants, the first two of which are equals.
+// besides are the variants, the first two of which are equals. The last has no throttle.
 func besides() []beside {
-	limits := throttle.Default()
+	shipped, gentle := throttle.Default(), throttle.Default()
+	gentle.Traffic.Duty /= 2
 	return []beside{
 		{name: "nothing"},
 		{name: "nothing again"},
-		{name: "a throttled backfill", backfill: true, throttle: &limits},
+		{name: "a throttled backfill", backfill: true, throttle: &shipped, target: foregroundTarget},
+		{name: "a gentle backfill (traffic.duty " + gentle.Traffic.Duty.String() + ")", backfill: true, throttle: &gentle},
 		{name: "an unthrottled backfill", backfill: true},
 	}
 }
@@ -73,7 +72,7 @@ func (r *Report) measureForeground(ctx context.Context, server *pgserver.Server,
 	for range n.rounds {
 		round := make([]heard, len(all))
 		for _, i := range shuffled(len(all)) {
-			if round[i], err = rig.beside(ctx, clients, all[i], n.slice); err != nil {
+			if round[i], err = rig.beside(ctx, clients, all[i], n.settle, n.slice); err != nil {
 				return fmt.Errorf("beside %s: %w", all[i].name, err)
 			}
 		}
@@ -84,8 +83,8 @@ func (r *Report) measureForeground(ctx context.Context, server *pgserver.Server,
 	return nil
 }
 
-// beside runs the foreground for a slice, beside a backfill or nothing.
-func (r *rig) beside(ctx context.Context, c *clients, b beside, length time.Duration) (heard, error) {
+// beside runs the foreground for a slice, beside a backfill or nothing, once that has settled.
+func (r *rig) beside(ctx context.Context, c *clients, b beside, settle, length time.Duration) (heard, error) {
 	if err := r.configure(ctx, func(s *executor.Settings) { s.Throttle = b.throttle }); err != nil {
 		return heard{}, err
 	}
@@ -100,7 +99,7 @@ func (r *rig) beside(ctx context.Context, c *clients, b beside, length time.Dura
 	if b.backfill {
 		ended.Go(func() { rows, failed = r.keepBackfilling(backfilling) })
 	}
-	err := c.run(ctx, settling)
+	err := c.run(ctx, settle)
 	c.take()
 	if err == nil {
 		err = c.run(ctx, length)
@@ -170,9 +169,9 @@ func (r *Report) addForeground(all []beside, rounds [][]heard) {
 				value: milliseconds(at(i)), beside: milliseconds(append(first, again...)), ratio: fmt.Sprintf("%.2f (A/A %.2f)", median(ratios), control),
 				target: "-", verdict: Shown,
 			}
-			if all[i].throttle != nil {
-				l.target = fmt.Sprintf("≤ %.2f", foregroundTarget)
-				l.verdict = judgeAtMost(median(ratios), foregroundTarget, max(math.Abs(control-1), uncertainty(ratios)))
+			if target := all[i].target; target != 0 {
+				l.target = fmt.Sprintf("≤ %.2f", target)
+				l.verdict = judgeAtMost(median(ratios), target, max(math.Abs(control-1), uncertainty(ratios)))
 			}
 			r.lines = append(r.lines, l)
 		}
@@ -180,9 +179,8 @@ func (r *Report) addForeground(all []beside, rounds [][]heard) {
 	r.addBackfillSpeed(all, rounds)
 }
 
-// addBackfillSpeed adds how much of its full speed the throttled backfill had meanwhile.
+// addBackfillSpeed adds how much of their full speed the throttled backfills had meanwhile.
 func (r *Report) addBackfillSpeed(all []beside, rounds [][]heard) {
-	const throttled, full = 2, 3
 	rows := func(i int) []float64 {
 		values := make([]float64, 0, len(rounds))
 		for _, round := range rounds {
@@ -190,11 +188,17 @@ func (r *Report) addBackfillSpeed(all []beside, rounds [][]heard) {
 		}
 		return values
 	}
-	r.lines = append(r.lines, line{
-		section: SectionForeground, what: "rows that " + all[throttled].name + " passes beside it", value: fmt.Sprintf("%.0fk", median(rows(throttled))/1000),
-		beside: fmt.Sprintf("%.0fk by %s", median(rows(full))/1000, all[full].name),
-		ratio:  fmt.Sprintf("%.2f", median(quotients(rows(throttled), rows(full)))), target: "-", verdict: Shown,
-	})
+	full := len(all) - 1
+	for i, b := range all[:full] {
+		if !b.backfill {
+			continue
+		}
+		r.lines = append(r.lines, line{
+			section: SectionForeground, what: "rows that " + b.name + " passes beside it", value: fmt.Sprintf("%.0fk", median(rows(i))/1000),
+			beside: fmt.Sprintf("%.0fk by %s", median(rows(full))/1000, all[full].name),
+			ratio:  fmt.Sprintf("%.3f", median(quotients(rows(i), rows(full)))), target: "-", verdict: Shown,
+		})
+	}
 }
 
 // quotients divides pair by pair.

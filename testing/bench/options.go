@@ -57,6 +57,7 @@ type sizes struct {
 
 	foreground struct {
 		rounds int
+		settle time.Duration // how long a backfill runs before anybody looks: its batches have found their size by then
 		slice  time.Duration
 		rows   int // of the table that is backfilled
 	}
@@ -89,14 +90,14 @@ func (o Options) sizes() sizes {
 	n := o.sizesOfOthers()
 	switch f := &n.foreground; {
 	case o.Tiny:
-		f.rounds, f.slice, f.rows = 2, 200*time.Millisecond, 20_000
+		f.rounds, f.settle, f.slice, f.rows = 2, 200*time.Millisecond, 200*time.Millisecond, 20_000
 		n.sparse = extent{2, 2000}
 		n.plugins = extent{2, 4000}
 		n.histories, n.startUps = []int{3}, 3
 		n.pending.migrations, n.pending.rounds = 3, 1
 		n.peers = peerSizes{spin: 100 * time.Millisecond, blocks: 2, starts: 2, silence: 20 * time.Millisecond, slept: 2, backfill: extent{2, 4000}, big: 4000}
 	case o.Quick:
-		f.rounds, f.slice, f.rows = 5, 2*time.Second, 1_000_000
+		f.rounds, f.settle, f.slice, f.rows = 4, time.Second, 2*time.Second, 1_000_000
 		n.sparse = extent{6, 30_000}
 		n.plugins = extent{6, 64_000}
 		n.histories, n.startUps = []int{5, 50}, 40
@@ -106,7 +107,7 @@ func (o Options) sizes() sizes {
 			blocks: 2, starts: 6, silence: 300 * time.Millisecond, slept: 20, backfill: extent{3, 64_000}, big: 300_000,
 		}
 	default:
-		f.rounds, f.slice, f.rows = 12, 4*time.Second, 2_000_000
+		f.rounds, f.settle, f.slice, f.rows = 10, 1500*time.Millisecond, 3*time.Second, 2_000_000
 		n.sparse = extent{20, 30_000}
 		n.plugins = extent{16, 128_000}
 		n.histories, n.startUps = []int{5, 50, 500}, 100
