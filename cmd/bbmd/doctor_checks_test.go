@@ -60,7 +60,7 @@ func TestDoctorGolden(t *testing.T) {
 
 func TestDoctorOfTimeouts(t *testing.T) {
 	t.Parallel()
-	db := pgtest.New(t)
+	db := pgtest.New(t).Superuser(t)
 	found, code := doctor(t, db.URL+"&statement_timeout=1s&lock_timeout=0&idle_session_timeout=1min")
 	require.Equal(t, 0, code)
 	require.Equal(t, []string{"warn statement_timeout is 1s", "warn lock_timeout is 0", "warn idle_session_timeout is 1m0s"}, found.details("time-outs"))
@@ -78,7 +78,7 @@ func TestDoctorOfTables(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t)
 	link := newRole(t, db)
-	db.Exec(t, "GRANT USAGE ON SCHEMA bbm TO PUBLIC; GRANT ALL ON ALL TABLES IN SCHEMA bbm TO PUBLIC; GRANT ALL ON ALL SEQUENCES IN SCHEMA bbm TO PUBLIC")
+	db.Exec(t, "SELECT bbm.grant_role('"+db.Name+"', 'worker')")
 	db.Exec(t, `CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
 		CREATE TABLE fine (id bigint PRIMARY KEY, n int); GRANT ALL ON fine TO PUBLIC;
 		CREATE TABLE hidden (id bigint PRIMARY KEY, n int); GRANT ALL ON hidden TO PUBLIC; ALTER TABLE hidden ENABLE ROW LEVEL SECURITY;
@@ -165,7 +165,7 @@ func TestDoctorOfReplicasThatDiffer(t *testing.T) {
 
 func TestDoctorOfCommitsThatWait(t *testing.T) {
 	t.Parallel()
-	db := pgtest.NewServer(t, pgserver.Options{}).New(t)
+	db := pgtest.NewServer(t, pgserver.Options{}).New(t).Superuser(t)
 	db.Exec(t, "ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
 	db.Exec(t, "SELECT pg_reload_conf()")
 	db.WaitFor(t, "SELECT current_setting('synchronous_standby_names') = 'nobody'")

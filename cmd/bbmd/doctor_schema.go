@@ -51,18 +51,23 @@ func checkPrivileges(ctx context.Context, p *patient) (string, error) {
 	}
 }
 
-// missingSQL lists what the role may not do with the control schema, as
-// "UPDATE on name".
+// missingSQL lists what the role may not do of what a worker does in the control schema (bbm.grant_role), as "UPDATE on name".
 const missingSQL = `
 SELECT 'USAGE on ' || nspname FROM pg_catalog.pg_namespace WHERE nspname = $1 AND NOT has_schema_privilege(oid, 'USAGE')
 UNION ALL
 SELECT string_agg(v.privilege, ', ' ORDER BY v.at) || ' on ' || c.relname
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-CROSS JOIN LATERAL unnest(CASE c.relkind WHEN 'S' THEN '{USAGE}' WHEN 'v' THEN '{SELECT}' ELSE '{SELECT,INSERT,UPDATE,DELETE}' END::text[])
-  WITH ORDINALITY v (privilege, at)
-WHERE n.nspname = $1 AND c.relkind IN ('r', 'v', 'S') AND c.relname <> 'versions'
+CROSS JOIN LATERAL unnest(CASE WHEN c.relname = 'owner_epoch' THEN '{USAGE}' WHEN c.relkind = 'S' THEN '{}'
+    WHEN c.relname IN ('batched_background_migrations', 'batched_background_migration_jobs') THEN '{SELECT,INSERT,UPDATE}'
+    WHEN c.relname = 'counters' THEN '{SELECT,INSERT,UPDATE,DELETE}' WHEN c.relname = 'quarantine' THEN '{SELECT,INSERT}'
+    ELSE '{SELECT}' END::text[]) WITH ORDINALITY v (privilege, at)
+WHERE n.nspname = $1 AND c.relkind IN ('r', 'v', 'S')
   AND NOT CASE c.relkind WHEN 'S' THEN has_sequence_privilege(c.oid, v.privilege) ELSE has_table_privilege(c.oid, v.privilege) END
-GROUP BY c.relname`
+GROUP BY c.relname
+UNION ALL
+SELECT 'EXECUTE on ' || p.proname FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+WHERE n.nspname = $1 AND p.proname IN ('enqueue', 'enqueue_on', 'pause', 'resume', 'cancel', 'retry', 'retry_quarantined', 'table_named')
+  AND NOT has_function_privilege(p.oid, 'EXECUTE')`
 
 func checkUse(ctx context.Context, p *patient, role string) (string, error) {
 	rows, err := p.conn.Query(ctx, missingSQL, p.config.ControlSchema)
@@ -75,10 +80,46 @@ func checkUse(ctx context.Context, p *patient, role string) (string, error) {
 		return "", err
 	case len(missing) > 0:
 		return "", fail(fmt.Sprintf("in the control schema %s misses %s", role, strings.Join(missing, "; ")),
-			"bbmd reads and writes all of it", "grant them, or let the role that owns the schema run bbmd")
-	default:
+			"it is what a daemon does there", "let the schema's owner run: bbmd init-control --worker "+role)
+	case !p.installed(ctx): // which has a check of its own
 		return role + " may use the control schema", nil
+	default:
+		return checkAlone(ctx, p, role)
 	}
+}
+
+// othersSQL lists who may write the control schema's tables, beside its owner, superusers and those who were granted it as workers. It
+// is nobody's business where roles are granted by hand alone.
+const othersSQL = `
+SELECT DISTINCT r.rolname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+CROSS JOIN LATERAL aclexplode(c.relacl) a LEFT JOIN pg_catalog.pg_roles r ON r.oid = a.grantee
+WHERE n.nspname = $1 AND c.relkind = 'r' AND a.grantee <> c.relowner AND a.privilege_type IN ('INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'TRIGGER')
+  AND EXISTS (SELECT FROM bbm.roles) AND NOT EXISTS (SELECT FROM bbm.roles w WHERE w.role = r.rolname AND w.kind = 'worker')`
+
+// checkAlone asks whether others may write what only bbmd should, and whether the daemon may more than it has to.
+func checkAlone(ctx context.Context, p *patient, role string) (string, error) {
+	sql := strings.ReplaceAll(othersSQL, "bbm.", control.NewStore(p.config.ControlSchema).Schema()+".")
+	rows, err := p.conn.Query(ctx, sql, p.config.ControlSchema)
+	if err != nil {
+		return "", err
+	}
+	others, err := pgx.CollectRows(rows, pgx.RowTo[*string])
+	if err != nil {
+		return "", err
+	}
+	var names []string
+	for _, other := range others {
+		if other == nil {
+			names = append(names, "everybody")
+		} else {
+			names = append(names, *other)
+		}
+	}
+	if len(names) > 0 {
+		return "", warn("the control schema's tables can be written by "+strings.Join(names, ", "), "whoever writes them runs SQL as "+role+", and can rewrite what was recorded",
+			"bbmd init-control --revoke them, or --enqueuer; see ALTER DEFAULT PRIVILEGES where they come from")
+	}
+	return role + " may use the control schema", nil
 }
 
 // checkDeadPeers asks what the server does about clients that vanish: until it

@@ -26,7 +26,7 @@ func TestDoctorOfEventsFromTheLog(t *testing.T) {
 	require.Zero(t, pgtest.One[int](t, db, "SELECT count(*) FROM pg_publication"), "it changes nothing")
 
 	link := newRole(t, db)
-	db.Exec(t, "GRANT USAGE ON SCHEMA bbm TO PUBLIC; GRANT ALL ON ALL TABLES IN SCHEMA bbm TO PUBLIC; GRANT ALL ON ALL SEQUENCES IN SCHEMA bbm TO PUBLIC")
+	db.Exec(t, "SELECT bbm.grant_role('"+db.Name+"', 'worker')")
 	found, code = doctor(t, link, fromTheLog)
 	require.Equal(t, 2, code)
 	require.Equal(t, "fail", found.one(t, "events").Status)
@@ -35,7 +35,7 @@ func TestDoctorOfEventsFromTheLog(t *testing.T) {
 
 func TestDoctorOfAServerWithoutLogicalDecoding(t *testing.T) {
 	t.Parallel()
-	db := pgtest.NewServer(t, pgserver.Options{Settings: map[string]string{"wal_level": "replica"}}).New(t)
+	db := pgtest.NewServer(t, pgserver.Options{Settings: map[string]string{"wal_level": "replica"}}).New(t).As(t, pgtest.Streamer)
 	found, code := doctor(t, db.URL, fromTheLog)
 	require.Equal(t, 2, code)
 	require.Contains(t, found.one(t, "events").Detail, "wal_level is replica")

@@ -74,7 +74,7 @@ func TestDoctorBeforeTheFirstStart(t *testing.T) {
 	found, code := doctor(t, db.URL)
 	require.Equal(t, 0, code)
 	require.Equal(t, "warn", found.one(t, "control schema").Status)
-	require.Equal(t, "postgres may create the control schema", found.one(t, "privileges").Detail)
+	require.Equal(t, pgtest.Owner+" may create the control schema", found.one(t, "privileges").Detail)
 	require.False(t, pgtest.One[bool](t, db, "SELECT to_regnamespace('bbm') IS NOT NULL"), "it changes nothing")
 }
 
@@ -116,11 +116,38 @@ func TestDoctorOfARoleThatMayNothing(t *testing.T) {
 	require.Equal(t, 2, code)
 	require.Contains(t, found.one(t, "control schema").Detail, "permission denied")
 	require.Contains(t, found.one(t, "privileges").Detail, "USAGE on bbm")
-	require.Contains(t, found.one(t, "privileges").Detail, "SELECT, INSERT, UPDATE, DELETE on batched_background_migration_jobs")
+	require.Contains(t, found.one(t, "privileges").Detail, "SELECT, INSERT, UPDATE on batched_background_migration_jobs")
 
-	db.Exec(t, "GRANT USAGE ON SCHEMA bbm TO PUBLIC; GRANT ALL ON ALL TABLES IN SCHEMA bbm TO PUBLIC; GRANT ALL ON ALL SEQUENCES IN SCHEMA bbm TO PUBLIC")
+	require.Contains(t, found.one(t, "privileges").Hint, "bbmd init-control --worker "+db.Name)
+
+	require.Equal(t, 0, bbmd(t, databaseURL(db), "init-control", "--worker", db.Name).code)
 	found, code = doctor(t, link)
 	require.Equal(t, 0, code, found)
+	require.Equal(t, "ok", found.one(t, "privileges").Status, found)
+
+	db.Exec(t, "GRANT UPDATE ON bbm.batched_background_migrations TO "+pgtest.Nobody)
+	found, _ = doctor(t, link)
+	require.Equal(t, "warn", found.one(t, "privileges").Status)
+	require.Contains(t, found.one(t, "privileges").Detail, "can be written by "+pgtest.Nobody)
+}
+
+func TestInitControlGrantsRoles(t *testing.T) {
+	t.Parallel()
+	db := pgtest.NewEmpty(t)
+	granted := bbmd(t, databaseURL(db), "init-control", "--worker", pgtest.Worker, "--enqueuer", pgtest.Enqueuer+"=bump, copy_column", "--reader", pgtest.Reader)
+	require.Equal(t, 0, granted.code, granted.err)
+	require.Contains(t, granted.out, "role "+pgtest.Enqueuer+" is an enqueuer of bump, copy_column")
+	require.Equal(t, []string{"enqueuer {bump,copy_column}", "reader {}", "worker {}"}, pgtest.Column[string](t, db, "SELECT kind || ' ' || works::text FROM bbm.roles ORDER BY kind"))
+	require.Equal(t, 0, bbmd(t, databaseURL(db.As(t, pgtest.Reader)), "status").code)
+
+	refused := bbmd(t, databaseURL(db.As(t, pgtest.Enqueuer)), "enqueue", "execute_sql", "bbm.settings", "--set", "sql=SELECT 1")
+	require.Equal(t, 73, refused.code, refused.err)
+	require.Contains(t, refused.err, `may not enqueue the Work "execute_sql"`)
+
+	require.Equal(t, 0, bbmd(t, databaseURL(db), "init-control", "--revoke", pgtest.Reader).code)
+	require.NotEqual(t, 0, bbmd(t, databaseURL(db.As(t, pgtest.Reader)), "status").code)
+	require.Equal(t, 2, bbmd(t, databaseURL(db), "init-control", "--reader", "x", "--worker", "x").code)
+	require.Contains(t, bbmd(t, nil, "init-control", "--print", "--worker", "x").out, "SELECT bbm.grant_role('x', 'worker'")
 }
 
 func TestDoctorOfASchemaThatIsTooNew(t *testing.T) {
@@ -157,7 +184,7 @@ func TestDoctorOfATransactionPooler(t *testing.T) {
 // newRole makes a role that may do nothing but connect, and returns the URL for it.
 func newRole(t *testing.T, db *pgtest.Database) string {
 	t.Helper()
-	db.Exec(t, "CREATE ROLE "+db.Name+" LOGIN PASSWORD 'secret'")
+	db.Superuser(t).Exec(t, "CREATE ROLE "+db.Name+" LOGIN PASSWORD 'secret'")
 	parsed, err := url.Parse(db.URL)
 	require.NoError(t, err)
 	parsed.User = url.UserPassword(db.Name, "secret")

@@ -176,7 +176,7 @@ type guarded struct {
 
 func newGuarded(t *testing.T) guarded {
 	t.Helper()
-	db := pgtest.NewEmpty(t)
+	db := pgtest.NewEmpty(t).Superuser(t)
 	g := guarded{workspace: shop(t, db), db: db}
 	for _, role := range []string{"waiter", "migrator"} {
 		db.Exec(t, "CREATE ROLE "+g.role(role)+" LOGIN PASSWORD 'x'")

@@ -29,7 +29,7 @@ type database struct {
 // reach it through gates.
 func newDatabase(t *testing.T, r *rig) *database {
 	t.Helper()
-	db := &database{Database: pgtest.NewEmpty(t), migrates: newGate(t, r), waits: newGate(t, r)}
+	db := &database{Database: pgtest.NewEmpty(t).Superuser(t), migrates: newGate(t, r), waits: newGate(t, r)}
 	password := rand.Text()
 	owner, waiter := db.Name+"_owner", db.Name+"_wait"
 	for _, role := range []string{owner, waiter} {
