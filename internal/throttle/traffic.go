@@ -18,11 +18,21 @@ import (
 // of a second. One statement that runs for an hour does not count, nor does a
 // session that waits for its client, in a transaction or not; sessions of bbmd,
 // of any replica and database, are left out.
-type traffic struct{ sessions smooth }
+//
+// What a hidden session does is not to be seen, but which transaction it is in is. One that
+// is in another than at the last reading runs one after the other.
+type traffic struct {
+	sessions smooth
+	within   map[int32]string // transactions that hidden sessions were in at the last reading
+}
 
 // trafficSmoothing is the time constant: duties fall within a second of
 // the first statement, and are back some seconds after the last.
 const trafficSmoothing = time.Second
+
+// hiddenCounts is how many sessions one counts for that was met in a transaction: most of those that run
+// short ones are between two of them when they are looked at.
+const hiddenCounts = 10
 
 // The parts of the limit between which the duty falls from all to the least.
 // Below, a statement now and then (a monitor, somebody at a terminal) is no
@@ -32,7 +42,7 @@ const (
 	trafficEnds   = 0.05
 )
 
-func newTraffic() *traffic { return &traffic{smooth{constant: trafficSmoothing}} }
+func newTraffic() *traffic { return &traffic{sessions: smooth{constant: trafficSmoothing}} }
 
 func (*traffic) name() string         { return "traffic" }
 func (*traffic) mode(c *Config) Mode  { return c.Traffic.Mode }
@@ -41,6 +51,7 @@ func (*traffic) every() time.Duration { return 0 }
 func (*traffic) query() string {
 	return `(SELECT json_build_object(
   'sessions', count(*) FILTER (WHERE backend_type = 'client backend' AND state_change > clock_timestamp() - interval '100 ms'),
+  'within', json_object_agg(pid, concat_ws('/', backend_xid, backend_xmin)) FILTER (WHERE secret AND (backend_xid IS NOT NULL OR backend_xmin IS NOT NULL)),
   'hidden', count(*) FILTER (WHERE secret),
   'silent', count(*) FILTER (WHERE state = 'disabled' AND backend_type = 'client backend'),
   'role', quote_ident(current_user))
@@ -49,12 +60,19 @@ FROM activity WHERE NOT ours)`
 
 func (s *traffic) observe(answer []byte, at time.Time) error {
 	var a struct {
-		Sessions int `json:"sessions"`
+		Sessions int              `json:"sessions"`
+		Within   map[int32]string `json:"within"`
 		unseen
 	}
 	if err := json.Unmarshal(answer, &a); err != nil {
 		return fmt.Errorf("read answer: %w", err)
 	}
+	for pid, transaction := range a.Within {
+		if s.within[pid] != transaction {
+			a.Sessions += hiddenCounts
+		}
+	}
+	s.within = a.Within
 	s.sessions.add(float64(a.Sessions), at)
 	return a.problem()
 }

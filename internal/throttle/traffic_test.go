@@ -135,7 +135,35 @@ func TestTrafficIsNotBlindToWhatItDoesNotSee(t *testing.T) {
 		w.answer("traffic", `{"sessions": 0, "hidden": 5, "role": "app"}`)
 		require.InDelta(t, 0.25, a.Verdict().Duty, 1e-9)
 		require.Contains(t, a.Verdict().Reason, "GRANT pg_monitor TO app")
+
+		w.answer("traffic", `{"sessions": 0, "hidden": 5, "role": "app", "within": {"7": "/1200", "8": "1201/1200"}}`)
+		require.InDelta(t, 0.25, a.Verdict().Duty, 1e-9, "transactions that last are none")
+		for n := range 20 {
+			w.set(func() {
+				w.answers["traffic"] = fmt.Sprintf(`{"sessions": 0, "hidden": 5, "role": "app", "within": {"7": "/%d"}}`, 1300+n)
+			})
+			w.pass(100 * time.Millisecond)
+		}
+		require.InDelta(t, 0.02, a.Verdict().Duty, 1e-9)
+		require.Contains(t, a.Verdict().Reason, "others run statements")
 	})
+}
+
+// A role without privileges sees that others are in one transaction after the other.
+func TestHiddenTrafficIsTraffic(t *testing.T) {
+	t.Parallel()
+	server := pgtest.NewServer(t, pgserver.Options{})
+	db := server.NewEmpty(t)
+	address, role := asRole(t, db)
+	db.Exec(t, "CREATE TABLE t (n int)")
+	a := begin(t, onServer(t, address, only("traffic")), throttle.Scope{Migration: "m"})
+	_ = session(t, db.URL)
+	until(t, a, throttle.Slow, "is hidden from "+role)
+	require.InDelta(t, 0.25, a.Verdict().Duty, 1e-9)
+	for range 4 {
+		chatter(t, db.URL, "INSERT INTO t SELECT 1 FROM pg_sleep(0.01)")
+	}
+	until(t, a, throttle.Slow, " sessions): work 2 % of the time")
 }
 
 // Statements one after the other are traffic. One that lasts, a session that waits in its
@@ -150,12 +178,12 @@ func TestTrafficCountsWhoRunsStatements(t *testing.T) {
 	inBackground(t, db.URL, "SELECT pg_sleep(3600)")
 	_, err := session(t, db.URL).Exec(t.Context(), "BEGIN; SELECT 1")
 	require.NoError(t, err)
-	own := chatter(t, withApplication(t, db.URL, "bbmd/other/m"))
+	own := chatter(t, withApplication(t, db.URL, "bbmd/other/m"), "SELECT 1")
 	reached(t, a, func(r throttle.Report) bool { return r.Signals[0].Value < 0.1 })
 
 	var ends []func()
 	for range 3 { // more than it takes, as they get their turn late on a busy machine
-		ends = append(ends, chatter(t, db.URL), chatter(t, other.URL))
+		ends = append(ends, chatter(t, db.URL, "SELECT 1"), chatter(t, other.URL, "SELECT 1"))
 	}
 	until(t, a, throttle.Slow, " sessions): work 2 % of the time")
 	for _, end := range ends {
@@ -165,8 +193,8 @@ func TestTrafficCountsWhoRunsStatements(t *testing.T) {
 	own()
 }
 
-// chatter runs statements one after the other until it is told to stop, or the test ends.
-func chatter(t *testing.T, address string) (stop func()) {
+// chatter runs a statement one time after the other until it is told to stop, or the test ends.
+func chatter(t *testing.T, address, sql string) (stop func()) {
 	t.Helper()
 	conn := session(t, address)
 	quit, done := make(chan struct{}), make(chan struct{})
@@ -180,8 +208,7 @@ func chatter(t *testing.T, address string) (stop func()) {
 				return
 			case <-tick.C:
 			}
-			var one int
-			if err := conn.QueryRow(t.Context(), "SELECT 1", pgx.QueryExecModeSimpleProtocol).Scan(&one); err != nil {
+			if _, err := conn.Exec(t.Context(), sql, pgx.QueryExecModeSimpleProtocol); err != nil {
 				return
 			}
 		}
