@@ -11,6 +11,7 @@ import (
 
 	"github.com/bbmd-dev/bbmd/daemon"
 	"github.com/bbmd-dev/bbmd/internal/logging"
+	_ "github.com/bbmd-dev/bbmd/migrations"
 	"github.com/bbmd-dev/bbmd/registry"
 	"github.com/bbmd-dev/bbmd/testing/chaos"
 )
@@ -41,7 +42,7 @@ func embed(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	works := registry.New()
+	works := registry.Default() // those that ship with bbmd
 	if err := works.Register(registry.Work{Name: chaos.GoWork, Run: count}); err != nil {
 		return err
 	}

@@ -118,7 +118,7 @@ func (r *failover) serve() {
 func (r *failover) engage(i int, route Route) *replica {
 	r.tb.Helper()
 	program := r.programs.BBMD
-	if r.Failover.Work == Go {
+	if r.Work == Go {
 		program = r.programs.Go
 	}
 	to := map[Route]string{
@@ -218,7 +218,7 @@ func (r *failover) hearOnTheNewPrimary() {
 func (r *failover) enqueueLater(name string) {
 	r.tb.Helper()
 	work, arguments := GoWork, "{}"
-	if r.Failover.Work == SQL {
+	if r.Work == SQL {
 		work, arguments = "execute_sql", `{"sql": "UPDATE public.later SET n = n + 1 WHERE :range"}`
 	}
 	r.watch.exec("SELECT bbm.enqueue($1, 'public.later', $2, name => $3)", work, arguments, name)

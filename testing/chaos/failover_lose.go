@@ -52,7 +52,7 @@ func (r *failover) killOutright() {
 	if err == nil {
 		err = syscall.Kill(first, syscall.SIGKILL)
 	}
-	for _, child := range strings.Fields(string(children)) {
+	for child := range strings.FieldsSeq(string(children)) {
 		var pid int
 		if _, scanned := fmt.Sscan(child, &pid); scanned == nil {
 			_ = syscall.Kill(pid, syscall.SIGKILL) // it may have ended with the first

@@ -9,7 +9,7 @@ import (
 // TestFailover promotes a standby while daemons work.
 func TestFailover(t *testing.T) {
 	t.Parallel()
-	programs := chaos.Programs{BBMD: buildBBMD(t), Go: self(t)}
+	programs := chaos.Programs{BBMD: self(t), Go: self(t)} // it has the Works that ship with bbmd, too
 	for _, f := range chaos.Failovers(form()) {
 		t.Run(f.Name, func(t *testing.T) {
 			t.Parallel()

@@ -47,7 +47,7 @@ func Rejoin(tb testing.TB, old *pgtest.Server, to *Standby) {
 		tb.Fatal(err)
 	}
 	lines = fmt.Appendf(lines, "primary_conninfo = '%s'\n", strings.ReplaceAll(to.URL("postgres")+"&application_name=rejoined", "'", "''"))
-	if err := os.WriteFile(settings, lines, 0o600); err != nil {
+	if err := os.WriteFile(settings, lines, 0o600); err != nil { //nolint:gosec // the path is the test server's own
 		tb.Fatal(err)
 	}
 	if err := handOver(data, signal, settings); err != nil {
