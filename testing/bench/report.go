@@ -201,6 +201,16 @@ func titles(section string) string {
 		return "Plugins: the same Work as a plugin and compiled in"
 	case SectionPeers:
 		return "Beside a job queue and a polling worker"
+	case SectionRows:
+		return "Rows: finding batches, and a backfill to its end"
+	case SectionQueue:
+		return "A long queue and many finished jobs beside few"
+	case SectionReplicas:
+		return "Replicas on one database: one that works beside others that listen"
+	case SectionDatabases:
+		return "Many databases in one process"
+	case SectionMemory:
+		return "Memory of a process"
 	default:
 		return section
 	}

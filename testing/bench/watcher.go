@@ -24,6 +24,7 @@ type watcher struct {
 	ends   chan end
 	writes chan time.Time // the first write to the server after [watcher.arm]
 	armed  atomic.Bool
+	effort effort
 
 	mu       sync.Mutex
 	scanned  time.Time // when the last scan had ended
@@ -60,14 +61,15 @@ func (w *watcher) session(pid uint32) {
 }
 
 // Reconciled implements [executor.Observer].
-func (w *watcher) Reconciled(map[string]int, time.Duration, time.Duration) {
+func (w *watcher) Reconciled(_ map[string]int, took, _ time.Duration) {
+	w.effort.reconciled(took)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.scanned = time.Now()
 }
 
 // Claimed implements [executor.Observer].
-func (w *watcher) Claimed(string, int, time.Duration) {}
+func (w *watcher) Claimed(_ string, _ int, took time.Duration) { w.effort.claimed(took) }
 
 // BatchDone implements [executor.Observer].
 func (w *watcher) BatchDone(string, string, int64, time.Duration) {}

@@ -39,6 +39,7 @@ func main() {
 
 func run(ctx context.Context, arguments []string) (err error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	scale := flags.Bool("scale", false, "measure what things cost when there is much of them: "+strings.Join(bench.ScaleSections(), ","))
 	quick := flags.Bool("quick", false, "take a fifth of the time")
 	only := flags.String("only", "", "sections to run, separated by commas: "+strings.Join(bench.Sections(), ","))
 	program := flags.String("bbmd", "", "bbmd `binary` whose statements at rest are counted")
@@ -67,6 +68,13 @@ func run(ctx context.Context, arguments []string) (err error) {
 	options := bench.Options{Quick: *quick, Program: *program, Peers: *peers, Logger: logger}
 	if *only != "" {
 		options.Only = strings.Split(*only, ",")
+	}
+	if *scale {
+		report, err := bench.Scale(ctx, options)
+		if err != nil {
+			return err
+		}
+		return errors.Join(report.WriteScale(os.Stdout), write(*output, report.WriteScale), judge(report, *strict))
 	}
 	report, err := bench.Run(ctx, options)
 	if err != nil {
