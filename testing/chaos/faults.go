@@ -13,6 +13,7 @@ import (
 // injury is what a fault has done.
 type injury struct {
 	at      time.Time // since when work can go on
+	since   int64     // the last event by then, where the server's clock is not to be trusted
 	dead    []int32   // owners that have died of it
 	crashed bool      // the server has
 }
@@ -37,8 +38,23 @@ func (r *run) inject(f Fault) {
 		Stall:            r.stall,
 		HalfOpen:         r.halfOpen,
 		HalfOpenLong:     r.halfOpenLong,
+		Latency:          r.latency,
+		Trickle:          r.trickle,
+		PacketsLost:      r.packetsLost,
+		LockRow:          r.lockRow,
+		Deadlock:         r.deadlock,
+		StepForward:      r.stepForward,
+		StepBack:         r.stepBack,
+		StepBackPaused:   r.stepBackPaused,
+		StepBackRetry:    r.stepBackRetry,
+		DiskFull:         r.diskFull,
+		DiskFullControl:  r.diskFullControl,
 	}[f.Kind]
+	before := r.lastEvent()
 	suffered := inflict(f)
+	if r.World && suffered.since == 0 {
+		suffered.since = before
+	}
 	r.overcome(string(f.Kind), suffered)
 	if suffered.crashed {
 		r.crashes = append(r.crashes, suffered.at)
@@ -52,17 +68,24 @@ func (r *run) overcome(fault string, i injury) {
 	r.tb.Helper()
 	var progressed *time.Time
 	var orphans bool
+	var seen time.Time // when somebody was seen to go on
 	var free time.Time // when the dead were seen to own nothing
 	r.watch.until("work goes on after "+fault, patience, func() (bool, error) {
 		err := r.watch.try([]any{&progressed, &orphans}, `SELECT
-			(SELECT min(at) FROM invariants.job_events WHERE at > $1 AND new_status = 'finished' AND old_status = 'running' AND old_owner <> ALL (coalesce($2::int[], '{}'))),
-			EXISTS (SELECT FROM bbm.batched_background_migration_jobs WHERE status = 'running' AND owner = ANY ($2))`, i.at, i.dead)
+			(SELECT min(at) FROM invariants.job_events WHERE CASE WHEN $3 THEN id > $4 ELSE at > $1 END
+				AND new_status = 'finished' AND old_status = 'running' AND old_owner <> ALL (coalesce($2::int[], '{}'))),
+			EXISTS (SELECT FROM bbm.batched_background_migration_jobs WHERE status = 'running' AND owner = ANY ($2))`, i.at, i.dead, r.World, i.since)
 		if err == nil && !orphans && free.IsZero() {
 			free = time.Now()
 		}
+		if err == nil && progressed != nil && seen.IsZero() {
+			if seen = *progressed; r.World {
+				seen = time.Now() // the server's clock is not to be trusted
+			}
+		}
 		return progressed != nil && !orphans, err
 	})
-	r.figures.overcame(fault, progressed.Sub(i.at))
+	r.figures.overcame(fault, seen.Sub(i.at))
 	if len(i.dead) > 0 {
 		r.figures.orphaned(free.Sub(i.at))
 	}

@@ -24,13 +24,18 @@ func (r *run) freeze(f Fault) injury {
 	return r.thaw(v, i)
 }
 
-// freezeLong stops a daemon until the server itself ends the sessions of its workers.
+// beyondTimeouts is what, on top of the minute after which the server ends a worker's session, is longer than any
+// time-out of a daemon or of its sessions.
+const beyondTimeouts = 40 * time.Second
+
+// freezeLong stops a daemon until the server itself has ended the sessions of its workers, and for longer than anybody waits.
 func (r *run) freezeLong(f Fault) injury {
 	v := r.victim(f)
 	v.signal(syscall.SIGSTOP)
 	i := injury{dead: r.watch.owners(v.application())}
 	r.sessionsEnd(v)
 	i.at = time.Now()
+	r.hold(beyondTimeouts)
 	return r.thaw(v, i)
 }
 
@@ -41,9 +46,25 @@ func (r *run) thaw(v *replica, i injury) injury {
 	if len(r.replicas) > 1 {
 		r.overcome("loss of a daemon that is frozen", i)
 	}
+	r.sessionsEnd(v)
+	asleep := r.lastEvent()
+	before := r.sessionsOrNone(v)
 	v.signal(syscall.SIGCONT)
 	i.at = time.Now()
+	r.comesBack(v, before)
+	var undead int
+	r.watch.row([]any{&undead}, "SELECT count(*) FROM invariants.job_events WHERE id > $1 AND new_status = 'finished' AND old_owner = ANY (coalesce($2::int[], '{}'))", asleep, i.dead)
+	if undead > 0 {
+		r.tb.Errorf("I1 (exactly once) violated: a daemon that woke up finished %d jobs that were not its own any more", undead)
+	}
 	return i
+}
+
+// sessionsOrNone returns the processes of a daemon's sessions, as far as there are any.
+func (r *run) sessionsOrNone(v *replica) (pids []int32) {
+	r.tb.Helper()
+	r.watch.row([]any{&pids}, "SELECT coalesce(array_agg(pid), '{}') FROM pg_stat_activity WHERE application_name LIKE $1", v.application())
+	return pids
 }
 
 // sessionsEnd waits until the server has ended a daemon's sessions that own jobs, by its own time-outs.

@@ -23,7 +23,7 @@ type Figures struct {
 	crashes    int // of the jobs taken over, those whose start had been committed alone
 	transients int // failures that did not count
 	splits     int // jobs that a split made
-	unrecorded int // failures in a log whose record a crash of the server took with it
+	unrecorded int // failures in a log whose record a crash of the server took with it, or a full disk refused
 }
 
 func newFigures(s Scenario) *Figures {
@@ -67,7 +67,7 @@ func (f *Figures) String() string {
 	fmt.Fprintf(&b, "%s in %.1f s: %d kills and %d restarts of the server while work was under way; %d jobs, %d taken over from %d dead owners (%d of them as crashes), %d transient failures, %d splits",
 		f.scenario.Name(), f.elapsed.Seconds(), f.Kills(), f.Restarts(), f.jobs, f.takenOver, f.takeovers, f.crashes, f.transients, f.splits)
 	if f.unrecorded > 0 {
-		fmt.Fprintf(&b, ", %d records of failures lost with the server", f.unrecorded)
+		fmt.Fprintf(&b, ", %d records of failures lost with the server or for want of room", f.unrecorded)
 	}
 	for _, fault := range slices.Sorted(maps.Keys(f.progress)) {
 		fmt.Fprintf(&b, "\n  %-52s %3dx, work goes on after %s", fault, len(f.progress[fault]), spread(f.progress[fault]))

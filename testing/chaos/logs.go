@@ -62,6 +62,8 @@ func (r *run) onJob(daemon *replica, said record) {
 	r.watch.row([]any{&recorded}, "SELECT EXISTS (SELECT FROM invariants.job_events WHERE job = $1 AND error_message = $2)", said.Job, said.Error)
 	switch {
 	case recorded:
+	case r.World && strings.Contains(said.Error, noSpace): // nor had the row of the job
+		r.figures.unrecorded++
 	case slices.ContainsFunc(r.crashes, func(at time.Time) bool { return at.After(said.Time) && at.Before(said.Time.Add(lossWindow)) }):
 		r.figures.unrecorded++
 	default:

@@ -2,10 +2,12 @@ package chaos
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/url"
 	"sync"
 	"testing"
+	"time"
 )
 
 // proxy stands between a daemon and the server, and can do to their connections
@@ -18,6 +20,13 @@ type proxy struct {
 	mu     sync.Mutex
 	lines  map[*line]struct{}
 	moving chan struct{} // closed while bytes are forwarded
+	pace   pace
+}
+
+// pace is how fast bytes are forwarded. The zero pace is at once.
+type pace struct {
+	delay time.Duration // before each piece
+	piece int           // bytes; 0: all that there are
 }
 
 // line is one connection through the proxy.
@@ -76,7 +85,7 @@ func (p *proxy) forward(l *line, to, from net.Conn) {
 		n, err := from.Read(buffer)
 		p.wait()
 		if n > 0 && err == nil {
-			_, err = to.Write(buffer[:n])
+			err = p.pass(to, buffer[:n])
 			if err != nil && from == l.server && p.isAbandoned(l) {
 				err = nil
 			}
@@ -90,6 +99,49 @@ func (p *proxy) forward(l *line, to, from net.Conn) {
 	if from == l.server || !l.abandoned {
 		p.end(l)
 	}
+}
+
+// pass forwards bytes at the present pace, which may change meanwhile.
+func (p *proxy) pass(to net.Conn, bytes []byte) error {
+	for len(bytes) > 0 {
+		p.mu.Lock()
+		now := p.pace
+		p.mu.Unlock()
+		piece := len(bytes)
+		if now.delay > 0 {
+			<-time.After(now.delay)
+			if now.piece > 0 {
+				piece = min(piece, now.piece)
+			}
+		}
+		if _, err := to.Write(bytes[:piece]); err != nil {
+			return err
+		}
+		bytes = bytes[piece:]
+	}
+	return nil
+}
+
+// slow forwards at another pace from now on.
+func (p *proxy) slow(to pace) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.pace = to
+}
+
+// lose drops every packet that comes on present connections, in both directions, so that neither
+// side hears of the other any more, not even that it is gone: what a cable does that somebody
+// pulls out. The kernel, and not this proxy, then finds out. New connections work.
+func (p *proxy) lose() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for l := range p.lines {
+		l.abandoned = true
+		if err := errors.Join(deafen(l.client), deafen(l.server)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (p *proxy) isAbandoned(l *line) bool {
@@ -162,6 +214,7 @@ func (p *proxy) release() {
 
 func (p *proxy) close() {
 	_ = p.socket.Close()
+	p.slow(pace{})
 	p.resume()
 	p.cut()
 	p.group.Wait()

@@ -28,19 +28,30 @@ type run struct {
 	watch    *watch
 	replicas []*replica
 	figures  *Figures
-	crashes  []time.Time // of the server
-	story    []string    // what happened when
+	crashes  []time.Time   // of the server
+	story    []string      // what happened when
+	world    *world        // that the server lives in; nil: the true one
+	disk     string        // where the table lies; empty: with all others
+	data     string        // where all others lie
+	clock    time.Duration // how far the server's clock is off
 }
 
 // Run plays a scenario, and fails the test where work does not go on or an invariant
 // does not hold. Faults happen one after the other, each while work is under way.
 func Run(tb testing.TB, s Scenario, programs Programs) *Figures {
 	tb.Helper()
-	r := &run{Scenario: s, tb: tb, figures: newFigures(s)}
-	r.server = pgtest.NewServer(tb, pgserver.Options{Settings: map[string]string{"max_connections": "150"}})
-	r.db = r.server.NewEmpty(tb)
-	r.watch = newWatch(tb, r.db.URL)
+	var around *world
+	var options pgserver.Options
+	if s.World {
+		around = newWorld(tb)
+		options.Binaries = around.binaries()
+	}
+	r := newRun(tb, s, options)
+	r.world = around
 	r.prepare()
+	if s.World {
+		r.inWorld()
+	}
 	r.hire(programs)
 	tb.Cleanup(r.explain) // before the logs go away
 	r.enqueue()
@@ -53,6 +64,18 @@ func Run(tb testing.TB, s Scenario, programs Programs) *Figures {
 	r.finish()
 	r.judge()
 	return r.figures
+}
+
+// newRun starts the server of a scenario.
+func newRun(tb testing.TB, s Scenario, options pgserver.Options) *run {
+	tb.Helper()
+	r := &run{Scenario: s, tb: tb, figures: newFigures(s)}
+	// A deadlock is found before a daemon gives a lock up.
+	options.Settings = map[string]string{"max_connections": "150", "deadlock_timeout": "400ms"}
+	r.server = pgtest.NewServer(tb, options)
+	r.db = r.server.NewEmpty(tb)
+	r.watch = newWatch(tb, r.db.Superuser(tb).URL)
+	return r
 }
 
 // prepareSQL makes table t, where a batch takes some time, and a row that is
@@ -142,8 +165,12 @@ func (r *run) enqueue() {
 	}
 	setAside := r.Count(func(k FaultKind) bool { return k == SetAside || k == KillSingle })
 	// One attempt, so that a row which fails fails the migration at once.
+	attempts, rest := 1, "0"
+	if r.World {
+		attempts, rest = 10, "100ms"
+	}
 	r.watch.exec(`SELECT bbm.enqueue($1, 'public.t', $2, name => 'm', batch_size => $3, min_batch_size => $3 / 2, max_batch_size => $3,
-		target_duration => $4, parallelism => $5, max_attempts => 1, max_quarantined => $6)`, work, arguments, r.BatchSize, target, r.Workers, setAside)
+		target_duration => $4, parallelism => $5, max_attempts => $6, max_quarantined => $7, pause => $8)`, work, arguments, r.BatchSize, target, r.Workers, attempts, setAside, rest)
 }
 
 // underWay waits until so many more jobs are finished, and others have begun.
@@ -165,6 +192,10 @@ func (r *run) underWay(jobs int) {
 func (r *run) finish() {
 	r.tb.Helper()
 	r.watch.exec("UPDATE chaos.pace SET seconds = 0")
+	if r.World {
+		r.watch.exec("UPDATE bbm.batched_background_migrations SET pause = '0', batch_size = 2000, max_batch_size = 2000")
+		r.watch.exec("ALTER TABLE t DROP COLUMN pad")
+	}
 	r.watch.until("the migration is finished", 2*patience, func() (bool, error) {
 		var p progress
 		err := r.watch.try(p.fields(), progressSQL)

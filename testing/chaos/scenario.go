@@ -33,6 +33,7 @@ type Cell struct {
 	Workers  int  // over all replicas: the migration's parallelism
 	Replicas int  // daemons
 	Network  bool // a proxy lies between, and connections are among the faults
+	World    bool // the server's clock and its disks are among the faults
 }
 
 // Name names the cell, as a test is named.
@@ -40,6 +41,9 @@ func (c Cell) Name() string {
 	name := fmt.Sprintf("%s_%s_%d_workers_%d_replicas", c.Key, c.Work, c.Workers, c.Replicas)
 	if c.Network {
 		name += "_network"
+	}
+	if c.World {
+		name += "_world"
 	}
 	return name
 }
@@ -69,9 +73,9 @@ func Cells(form Form) []Cell {
 			}
 		}
 	}
-	cells = append(cells, Cell{Key: BigInt, Work: SQL, Workers: 4, Replicas: 2, Network: true})
+	cells = append(cells, Cell{Key: BigInt, Work: SQL, Workers: 4, Replicas: 2, Network: true}, Cell{Key: BigInt, Work: SQL, Workers: 2, Replicas: 2, World: true})
 	if form == Long {
-		cells = append(cells, Cell{Key: UUID, Work: Go, Workers: 1, Replicas: 2, Network: true})
+		cells = append(cells, Cell{Key: UUID, Work: Go, Workers: 1, Replicas: 2, Network: true}, Cell{Key: UUID, Work: Go, Workers: 2, Replicas: 1, World: true})
 	}
 	return cells
 }
@@ -97,6 +101,17 @@ const (
 	Stall            FaultKind = "connections stalled"
 	HalfOpen         FaultKind = "connections half open"
 	HalfOpenLong     FaultKind = "connections half open, until the server's time-out"
+	Latency          FaultKind = "latency"
+	Trickle          FaultKind = "bytes that trickle"
+	PacketsLost      FaultKind = "loss of packets, of which nobody is told"
+	LockRow          FaultKind = "row that the application has locked for long"
+	Deadlock         FaultKind = "deadlock with the application"
+	StepForward      FaultKind = "server's clock set ahead by hours"
+	StepBack         FaultKind = "server's clock set back by hours"
+	StepBackPaused   FaultKind = "server's clock set back during a pause"
+	StepBackRetry    FaultKind = "server's clock set back before a retry"
+	DiskFull         FaultKind = "no room left for the table"
+	DiskFullControl  FaultKind = "no room left for the control schema"
 )
 
 // IsKill reports whether the fault kills a daemon or one of its server processes.
@@ -129,6 +144,9 @@ type Scenario struct {
 // jobsPerFault leaves time for daemons to start again before the table is through.
 const jobsPerFault = 40
 
+// jobsPerFaultInWorld does so where nothing but a rest after each batch slows them down.
+const jobsPerFaultInWorld = 1500
+
 // Generate makes the scenario of a cell. It depends on the arguments alone.
 func Generate(cell Cell, form Form, seed uint64) Scenario {
 	random := rand.New(rand.NewPCG(seed, hash(cell.Name()))) //nolint:gosec // to be predictable is the point
@@ -137,6 +155,9 @@ func Generate(cell Cell, form Form, seed uint64) Scenario {
 		s.PerDaemon = cell.Workers / cell.Replicas // both work all the time
 	}
 	s.Sized = random.IntN(3) == 0
+	if cell.World {
+		s.BatchSize, s.Sized = 5+random.IntN(6), false
+	}
 	for _, m := range mixture(cell, form) {
 		for range m.times {
 			f := Fault{Kind: m.kind, After: 3 + random.IntN(30), Pick: random.Uint64()}
@@ -147,7 +168,11 @@ func Generate(cell Cell, form Form, seed uint64) Scenario {
 		}
 	}
 	random.Shuffle(len(s.Faults), func(i, j int) { s.Faults[i], s.Faults[j] = s.Faults[j], s.Faults[i] })
-	s.Rows = (len(s.Faults)*jobsPerFault+100)*s.BatchSize + random.IntN(s.BatchSize)
+	perFault := jobsPerFault
+	if cell.World {
+		perFault = jobsPerFaultInWorld
+	}
+	s.Rows = (len(s.Faults)*perFault+100)*s.BatchSize + random.IntN(s.BatchSize)
 	return s
 }
 
@@ -166,13 +191,17 @@ type times struct {
 // mixture is what goes wrong in a cell. Over all cells of the short form that
 // is at least 50 kills and 5 restarts, and as much in each cell of the long form.
 func mixture(cell Cell, form Form) []times {
-	if form == Short {
+	switch {
+	case cell.World:
+		return worldMixture(form)
+	case form == Short:
 		return shortMixture(cell)
 	}
-	all := []times{{KillDaemon, 28}, {TerminateBackend, 16}, {KillBackend, 6}, {RestartServer, 5}, {StopDaemon, 4}, {Pause, 4}, {Freeze, 2}, {DeleteRow, 4}}
+	all := []times{{KillDaemon, 28}, {TerminateBackend, 16}, {KillBackend, 6}, {RestartServer, 5}, {StopDaemon, 4}, {Pause, 4}, {Freeze, 2}, {DeleteRow, 4}, {LockRow, 2}, {Deadlock, 4}}
 	all = append(all, failing(cell)...)
 	if cell.Network {
-		all = append(all, times{Cut, 12}, times{Stall, 6}, times{HalfOpen, 6}, times{HalfOpenLong, 1}, times{FreezeLong, 1})
+		all = append(all, times{Cut, 12}, times{Stall, 6}, times{HalfOpen, 6}, times{HalfOpenLong, 1}, times{FreezeLong, 1},
+			times{Latency, 3}, times{Trickle, 3}, times{PacketsLost, 2})
 	}
 	return all
 }
@@ -180,16 +209,25 @@ func mixture(cell Cell, form Form) []times {
 // shortMixture gives every cell its kills; with the rest the cells take turns.
 func shortMixture(cell Cell) []times {
 	if cell.Network {
-		return []times{{KillDaemon, 3}, {RestartServer, 1}, {Cut, 2}, {Stall, 1}, {HalfOpen, 1}}
+		return []times{{KillDaemon, 3}, {RestartServer, 1}, {Cut, 2}, {Stall, 1}, {HalfOpen, 1}, {Latency, 1}, {Trickle, 1}, {PacketsLost, 1}}
 	}
 	kills := []times{{KillDaemon, 3}, {TerminateBackend, 2}, {KillBackend, 1}, {DeleteRow, 1}}
 	if (cell.Key == UUID) == (cell.Workers > 1) {
 		return append(kills, times{RestartServer, 1}, times{Pause, 1}, times{StopDaemon, 1})
 	}
 	if cell.Key == UUID {
-		return append(kills, times{SetAside, 1}, times{Freeze, 1})
+		return append(kills, times{SetAside, 1}, times{Freeze, 1}, times{LockRow, 1})
 	}
-	return append(kills, times{Fail, 1}, times{Freeze, 1})
+	return append(kills, times{Fail, 1}, times{Freeze, 1}, times{Deadlock, 1})
+}
+
+// worldMixture is what goes wrong around the server, with a death now and then.
+func worldMixture(form Form) []times {
+	n := 1
+	if form == Long {
+		n = 4
+	}
+	return []times{{StepForward, n}, {StepBack, n}, {StepBackPaused, n}, {StepBackRetry, n}, {DiskFull, n}, {DiskFullControl, n}, {KillDaemon, n}, {TerminateBackend, n - 1}}
 }
 
 // failing are rows that fail their batches: in one half of the cells the
