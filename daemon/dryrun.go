@@ -113,9 +113,23 @@ func dryRun(ctx context.Context, pool *pgxpool.Pool, with executor.Options, opts
 		return nil, err
 	}
 	defer stage.Close(ctx)
+	workers := min(with.Settings.Workers, int(c.Parallelism))
 	return rehearsal.Run(ctx, stage, c, rehearsal.Options{
-		Batches: opts.Batches, Size: opts.BatchSize, Workers: min(with.Settings.Workers, int(c.Parallelism)), Duty: float64(limits.Duty),
+		Batches: opts.Batches, Size: opts.BatchSize, Workers: workers, Duty: leastDuty(limits, workers),
 	})
+}
+
+// leastDuty is the share of the time that each of the workers has on a server that is well, but that
+// others use.
+func leastDuty(limits throttle.Config, workers int) float64 {
+	duty := float64(limits.Duty)
+	if !limits.Enabled {
+		return 1
+	}
+	if traffic := limits.Traffic; traffic.Mode != throttle.Off && traffic.Duty > 0 {
+		duty = min(duty, float64(traffic.Duty)/float64(max(workers, 1)))
+	}
+	return duty
 }
 
 // candidateOf returns what would become of a request, with the defaults that the

@@ -18,7 +18,7 @@ type Options struct {
 	Size int32
 	// Workers is how many may be at the migration at a time.
 	Workers int
-	// Duty is the share of the time that the configured throttle leaves at most.
+	// Duty is the share of the time that the configured throttle leaves each worker beside others.
 	Duty float64
 }
 
