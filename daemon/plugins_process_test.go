@@ -15,7 +15,7 @@ import (
 )
 
 // bumpManifest and bumpProgram are bump as a program, which says who it is. Its batch
-// with the row 500 waits for an advisory lock.
+// with the row 50 waits for an advisory lock.
 const (
 	bumpManifest = `{"protocol": 1, "name": "editable", "version": "1", "command": ["python3", "run.py"], "works": [{"name": "bump_program"}]}`
 	bumpProgram  = `import json, sys
@@ -25,7 +25,7 @@ for line in sys.stdin:
         answer = {"type": "hello", "protocol": 1, "name": "editable", "version": "1", "works": ["bump_program"]}
     elif m["type"] == "batch":
         sql = ("UPDATE public.t SET n = n + 1, by = 'first' WHERE " + m["where"]
-               + " AND (id <> 500 OR pg_advisory_xact_lock_shared(9) IS NOT NULL)")
+               + " AND (id <> 50 OR pg_advisory_xact_lock_shared(9) IS NOT NULL)")
         answer = {"type": "done", "id": m["id"], "affected": None, "statements": [{"sql": sql, "args": m["args"]}]}
     else:
         continue
@@ -51,7 +51,7 @@ func TestProgramThatIsEditedStopsItsMigration(t *testing.T) {
 	t.Parallel()
 	need.Program(t, "python3")
 	db := pgtest.New(t)
-	rows(t, db, "t", 1000)
+	rows(t, db, "t", 200)
 	db.Exec(t, "ALTER TABLE t ADD COLUMN by text")
 	gate := db.Conn(t)
 	_, err := gate.Exec(t.Context(), "SELECT pg_advisory_lock(9)")
