@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -60,10 +61,40 @@ func longFlag() string {
 	return ""
 }
 
-// buildBBMD builds the command, with the race detector where the tests have it.
+// shared is the command that the tests of this process run at the same time.
+//
+//nolint:gochecknoglobals // to link it takes seconds
+var shared struct {
+	mu    sync.Mutex
+	users int
+	dir   string
+}
+
+// buildBBMD returns the command, and builds it where no other test has. It is there until the test ends.
 func buildBBMD(t *testing.T) chaos.Program {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "bbmd")
+	shared.mu.Lock()
+	defer shared.mu.Unlock()
+	if shared.users == 0 {
+		dir, err := os.MkdirTemp("", "chaos-bbmd-") //nolint:usetesting // it outlives this test
+		require.NoError(t, err)
+		shared.dir = dir
+		build(t, filepath.Join(dir, "bbmd"))
+	}
+	shared.users++
+	t.Cleanup(func() {
+		shared.mu.Lock()
+		defer shared.mu.Unlock()
+		if shared.users--; shared.users == 0 {
+			require.NoError(t, os.RemoveAll(shared.dir))
+		}
+	})
+	return chaos.Program{Args: []string{filepath.Join(shared.dir, "bbmd"), "run"}}
+}
+
+// build builds the command, with the race detector where the tests have it.
+func build(t *testing.T, path string) {
+	t.Helper()
 	args := []string{"build", "-o", path}
 	if raced() {
 		args = append(args, "-race")
@@ -81,7 +112,6 @@ func buildBBMD(t *testing.T) chaos.Program {
 	}
 	output, err := exec.CommandContext(t.Context(), "go", append(args, "../../cmd/bbmd")...).CombinedOutput()
 	require.NoError(t, err, string(output))
-	return chaos.Program{Args: []string{path, "run"}}
 }
 
 // raced reports whether this test was built with the race detector.

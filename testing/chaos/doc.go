@@ -11,7 +11,11 @@
 //	pg_terminate_backend of any of a daemon's sessions
 //	immediate restart of the server
 //	SIGTERM, SIGSTOP and SIGCONT of a daemon
-//	connections cut, stalled, and half open, by a proxy between a daemon and the server
+//	connections cut, stalled, slow and half open, by a proxy between a daemon and the server
+//	packets dropped in silence, so that the kernels' own time-outs have to find out
+//	rows that the application keeps locked, and deadlocks with it
+//	the server's clock set ahead and back by hours
+//	no room left on the disk of the table, or of the control schema
 //	pause and resume, a row that fails its batch and a retry, a row deleted at the end of a batch
 //
 // After each, work has to go on within a deadline, and after each crash of the
@@ -19,6 +23,15 @@
 // more restart directly behind "finished", package invariants judges what is
 // left, and the daemons' logs are compared with it. How long it took until work
 // went on is reported, not asserted.
+//
+// Clock and disk are those that the server sees: testdata/world.c stands between it and the C
+// library, so that this takes no privileges, and harms nobody else. In the long form the disk is a real
+// file system as well, where that may be mounted. A daemon has no clock to be set: it measures time by
+// the monotonic one, which a test holds it to.
+//
+// [RunUpheavals] has many migrations under way, and changes the table of each: columns, types, names,
+// indexes, partitions, all rows, the table itself. Each has to end as the documentation says, by
+// name and with the way out, and keep no other from going on. [RunFailover] loses the primary.
 //
 // Run with -long for many more faults, with -seed N to replay a run, and with
 // -run for one scenario of it.

@@ -32,6 +32,9 @@ func (r *run) inWorld() {
 		r.tb.Fatal(err)
 	}
 	r.data = data
+	if r.Mounted {
+		r.mount(owner)
+	}
 	admin.Exec(r.tb, fmt.Sprintf("CREATE TABLESPACE small LOCATION '%s'", r.disk))
 	// A row that is written anew is wide, and finds no room but at the end of the file.
 	admin.Exec(r.tb, `ALTER TABLE t SET TABLESPACE small;
@@ -39,6 +42,36 @@ func (r *run) inWorld() {
 		ALTER TABLE t ADD pad text NOT NULL DEFAULT repeat('x', 1500);
 		ALTER TABLE t ALTER pad SET STORAGE PLAIN;
 		UPDATE chaos.pace SET seconds = 0`)
+}
+
+// mount puts a real file system below the table, where that is permitted. Elsewhere the world refuses its writes.
+func (r *run) mount(owner *syscall.Stat_t) {
+	r.tb.Helper()
+	if err := mountDisk(r.disk, owner.Uid, owner.Gid); err != nil {
+		r.tb.Logf("the disk of the table is not a file system of its own here (%v): its writes are refused by what stands between server and C library", err)
+		return
+	}
+	r.mounted = true
+	r.tb.Cleanup(func() { unmountDisk(r.disk) })
+}
+
+// fillDisk leaves no room for the table, or, with full false, makes room again.
+func (r *run) fillDisk(full bool) {
+	r.tb.Helper()
+	var err error
+	switch {
+	case r.mounted && full:
+		err = resizeDisk(r.disk, 0)
+	case r.mounted:
+		err = resizeDisk(r.disk, roomy)
+	case full:
+		r.world.fill(r.disk)
+	default:
+		r.world.free()
+	}
+	if err != nil {
+		r.tb.Fatal(err)
+	}
 }
 
 // lastEvent is the number of the last change of a job. It tells before from after where the clock does not.
@@ -130,7 +163,7 @@ const noSpace = "No space left on device"
 func (r *run) diskFull(Fault) injury {
 	r.tb.Helper()
 	before := r.watch.progress()
-	r.world.fill(r.disk)
+	r.fillDisk(true)
 	p := r.watch.reaches("the row says that the disk is full", func(p progress) bool {
 		if p.Status != "running" {
 			r.tb.Fatalf("a full disk made the migration %s: %s", p.Status, p.Reason)
@@ -143,7 +176,7 @@ func (r *run) diskFull(Fault) injury {
 	}
 	r.unharmed()
 	i := r.goneOn()
-	r.world.free()
+	r.fillDisk(false)
 	return i
 }
 

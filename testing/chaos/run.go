@@ -32,6 +32,7 @@ type run struct {
 	story    []string      // what happened when
 	world    *world        // that the server lives in; nil: the true one
 	disk     string        // where the table lies; empty: with all others
+	mounted  bool          // that is a file system of its own
 	data     string        // where all others lie
 	clock    time.Duration // how far the server's clock is off
 }

@@ -34,6 +34,7 @@ type Cell struct {
 	Replicas int  // daemons
 	Network  bool // a proxy lies between, and connections are among the faults
 	World    bool // the server's clock and its disks are among the faults
+	Mounted  bool // the disk of the table is a file system of its own, where that may be mounted
 }
 
 // Name names the cell, as a test is named.
@@ -44,6 +45,9 @@ func (c Cell) Name() string {
 	}
 	if c.World {
 		name += "_world"
+	}
+	if c.Mounted {
+		name += "_mounted"
 	}
 	return name
 }
@@ -75,7 +79,7 @@ func Cells(form Form) []Cell {
 	}
 	cells = append(cells, Cell{Key: BigInt, Work: SQL, Workers: 4, Replicas: 2, Network: true}, Cell{Key: BigInt, Work: SQL, Workers: 2, Replicas: 2, World: true})
 	if form == Long {
-		cells = append(cells, Cell{Key: UUID, Work: Go, Workers: 1, Replicas: 2, Network: true}, Cell{Key: UUID, Work: Go, Workers: 2, Replicas: 1, World: true})
+		cells = append(cells, Cell{Key: UUID, Work: Go, Workers: 1, Replicas: 2, Network: true}, Cell{Key: UUID, Work: Go, Workers: 2, Replicas: 1, World: true, Mounted: true})
 	}
 	return cells
 }

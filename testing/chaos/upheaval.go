@@ -1,9 +1,9 @@
 package chaos
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -70,7 +70,7 @@ func (u Upheaval) table() string { return "u_" + u.Name }
 
 // about writes a statement for the upheaval's table.
 func (u Upheaval) about(statement string) string {
-	return strings.NewReplacer("@t", u.table(), "@rows", fmt.Sprint(upheavalRows)).Replace(statement)
+	return strings.NewReplacer("@t", u.table(), "@rows", strconv.Itoa(upheavalRows)).Replace(statement)
 }
 
 // RunUpheavals has a migration under way on each table, does to each what its upheaval is, in an order and at moments

@@ -86,7 +86,7 @@ func (w *world) command(program string, args ...string) {
 // binaries returns the programs of the server that is to live in this world.
 func (w *world) binaries() pgserver.Binaries {
 	w.tb.Helper()
-	real, err := pgserver.Find(w.tb.Context())
+	found, err := pgserver.Find(w.tb.Context())
 	if err != nil {
 		w.tb.Fatal(err)
 	}
@@ -95,16 +95,16 @@ func (w *world) binaries() pgserver.Binaries {
 		w.tb.Fatal(err)
 	}
 	for _, name := range []string{"initdb", "pg_ctl"} {
-		if err := os.Symlink(filepath.Join(real.Dir, name), filepath.Join(bin, name)); err != nil {
+		if err := os.Symlink(filepath.Join(found.Dir, name), filepath.Join(bin, name)); err != nil {
 			w.tb.Fatal(err)
 		}
 	}
-	w.write("bin/postgres", "#!/bin/sh\nCHAOS_WORLD="+w.path("world")+" LD_PRELOAD="+w.path("world.so")+" exec "+filepath.Join(real.Dir, "postgres")+" \"$@\"\n", 0o600)
+	w.write("bin/postgres", "#!/bin/sh\nCHAOS_WORLD="+w.path("world")+" LD_PRELOAD="+w.path("world.so")+" exec "+filepath.Join(found.Dir, "postgres")+" \"$@\"\n", 0o600)
 	if err := os.Chmod(filepath.Join(bin, "postgres"), 0o755); err != nil { //nolint:gosec // as above
 		w.tb.Fatal(err)
 	}
-	real.Dir = bin
-	return real
+	found.Dir = bin
+	return found
 }
 
 // number is one of the world's numbers, which the server's processes read at any time.
