@@ -20,6 +20,11 @@
 // unthrottled one, and none, twice. What gaps between keys cost is measured by tables with the same number of rows, and what a plugin costs by the same Work as a
 // plugin of each kind and compiled in.
 //
+// Others that do similar things are measured in the same run, on the same server: River, goose, golang-migrate, and a
+// worker that polls as the GitLab container registry's does. Those that bbmd does not need itself are a program of
+// their own (testing/bench/peers), which says how each is set up and times what it does; the report repeats that. A
+// worker that sleeps for minutes is measured by a clock that skips its sleeps and counts them. Where another is better, the report says so.
+//
 // On a machine that is busy with other things, `chrt --rr 1 make bench-quick` lets
 // nobody in between; the report says so.
 //
