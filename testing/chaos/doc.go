@@ -33,6 +33,10 @@
 // indexes, partitions, all rows, the table itself. Each has to end as the documentation says, by
 // name and with the way out, and keep no other from going on. [RunFailover] loses the primary.
 //
+// [RunFailover] promotes a streaming standby while daemons work, by each way that a daemon finds the
+// primary, and has the old one come back. [RunVersions] puts two releases beside each other, and
+// upgrades the control schema under load.
+//
 // Run with -long for many more faults, with -seed N to replay a run, and with
 // -run for one scenario of it.
 package chaos
