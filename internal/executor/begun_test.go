@@ -154,7 +154,7 @@ func TestWhatWasBegunEndsWithItsSession(t *testing.T) {
 	r := start(t, db, works(t, f.work()))
 	enqueue(t, db, "w", "batch_size => 10")
 	gate.reached()
-	db.Superuser(t).Exec(t, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'bbmd/test/%'")
+	db.Superuser(t).Exec(t, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'bbmd/test/%'")
 	db.WaitFor(t, "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'advisory')")
 	gate.open()
 	exactlyOnce(t, db)
