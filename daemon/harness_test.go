@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"regexp"
 	"strconv"
 	"sync"
@@ -88,10 +89,16 @@ func configOf(urls map[string]string) daemon.Config {
 	return cfg
 }
 
-// configFor is the configuration of a daemon that logs in as a worker, who owns nothing: the control schema has to be there.
+// configFor is the configuration of a daemon that logs in as a worker, who owns nothing, and sees what the throttle looks at: the
+// control schema has to be there. A database that is seen as another role already stays so.
 func configFor(t *testing.T, db *pgtest.Database) daemon.Config {
 	t.Helper()
-	return configOf(map[string]string{"default": db.Worker(t).URL})
+	link, err := url.Parse(db.URL)
+	require.NoError(t, err)
+	if link.User.Username() == pgtest.Owner {
+		db = db.As(t, pgtest.Observer)
+	}
+	return configOf(map[string]string{"default": db.URL})
 }
 
 // instance is a daemon that runs in the test.

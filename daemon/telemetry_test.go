@@ -109,7 +109,7 @@ func TestFailedRunIsReportedOnce(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "00001_users.sql"), []byte("-- +goose Up\nCREATE TABLE users (id int);\nINSERT INTO users SELECT 1 / 0; -- private\n"), 0o600))
 	dsn, posted := fakeSentry(t)
-	cfg := configFor(t, db)
+	cfg := configOf(map[string]string{"default": db.URL})
 	database := cfg.Databases["default"]
 	database.Schema = daemon.DefaultSchema()
 	database.Schema.Migrations = dir
