@@ -152,7 +152,9 @@ func (c *crowd) once(ctx context.Context, buffers bool) error {
 			return err
 		}
 	}
-	// As a worker does once a second, so that the mark follows.
+	if len(c.times[opClaim])%claimsASecond > 0 {
+		return nil
+	}
 	_, err = control.Store{}.Count(ctx, c.conn, c.migration, claimEpoch, "chain", control.Tally{Batches: 1, Keys: 1})
 	return err
 }
