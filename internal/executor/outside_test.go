@@ -85,6 +85,28 @@ func TestRowThatNeedsWhatIsMissingIsFound(t *testing.T) {
 	require.Equal(t, []string{"55"}, pgtest.Column[string](t, db, "SELECT key FROM bbm.quarantine"))
 }
 
+// The primary key has other columns than when the migration began.
+func TestPrimaryKeyIsMadeAnewInTheMiddle(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ before, after, want string }{
+		"wider":    {"id", "id, n", `it was (id) and is (id, n)`},
+		"narrower": {"id, n", "id", `it was (id, n) and is (id)`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			db := database(t)
+			db.Exec(t, "CREATE TABLE t (id bigint NOT NULL, n int NOT NULL DEFAULT 0, PRIMARY KEY ("+c.before+")); INSERT INTO t SELECT generate_series(1, 1000)")
+			g := closeGate(t, db, 555)
+			start(t, db, nil)
+			enqueue(t, db, "bump", "batch_size => 10")
+			g.passes("ALTER TABLE t DROP CONSTRAINT t_pkey, ADD PRIMARY KEY (" + c.after + ")")
+			ends(t, db, "failed")
+
+			require.Contains(t, failure(t, db), "the key of public.t changed while the migration ran: "+c.want)
+		})
+	}
+}
+
 // The server's clock was set back by hours after jobs were given back: they are due all the same.
 func TestJobsAreDueAfterTheClockWasSetBack(t *testing.T) {
 	t.Parallel()

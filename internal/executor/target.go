@@ -131,10 +131,7 @@ ORDER BY NOT i.indisprimary, i.indexrelid LIMIT 1`
 // demandIndex refuses a key without an index that finds and orders its rows: the end of
 // every batch would cost a scan of the table.
 func (t *target) demandIndex(ctx context.Context, db control.DB) error {
-	names := make([]string, len(t.key))
-	for i, c := range t.key {
-		names[i] = c.Name
-	}
+	names := t.names()
 	err := db.QueryRow(ctx, indexSQL, t.oid, names).Scan(&t.index)
 	if errors.Is(err, pgx.ErrNoRows) {
 		list := strings.Join(names, ", ")
@@ -147,6 +144,15 @@ func (t *target) demandIndex(ctx context.Context, db control.DB) error {
 	return nil
 }
 
+// names returns the names of the key's columns.
+func (t *target) names() []string {
+	names := make([]string, len(t.key))
+	for i, c := range t.key {
+		names[i] = c.Name
+	}
+	return names
+}
+
 // changed compares the table with what was recorded at the start and says what is different now.
 func (t *target) changed(c *control.Candidate) error {
 	if c.TableOID == nil {
@@ -154,6 +160,9 @@ func (t *target) changed(c *control.Candidate) error {
 	}
 	if *c.TableOID != t.oid {
 		return refuse(control.CodeTable, "table %s was replaced while the migration ran (renamed, or dropped and created again); cancel the migration, check what the new table needs, and enqueue another one", t.table)
+	}
+	if names := t.names(); len(names) != len(c.KeyColumns) {
+		return refuse(control.CodeKey, "the key of %s changed while the migration ran: it was (%s) and is (%s); cancel the migration and enqueue another one", t.table, strings.Join(c.KeyColumns, ", "), strings.Join(names, ", "))
 	}
 	for i, column := range t.key {
 		if c.KeyColumns[i] != column.Name || c.KeyTypes[i] != column.Type {

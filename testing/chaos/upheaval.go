@@ -18,6 +18,7 @@ import (
 type Upheaval struct {
 	Name   string
 	Create string // of the table, with the columns id and n, and rows; empty: a plain one
+	Key    string // its column_name; empty: the primary key
 	Work   string // the statement; empty: the usual one
 	Change string
 	Fails  string // what the migration says of it, as a regular expression; empty: it goes on
@@ -47,12 +48,13 @@ func Upheavals() []Upheaval {
 		},
 		{Name: "column_widened", Change: "ALTER TABLE @t ALTER n TYPE bigint"},
 		{Name: "key_changed", Change: "ALTER TABLE @t ALTER id TYPE numeric", Fails: `the key of public.@t changed while the migration ran: id was bigint and is numeric; cancel the migration`},
+		{Name: "key_widened", Change: "ALTER TABLE @t DROP CONSTRAINT @t_pkey, ADD PRIMARY KEY (id, n)", Fails: `the key of public.@t changed while the migration ran: it was \(id\) and is \(id, n\); cancel the migration`},
 		{Name: "renamed", Change: "ALTER TABLE @t RENAME TO @t_aside", Fails: `table public.@t does not exist; create it, or correct table_name`, Mend: "ALTER TABLE @t_aside RENAME TO @t"},
 		{Name: "dropped", Change: "DROP TABLE @t", Fails: `table public.@t does not exist`},
 		{Name: "replaced", Change: "DROP TABLE @t; CREATE TABLE @t (id bigint PRIMARY KEY, n int NOT NULL DEFAULT 0)", Fails: `table public.@t was replaced while the migration ran .*; cancel the migration`},
 		{Name: "truncated", Change: "TRUNCATE @t"},
 		{
-			Name: "index_dropped", Create: "CREATE TABLE @t (id bigint NOT NULL, n int NOT NULL DEFAULT 0); CREATE UNIQUE INDEX @t_key ON @t (id); INSERT INTO @t SELECT generate_series(1, @rows)",
+			Name: "index_dropped", Key: "id", Create: "CREATE TABLE @t (id bigint NOT NULL, n int NOT NULL DEFAULT 0); CREATE UNIQUE INDEX @t_key ON @t (id); INSERT INTO @t SELECT generate_series(1, @rows)",
 			Change: "DROP INDEX @t_key", Fails: `no usable unique index on \(id\).*; CREATE UNIQUE INDEX CONCURRENTLY ON public.@t \(id\)`, Mend: "CREATE UNIQUE INDEX ON @t (id)",
 		},
 		{
@@ -121,8 +123,8 @@ func (r *run) enqueueOn(u Upheaval) {
 	if work == "" {
 		work = "UPDATE public.@t SET n = n + 1 WHERE :range"
 	}
-	r.watch.exec(`SELECT bbm.enqueue('execute_sql', 'public.' || $1, jsonb_build_object('sql', $2::text), name => $1, column_name => 'id', batch_size => $3,
-		max_batch_size => 2000, target_duration => '0', max_quarantined => 1000, pause => '100ms')`, u.table(), u.about(work), upheavalBatch)
+	r.watch.exec(`SELECT bbm.enqueue('execute_sql', 'public.' || $1, jsonb_build_object('sql', $2::text), name => $1, column_name => nullif($4, ''), batch_size => $3,
+		max_batch_size => 2000, target_duration => '0', max_quarantined => 1000, pause => '100ms')`, u.table(), u.about(work), upheavalBatch, u.Key)
 }
 
 // change does what the upheaval is when its migration has got on by so many jobs.
