@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"time"
 )
@@ -93,4 +94,16 @@ func flushTime(dir string) (p50 time.Duration, err error) {
 		all = append(all, float64(time.Since(began)))
 	}
 	return time.Duration(median(all)), nil
+}
+
+// version returns the version of a module in this program.
+func version(module string) string {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, m := range info.Deps {
+			if m.Path == module {
+				return m.Version
+			}
+		}
+	}
+	return "(unknown version)"
 }

@@ -98,23 +98,23 @@ func (o Options) sizes() sizes {
 		n.peers = peerSizes{spin: 100 * time.Millisecond, blocks: 2, starts: 2, silence: 20 * time.Millisecond, slept: 2, backfill: extent{2, 4000}, big: 4000}
 	case o.Quick:
 		f.rounds, f.settle, f.slice, f.rows = 4, time.Second, 2*time.Second, 1_000_000
-		n.sparse = extent{6, 30_000}
-		n.plugins = extent{6, 64_000}
-		n.histories, n.startUps = []int{5, 50}, 40
+		n.sparse = extent{4, 30_000}
+		n.plugins = extent{4, 64_000}
+		n.histories, n.startUps = []int{5, 50}, 20
 		n.pending.migrations, n.pending.rounds = 500, 1
 		n.peers = peerSizes{
 			warmUp: 5 * time.Second, rest: 15 * time.Second, spin: 500 * time.Millisecond,
-			blocks: 2, starts: 6, silence: 300 * time.Millisecond, slept: 20, backfill: extent{3, 64_000}, big: 300_000,
+			blocks: 2, starts: 4, silence: 300 * time.Millisecond, slept: 10, backfill: extent{2, 64_000}, big: 200_000,
 		}
 	default:
 		f.rounds, f.settle, f.slice, f.rows = 10, 1500*time.Millisecond, 3*time.Second, 2_000_000
 		n.sparse = extent{20, 30_000}
-		n.plugins = extent{16, 128_000}
+		n.plugins = extent{12, 128_000}
 		n.histories, n.startUps = []int{5, 50, 500}, 100
-		n.pending.migrations, n.pending.rounds = 500, 4
+		n.pending.migrations, n.pending.rounds = 500, 3
 		n.peers = peerSizes{
 			warmUp: 12 * time.Second, rest: time.Minute, spin: 2 * time.Second,
-			blocks: 4, starts: 10, silence: 300 * time.Millisecond, slept: 100, backfill: extent{6, 128_000}, big: 500_000,
+			blocks: 4, starts: 7, silence: 300 * time.Millisecond, slept: 60, backfill: extent{6, 128_000}, big: 500_000,
 		}
 	}
 	return n
@@ -130,7 +130,7 @@ func (o Options) sizesOfOthers() sizes {
 		}
 	case o.Quick:
 		return sizes{
-			cases: [4]extent{{4, 256_000}, {4, 128_000}, {4, 128_000}, {3, 512_000}}, tableRows: 2_000_000,
+			cases: [4]extent{{3, 128_000}, {3, 128_000}, {3, 96_000}, {3, 256_000}}, tableRows: 2_000_000,
 			wakes: 150, idleWakes: 5, finished: []int{1000, 100_000, 300_000}, claims: 400,
 		}
 	default:

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/bbmd-dev/bbmd/internal/executor"
 	"github.com/bbmd-dev/bbmd/internal/pgserver"
 )
 
@@ -25,6 +26,8 @@ func (r *Report) measurePeers(ctx context.Context, server *pgserver.Server, o Op
 	if o.Peers == "" {
 		return nil
 	}
+	r.notes = append(r.notes, fmt.Sprintf("bbmd: the default settings, throttle included, where starts are measured: a listener, a pool of up to 4 connections, %d workers with a session each "+
+		"while they work; backfills with 1 worker, batches of the size that is asked for, and no throttle", executor.DefaultSettings().Workers))
 	river, err := r.startRiverAtRest(ctx, server, o)
 	if err != nil {
 		return err

@@ -11,6 +11,7 @@ import (
 
 	"github.com/bbmd-dev/bbmd/internal/executor"
 	"github.com/bbmd-dev/bbmd/internal/pgserver"
+	"github.com/bbmd-dev/bbmd/internal/throttle"
 	"github.com/bbmd-dev/bbmd/registry"
 )
 
@@ -116,7 +117,9 @@ func (c *startCase) block(ctx context.Context, tries int) (err error) {
 // openOurs is an executor with a Work in Go that says when it is called.
 func openOurs(ctx context.Context, d *database, o Options) (starter, func() error, error) {
 	called := make(chan time.Time, 1)
-	rig, err := newRig(ctx, d, executor.DefaultSettings(), o.Logger, registry.Work{
+	settings, limits := executor.DefaultSettings(), throttle.Default()
+	settings.Throttle = &limits // as the daemon has it
+	rig, err := newRig(ctx, d, settings, o.Logger, registry.Work{
 		Name: workStart,
 		Run: func(context.Context, pgx.Tx, registry.Batch) (registry.Result, error) {
 			called <- time.Now()
@@ -206,6 +209,11 @@ func (r *Report) measureSleptStarts(ctx context.Context, d *database, o Options,
 	})
 }
 
+// milli renders a median and a 99th percentile of microseconds.
 func milli(microseconds []float64) string {
-	return fmt.Sprintf("%.1f ms (p99 %.1f)", median(microseconds)/1000, quantile(microseconds, 0.99)/1000)
+	middle, high := median(microseconds)/1000, quantile(microseconds, 0.99)/1000
+	if middle >= 10_000 {
+		return fmt.Sprintf("%.1f s (p99 %.1f)", middle/1000, high/1000)
+	}
+	return fmt.Sprintf("%.1f ms (p99 %.1f)", middle, high)
 }

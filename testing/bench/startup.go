@@ -38,6 +38,7 @@ func (r *Report) measureStartUp(ctx context.Context, server *pgserver.Server, o 
 		defer func() { err = errors.Join(err, peer.close()) }()
 		r.noteSettings(peer)
 	}
+	r.notes = append(r.notes, "goose "+version("github.com/pressly/goose/v3")+": NewProvider on pgx's driver for database/sql, Status or Up, Close")
 	for i, migrations := range o.sizes().histories {
 		d, err := newDatabase(ctx, server, fmt.Sprintf("start_up_%d", i))
 		if err != nil {

@@ -41,13 +41,13 @@ func openGitLab(ctx context.Context, arguments []string) (peer, error) {
 }
 
 func (g *gitLab) describe() answer {
-	slept := "slept"
+	slept := "as they come"
 	if g.skip {
-		slept = "counted, not slept"
+		slept = "counted instead of slept"
 	}
 	return answer{
 		Name: "GitLab's algorithm",
-		Settings: fmt.Sprintf("own code after the container registry's worker, state of December 2025; jobinterval %s, sleeps %s; prepared statements, connections kept",
+		Settings: fmt.Sprintf("own code after the container registry's asynchronous worker, state of December 2025; jobinterval %s, sleeps %s; prepared statements, up to 5 connections kept",
 			g.interval, slept),
 	}
 }
