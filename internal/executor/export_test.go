@@ -91,3 +91,14 @@ func UntracedBatch(ctx context.Context) func() {
 		w.claimed(4, time.Millisecond)
 	}
 }
+
+// ServersPart is what a session takes for the server's part of groups that took so long, one after
+// the other, where a single statement took as long as first.
+func ServersPart(first time.Duration, took ...time.Duration) []time.Duration {
+	s := &session{trip: max(first-near, 0)}
+	parts := make([]time.Duration, len(took))
+	for i, t := range took {
+		parts[i] = s.work(t)
+	}
+	return parts
+}

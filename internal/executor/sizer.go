@@ -27,8 +27,8 @@ const (
 	slowCycle      = 50 * time.Millisecond
 	slowTarget     = 5 * time.Millisecond // at most
 	shortestTarget = time.Millisecond     // or the work would be a small part of a batch
-	// leastOfStart is the part of batch_size below which no batch is cut while throttled: on a server
-	// with no time at all every batch is too long, and more would be left of its work than of its rows.
+	// leastOfStart divides batch_size: no batch is cut shorter for being throttled. On a server with no time
+	// to spare every batch takes too long, however short it is, and little would be done for as much rest.
 	leastOfStart = 10
 )
 
@@ -119,10 +119,12 @@ func (s *sizer) target() time.Duration {
 }
 
 // clamp keeps a size within the limits, and while throttled from becoming a small part of what the
-// migration began with, unless that is what its own target asks for.
+// migration began with, unless its own target asks for that.
 func (s *sizer) clamp(size float64) int32 {
-	if s.slowed > 0 && s.slowed < s.limits.target {
-		size = max(size, min(float64(s.limits.start)/leastOfStart, float64(s.size)))
+	if s.slowed > 0 {
+		least := float64(s.limits.start) / leastOfStart
+		own := float64(s.size) * min(float64(s.limits.target)/float64(max(s.p90, time.Microsecond)), 1)
+		size = max(size, min(least, own))
 	}
 	return s.limits.clamp(size)
 }
@@ -135,7 +137,7 @@ func (s *sizer) observe(size int32, took time.Duration) {
 		return
 	}
 	if took > panicFactor*s.limits.target {
-		s.change(s.clamp(float64(s.size)/panicCut), fmt.Sprintf("one batch took %s", round(took)))
+		s.change(s.limits.clamp(float64(s.size)/panicCut), fmt.Sprintf("one batch took %s", round(took)))
 		return
 	}
 	s.samples = append(s.samples, took)

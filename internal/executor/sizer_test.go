@@ -93,3 +93,49 @@ func TestSizerMakesBatchesShorterWhileThrottled(t *testing.T) {
 	}
 	require.InDelta(t, 200, short.Current(), 20, "a target below that stays")
 }
+
+// The less of the time batches may take, the shorter they are.
+func TestSizerMakesBatchesShorterTheLessTheyMayWork(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		duty   float64
+		perKey time.Duration
+		want   int32
+	}{
+		"not throttled":            {1, 10 * time.Microsecond, 5000},
+		"some":                     {0.5, 10 * time.Microsecond, 500},
+		"a tenth":                  {0.1, 10 * time.Microsecond, 500},
+		"a twentieth":              {0.05, 10 * time.Microsecond, 250},
+		"the least of traffic":     {0.02, 10 * time.Microsecond, 100},
+		"shared by many workers":   {0.001, 10 * time.Microsecond, 100},
+		"quick rows":               {0.02, time.Microsecond, 1000},
+		"a server without time":    {0.02, 400 * time.Microsecond, 100},
+		"dear rows":                {0.02, 2 * time.Millisecond, 25},
+		"nothing below the limits": {0.02, time.Second, 10},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := executor.NewSizer(1000, 10, 100000, 50*time.Millisecond)
+			s.Press(c.duty)
+			for range 300 {
+				s.Observe(s.Current(), time.Duration(s.Current())*c.perKey)
+			}
+			require.InEpsilon(t, c.want, s.Current(), 0.15)
+		})
+	}
+}
+
+// A size that is small already, since rows are that dear, is not made larger by a throttle.
+func TestSizerKeepsSmallBatchesSmallWhileThrottled(t *testing.T) {
+	t.Parallel()
+	s := executor.NewSizer(1000, 10, 100000, 50*time.Millisecond)
+	for range 100 {
+		s.Observe(s.Current(), time.Duration(s.Current())*time.Millisecond)
+	}
+	require.InDelta(t, 50, s.Current(), 10)
+	s.Press(0.02)
+	for range 100 {
+		s.Observe(s.Current(), time.Duration(s.Current())*time.Millisecond)
+	}
+	require.InDelta(t, 50, s.Current(), 10)
+}
