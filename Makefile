@@ -24,7 +24,7 @@ demo: build postgres ## build, then watch a backfill on a private PostgreSQL sur
 
 .PHONY: build
 build: ## build bin/bbmd, a static program
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/bbmd ./cmd/bbmd
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION)' -o bin/bbmd ./cmd/bbmd
 
 .PHONY: test
 test: programs ## run all tests, with the race detector, on a private PostgreSQL
@@ -93,6 +93,26 @@ programs: postgres ## make sure that what else the tests run is there: found, in
 	@$(GO) -C .ci/render run . path >/dev/null
 	@$(GO) -C testing/manifests/strict build -o /dev/null .
 	@$(GO) -C testing/manifests/strict run .
+
+.PHONY: vuln
+vuln: ## look for known vulnerabilities, in the database of vuln.go.dev or GOVULNDB (.ci/vuln ends with 3 where neither can be reached)
+	@.ci/vuln
+
+.PHONY: sbom
+sbom: ## write bin/bbmd.cdx.json, what the program is made of (CycloneDX), and check the licences
+	@mkdir -p bin
+	$(GO) tool -modfile=.ci/security/go.mod cyclonedx-gomod app -json -licenses -std -noserial -main cmd/bbmd -output bin/bbmd.cdx.json .
+	@$(GO) -C .ci/security run ./licences <bin/bbmd.cdx.json
+
+.PHONY: reproducible
+reproducible: ## build what is committed twice, in other directories and from nothing, and compare the bytes
+	@dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; \
+	for at in one another/place; do \
+		mkdir -p "$$dir/$$at"; git archive HEAD | tar -x -C "$$dir/$$at"; \
+		GOCACHE="$$dir/cache-$${at%%/*}" $(MAKE) --no-print-directory -C "$$dir/$$at" build VERSION=$(VERSION); \
+	done; \
+	sha256sum "$$dir"/one/bin/bbmd "$$dir"/another/place/bin/bbmd; \
+	cmp "$$dir/one/bin/bbmd" "$$dir/another/place/bin/bbmd" && echo "the same bytes"
 
 .PHONY: tools
 tools: ## build the linter, which takes minutes the first time
