@@ -61,9 +61,7 @@ func longFlag() string {
 	return ""
 }
 
-// shared is the command that the tests of this process run at the same time.
-//
-//nolint:gochecknoglobals // to link it takes seconds
+// shared is the command that the tests of this process run at the same time: to link it takes seconds.
 var shared struct {
 	mu    sync.Mutex
 	users int

@@ -15,8 +15,6 @@ import (
 
 // A daemon measures its own time by the monotonic clock, which every time.Now carries and nobody sets. A time that has
 // gone through a number has lost it: there are few such places, and none decides about work.
-//
-//nolint:gochecknoglobals // a list
 var wallClocks = map[string]string{
 	"internal/await/explain.go":   "a key that tells one failure from the next",
 	"internal/dashboard/token.go": "the end of a person's session",

@@ -58,7 +58,7 @@ func (f *foreground) lock(id string) { f.exec("SELECT FROM t WHERE id::text = $1
 // ahead returns two neighbours that are to be processed soon, the lower one first.
 func (r *run) ahead(f Fault) (low, high string) {
 	r.tb.Helper()
-	batches := 2 + int(f.Pick/2%8) //nolint:gosec // small
+	batches := 2 + int(f.Pick/2%8)
 	r.allow(batches + 100)
 	r.watch.row([]any{&low, &high}, fmt.Sprintf(`SELECT min(id::text) FILTER (WHERE place = 1), min(id::text) FILTER (WHERE place = 2) FROM (
 		SELECT id, row_number() OVER (ORDER BY id) AS place FROM (

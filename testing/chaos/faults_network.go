@@ -12,7 +12,7 @@ func (r *run) latency(f Fault) injury {
 
 // trickle forwards a few bytes at a time, and work has to go on all the same.
 func (r *run) trickle(f Fault) injury {
-	return r.slowed(f, pace{delay: 2 * time.Millisecond, piece: 16 + int(f.Pick/2%64)}) //nolint:gosec // small
+	return r.slowed(f, pace{delay: 2 * time.Millisecond, piece: 16 + int(f.Pick/2%64)})
 }
 
 func (r *run) slowed(f Fault, to pace) injury {

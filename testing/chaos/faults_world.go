@@ -89,10 +89,10 @@ func (r *run) goneOn() injury {
 }
 
 // stepForward sets the server's clock ahead by some hours, and leaves it there.
-func (r *run) stepForward(f Fault) injury { return r.stepped(time.Duration(1+f.Pick/2%12) * time.Hour) } //nolint:gosec // small
+func (r *run) stepForward(f Fault) injury { return r.stepped(time.Duration(1+f.Pick/2%12) * time.Hour) }
 
 // stepBack sets it back by some hours.
-func (r *run) stepBack(f Fault) injury { return r.stepped(-time.Duration(1+f.Pick/2%12) * time.Hour) } //nolint:gosec // small
+func (r *run) stepBack(f Fault) injury { return r.stepped(-time.Duration(1+f.Pick/2%12) * time.Hour) }
 
 func (r *run) stepped(by time.Duration) injury {
 	r.tb.Helper()
@@ -117,7 +117,7 @@ func (r *run) stepBackPaused(f Fault) injury {
 	r.tb.Helper()
 	r.watch.exec("SELECT bbm.pause('m', 'by chaos')")
 	r.watch.reaches("paused, and nothing runs", func(p progress) bool { return p.Status == "paused" && p.Running == 0 })
-	r.clock -= time.Duration(1+f.Pick/2%12) * time.Hour //nolint:gosec // small
+	r.clock -= time.Duration(1+f.Pick/2%12) * time.Hour
 	r.world.step(r.clock)
 	i := r.goneOn()
 	r.watch.exec("SELECT bbm.resume('m')")
@@ -134,7 +134,7 @@ func (r *run) stepBackRetry(f Fault) injury {
 		err := r.watch.try([]any{&waits}, "SELECT EXISTS (SELECT FROM bbm.batched_background_migration_jobs WHERE status = 'pending' AND error_sqlstate = '23514')")
 		return waits, err
 	})
-	r.clock -= time.Duration(1+f.Pick/2%12) * time.Hour //nolint:gosec // small
+	r.clock -= time.Duration(1+f.Pick/2%12) * time.Hour
 	r.world.step(r.clock)
 	i := r.goneOn()
 	r.watch.exec("UPDATE t SET odd = false WHERE odd")

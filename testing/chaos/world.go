@@ -38,7 +38,7 @@ type world struct {
 // newWorld builds a world in which all is well. It ends with the test, after the server.
 func newWorld(tb testing.TB) *world {
 	tb.Helper()
-	dir, err := os.MkdirTemp("", "chaos-world-")
+	dir, err := os.MkdirTemp("", "chaos-world-") //nolint:usetesting // the server's user could not enter a test's own
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -61,7 +61,7 @@ func newWorld(tb testing.TB) *world {
 		tb.Fatal(err)
 	}
 	defer file.Close()                                                                                                                    //nolint:errcheck // it stays mapped
-	if w.memory, err = syscall.Mmap(int(file.Fd()), 0, worldSize, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_SHARED); err != nil { //nolint:gosec // descriptors are small
+	if w.memory, err = syscall.Mmap(int(file.Fd()), 0, worldSize, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_SHARED); err != nil {
 		tb.Fatal(err)
 	}
 	return w
