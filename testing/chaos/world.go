@@ -60,7 +60,7 @@ func newWorld(tb testing.TB) *world {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	defer file.Close()                                                                                                                    //nolint:errcheck // it stays mapped
+	defer file.Close() //nolint:errcheck // it stays mapped
 	if w.memory, err = syscall.Mmap(int(file.Fd()), 0, worldSize, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_SHARED); err != nil {
 		tb.Fatal(err)
 	}
