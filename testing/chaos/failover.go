@@ -66,7 +66,7 @@ type failover struct {
 // standby, where something is lost that must not be, or where an invariant does not hold.
 func RunFailover(tb testing.TB, f Failover, seed uint64, programs Programs) *Figures {
 	tb.Helper()
-	const jobs, batchSize = 300, 10
+	const jobs, batchSize = 600, 10
 	cell := Cell{Key: BigInt, Work: f.Work, Workers: 2, Replicas: len(f.Routes)}
 	r := &failover{Failover: f, programs: programs}
 	r.run = &run{tb: tb, Scenario: Scenario{Cell: cell, Seed: seed, BatchSize: batchSize, PerDaemon: 2, Rows: jobs * batchSize}}

@@ -35,14 +35,14 @@ type versions struct {
 // replaced back. It fails the test where work does not go on, or an invariant does not hold.
 func RunVersions(tb testing.TB, seed uint64, earlier, later Release) *Figures {
 	tb.Helper()
-	const jobs, batchSize, replicas = 500, 10, 2
+	const jobs, batchSize, replicas = 1000, 10, 2
 	cell := Cell{Key: BigInt, Work: SQL, Workers: 2, Replicas: replicas}
 	r := &versions{earlier: earlier, later: later}
 	r.run = &run{tb: tb, Scenario: Scenario{Cell: cell, Seed: seed, BatchSize: batchSize, PerDaemon: 1, Rows: jobs * batchSize}}
 	r.figures = newFigures(r.Scenario)
 	r.server = pgtest.NewServer(tb, pgserver.Options{})
 	r.db = r.server.NewEmpty(tb)
-	r.watch = newWatch(tb, r.db.URL)
+	r.watch = newWatch(tb, r.db.Superuser(tb).URL)
 	r.install()
 	for i := range replicas {
 		r.replicas = append(r.replicas, newReplica(tb, fmt.Sprintf("r%d", i+1), r.db.URL, earlier.Program, r.PerDaemon))
