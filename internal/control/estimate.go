@@ -8,7 +8,6 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-//nolint:gosec // keys passed, no password
 const passedSQL = `
 SELECT m.keys_done + (SELECT coalesce(sum(keys), 0)::bigint FROM bbm.counters WHERE batched_background_migration_id = m.id)
   + (SELECT coalesce(sum(batch_size), 0)::bigint FROM ` + openJobs + ` j),

@@ -45,7 +45,7 @@ func (s situation) spare(queue []control.Candidate) (workers bool, taken []strin
 			taken = append(taken, queue[i].Table)
 		}
 	}
-	return len(d.first) < free, slices.AppendSeq(taken, maps.Keys(d.starting))
+	return d.first < free, slices.AppendSeq(taken, maps.Keys(d.starting))
 }
 
 // free is how many workers may begin.
@@ -60,7 +60,7 @@ func (s *situation) free() int {
 // decision is what one reconcile does.
 type decision struct {
 	begin    []assignment      // workers to begin, in this order
-	first    []assignment      // of these, the first of each migration
+	first    int               // how many of these are their migration's first
 	starting map[string]string // which active migration may have which table
 	reasons  map[int32]string  // why a migration waits, where that is this replica's to say; empty: it does not
 	wake     time.Duration     // when to look again; 0: not before an event
@@ -105,8 +105,8 @@ func decide(queue []control.Candidate, s situation) decision {
 			more = append(more, assignment{c, work})
 		}
 	}
-	d.first = slices.Clip(d.begin)
-	d.begin = append(d.first, more[:min(max(free, 0), len(more))]...)
+	d.first = len(d.begin)
+	d.begin = append(d.begin, more[:min(max(free, 0), len(more))]...)
 	return d
 }
 

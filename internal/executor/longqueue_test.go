@@ -75,4 +75,3 @@ func TestScanDoesNotGrowWithTheQueue(t *testing.T) {
 	few := cost(control.ScanLimit)
 	require.LessOrEqual(t, cost(3000), few+few/3+20)
 }
-

@@ -92,7 +92,7 @@ func startFleet(ctx context.Context, program string, all []*database) (*fleet, e
 }
 
 func (f *fleet) start(ctx context.Context, program string) error {
-	f.cmd = exec.CommandContext(ctx, program, "run", "--config", filepath.Join(f.dir, "bbmd.json"))
+	f.cmd = exec.CommandContext(ctx, program, "run", "--config", filepath.Join(f.dir, "bbmd.json")) //nolint:gosec // the program to measure
 	f.cmd.Dir = f.dir
 	f.cmd.Cancel = func() error { return f.cmd.Process.Signal(syscall.SIGTERM) }
 	f.cmd.WaitDelay = closing

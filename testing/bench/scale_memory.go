@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -50,11 +51,11 @@ func (r *Report) measureDatabases(ctx context.Context, server *pgserver.Server, 
 	r.shown(SectionDatabases, "memory of each further database at rest", fmt.Sprintf("%.2f MB resident", (together.rest.resident-alone.rest.resident)/float64(n.databases-1)), "-")
 	r.shown(SectionDatabases, "memory after work on all"+beside, together.worked.String(), alone.worked.String())
 	r.shown(SectionDatabases, "connections of a database at rest"+beside, fmt.Sprintf("%.1f, at most %d", together.connections, together.most), fmt.Sprintf("%.1f", alone.connections))
-	r.shown(SectionDatabases, "connections of a database with a migration at work, at most"+beside, fmt.Sprint(together.working), fmt.Sprint(alone.working))
+	r.shown(SectionDatabases, "connections of a database with a migration at work, at most"+beside, strconv.Itoa(together.working), strconv.Itoa(alone.working))
 	if n.minute {
 		l := line{
-			section: SectionDatabases, what: "transactions of a database in a minute and a third of rest, at most" + beside, value: fmt.Sprint(together.statements),
-			beside: fmt.Sprint(alone.statements), ratio: "-", target: "≤ 1", verdict: Reached,
+			section: SectionDatabases, what: "transactions of a database in a minute and a third of rest, at most" + beside, value: strconv.FormatInt(together.statements, 10),
+			beside: strconv.FormatInt(alone.statements, 10), ratio: "-", target: "≤ 1", verdict: Reached,
 		}
 		if together.statements > 1 {
 			l.verdict = Missed

@@ -92,9 +92,15 @@ func (r *Report) measureReplicas(ctx context.Context, server *pgserver.Server, o
 	for _, l := range []struct {
 		what      string
 		own, base []float64
-	}{{"a claim", own.claims, base.claims}, {"a reconcile", own.reconciles, base.reconciles}} {
+		part      float64
+	}{
+		{"a claim", own.claims, base.claims, 0.5},
+		// All hear of an event at once: most of them wait for a core, which is no cost of theirs.
+		{"a reconcile, the tenth that waits least for a core", own.reconciles, base.reconciles, 0.1},
+	} {
 		noise := uncertainty(l.own)/median(l.own) + uncertainty(l.base)/median(l.base)
-		r.flat(SectionReplicas, l.what+beside, spread(l.own), spread(l.base), median(l.own)/median(l.base), noise)
+		r.flat(SectionReplicas, l.what+beside, fmt.Sprintf("%.0f µs, median %s", quantile(l.own, l.part), spread(l.own)),
+			fmt.Sprintf("%.0f µs, median %s", quantile(l.base, l.part), spread(l.base)), quantile(l.own, l.part)/quantile(l.base, l.part), noise)
 	}
 	r.flat(SectionReplicas, "transactions that write, per batch"+beside, fmt.Sprintf("%.2f", own.written), fmt.Sprintf("%.2f", base.written), own.written/base.written, 0)
 	r.shown(SectionReplicas, "reconciles per migration"+beside, strconv.Itoa(len(own.reconciles)/migrations), strconv.Itoa(len(base.reconciles)/migrations))
