@@ -100,13 +100,15 @@ func (r *run) stepped(by time.Duration) injury {
 	r.world.step(r.clock)
 	r.tell("the server's clock is %s off", r.clock)
 	i := r.goneOn()
-	r.watch.until("there is a speed again", patience, func() (bool, error) {
+	r.watch.until("there is a speed again, unless the migration became running in what is the future now", patience, func() (bool, error) {
+		var ahead bool
 		var speed, left *float64
-		err := r.watch.try([]any{&speed, &left}, "SELECT keys_per_second::float8, extract(epoch FROM time_left)::float8 FROM bbm.progress WHERE name = 'm'")
+		err := r.watch.try([]any{&ahead, &speed, &left}, `SELECT status_since > clock_timestamp(), keys_per_second::float8, extract(epoch FROM time_left)::float8
+			FROM bbm.progress WHERE name = 'm'`)
 		if err == nil && (speed != nil && *speed < 0 || left != nil && *left < 0) {
-			r.tb.Errorf("the migration goes backwards: %v keys a second, %v s left", *speed, *left)
+			r.tb.Fatalf("the migration goes backwards: %v keys a second, %v s left", speed, left)
 		}
-		return err == nil && speed != nil, err
+		return err == nil && (ahead || speed != nil), err
 	})
 	r.figures.overcame("the speed is known after a step of the clock", time.Since(i.at))
 	return i
