@@ -97,7 +97,7 @@ func (s *traffic) judge(c *Config, v view) opinion {
 	duty := math.Pow(float64(c.Traffic.Duty), share) / float64(max(v.workers, 1))
 	reason := fmt.Sprintf("%s: work %s of the time", who, Share(duty))
 	if v.workers > 1 {
-		reason += fmt.Sprintf(", with %s", count(v.workers, "worker"))
+		reason += ", with " + count(v.workers, "worker")
 	}
 	return o.because(duty, reason)
 }
