@@ -13,7 +13,7 @@ const fromTheLog = "BBMD_EVENTS=wal"
 
 func TestDoctorOfEventsFromTheLog(t *testing.T) {
 	t.Parallel()
-	db := pgtest.NewEmpty(t)
+	db := pgtest.NewEmpty(t).As(t, pgtest.Streamer)
 	found, code := doctor(t, db.URL, fromTheLog)
 	require.Equal(t, 0, code)
 	require.Equal(t, "warn", found.one(t, "events").Status)

@@ -120,15 +120,16 @@ func TestDoctorOfARoleThatMayNothing(t *testing.T) {
 
 	require.Contains(t, found.one(t, "privileges").Hint, "bbmd init-control --worker "+db.Name)
 
+	// The owner's default privileges, which let the tests' worker write every table, hold here, too.
 	require.Equal(t, 0, bbmd(t, databaseURL(db), "init-control", "--worker", db.Name).code)
 	found, code = doctor(t, link)
 	require.Equal(t, 0, code, found)
-	require.Equal(t, "ok", found.one(t, "privileges").Status, found)
-
-	db.Exec(t, "GRANT UPDATE ON bbm.batched_background_migrations TO "+pgtest.Nobody)
-	found, _ = doctor(t, link)
 	require.Equal(t, "warn", found.one(t, "privileges").Status)
-	require.Contains(t, found.one(t, "privileges").Detail, "can be written by "+pgtest.Nobody)
+	require.Contains(t, found.one(t, "privileges").Detail, "can be written by "+pgtest.Worker)
+
+	require.Equal(t, 0, bbmd(t, databaseURL(db), "init-control", "--revoke", pgtest.Worker).code)
+	found, _ = doctor(t, link)
+	require.Equal(t, "ok", found.one(t, "privileges").Status, found)
 }
 
 func TestInitControlGrantsRoles(t *testing.T) {
@@ -140,7 +141,7 @@ func TestInitControlGrantsRoles(t *testing.T) {
 	require.Equal(t, []string{"enqueuer {bump,copy_column}", "reader {}", "worker {}"}, pgtest.Column[string](t, db, "SELECT kind || ' ' || works::text FROM bbm.roles ORDER BY kind"))
 	require.Equal(t, 0, bbmd(t, databaseURL(db.As(t, pgtest.Reader)), "status").code)
 
-	refused := bbmd(t, databaseURL(db.As(t, pgtest.Enqueuer)), "enqueue", "execute_sql", "bbm.settings", "--set", "sql=SELECT 1")
+	refused := bbmd(t, databaseURL(db.As(t, pgtest.Enqueuer)), "enqueue", "execute_sql", "bbm.settings", "--set", "sql=SELECT 1 FROM bbm.settings WHERE :range")
 	require.Equal(t, 73, refused.code, refused.err)
 	require.Contains(t, refused.err, `may not enqueue the Work "execute_sql"`)
 
