@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -12,11 +13,11 @@ func InstallUpTo(ctx context.Context, conn *pgx.Conn, version int) error {
 	if err != nil {
 		return err
 	}
-	text := Store{}.sql(createVersions)
+	texts := []string{createVersions}
 	for _, s := range all[:version] {
-		text += ";\n" + Store{}.sql(s.sql)
+		texts = append(texts, s.sql)
 	}
-	if _, err := conn.Exec(ctx, text); err != nil {
+	if _, err := conn.Exec(ctx, Store{}.sql(strings.Join(texts, ";\n"))); err != nil {
 		return err
 	}
 	_, err = conn.Exec(ctx, "INSERT INTO bbm.versions (version, oldest_compatible) VALUES ($1, 1)", version)

@@ -16,7 +16,7 @@ const (
 	KindReader   Kind = "reader"   // looks
 )
 
-// AllWorks, among the Works that an enqueuer is allowed, stands for all of them.
+// AllWorks stands for all Works, among those that an enqueuer is allowed.
 const AllWorks = "*"
 
 // Role is a role of the server and what it may do in the control schema.

@@ -3,6 +3,7 @@ package control_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -46,9 +47,7 @@ func writes() map[string]string {
 		"set aside":    "INSERT INTO bbm.quarantine (batched_background_migration_id, batched_background_migration_job_id, key, attempts) VALUES (1, 1, 'k', 1)",
 		"tell changes": "INSERT INTO bbm.changes (batched_background_migration_id, name, what) VALUES (1, 'm', 'finalize')",
 	}
-	for name, sql := range ownersAlone() {
-		all[name] = sql
-	}
+	maps.Copy(all, ownersAlone())
 	return all
 }
 
