@@ -20,7 +20,7 @@ func deafen(conn net.Conn) error {
 	}
 	nothing := []syscall.SockFilter{{Code: syscall.BPF_RET | syscall.BPF_K, K: 0}}
 	var failed error
-	err = raw.Control(func(fd uintptr) { failed = syscall.AttachLsf(int(fd), nothing) }) //nolint:gosec,staticcheck // descriptors are small; its successor is in a module that nothing else needs
+	err = raw.Control(func(fd uintptr) { failed = syscall.AttachLsf(int(fd), nothing) }) //nolint:staticcheck // its successor is in a module that nothing else needs
 	if err := errors.Join(err, failed); err != nil {
 		return fmt.Errorf("deafen a connection: %w", err)
 	}
