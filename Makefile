@@ -106,9 +106,9 @@ sbom: ## write bin/bbmd.cdx.json, what the program is made of (CycloneDX), and c
 
 .PHONY: reproducible
 reproducible: ## build what is committed twice, in other directories and from nothing, and compare the bytes
-	@dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; \
+	@dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; commit=$$(git rev-parse HEAD); \
 	for at in one another/place; do \
-		mkdir -p "$$dir/$$at"; git archive HEAD | tar -x -C "$$dir/$$at"; \
+		mkdir -p "$$dir/$$at"; git archive "$$commit" | tar -x -C "$$dir/$$at"; \
 		GOCACHE="$$dir/cache-$${at%%/*}" $(MAKE) --no-print-directory -C "$$dir/$$at" build VERSION=$(VERSION); \
 	done; \
 	sha256sum "$$dir"/one/bin/bbmd "$$dir"/another/place/bin/bbmd; \
