@@ -131,7 +131,7 @@ func TestWatchTellsThatOneFailed(t *testing.T) {
 
 	got = on(t, db, "status", "bad")
 	require.Contains(t, got.out, "failed once")
-	require.Regexp(t, `running .* by postgres through bbmd/default`, got.out)
+	require.Regexp(t, `running .* by bbmd_owner through bbmd/default`, got.out)
 }
 
 func TestWatchWithNothingToWatch(t *testing.T) {
