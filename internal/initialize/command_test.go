@@ -43,7 +43,7 @@ func TestCommandFindsWhatItNeeds(t *testing.T) {
 	require.Regexp(t, `(?m)^DATABASE_URL=postgresql://.*:\*\*\*@`, said)
 	require.Contains(t, said, "PGAPPNAME="+initialize.ApplicationName("test")+"\n")
 	options := "PGOPTIONS=-c lock_timeout=200 -c statement_timeout=0"
-	if b.Database.Major(t) >= 14 { // which has it
+	if b.Major(t) >= 14 { // which has it
 		options += " -c client_connection_check_interval=1000"
 	}
 	require.Contains(t, said, options+"\n")
