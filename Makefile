@@ -51,7 +51,7 @@ fmt: ## format the code as lint wants it
 	$(LINTER) fmt
 
 .PHONY: bench
-bench: build peers postgres ## measure beside bare PostgreSQL, River, goose and others (about ten minutes)
+bench: build peers postgres ## measure beside bare PostgreSQL, River, goose and others (about twelve minutes)
 	$(GO) run ./testing/bench/cmd/bench -bbmd bin/bbmd -peers bin/bench-peers $(ARGS)
 
 .PHONY: bench-quick
