@@ -164,6 +164,17 @@ func (g *gate) passes(statements string) {
 	require.NoError(g.t, <-done)
 }
 
+// pauses waits until somebody is at the gate, pauses migration m, and opens the gate once the
+// worker has heard of it: what it has not begun with stays pending.
+func (g *gate) pauses(r *replica) {
+	g.t.Helper()
+	g.reached()
+	g.db.Exec(g.t, "SELECT bbm.pause('m')")
+	r.logs("worker is told to stop")
+	g.open()
+	idle(g.t, g.db)
+}
+
 const poisonSQL = `
 CREATE TABLE IF NOT EXISTS public.poison (id bigint PRIMARY KEY);
 CREATE OR REPLACE FUNCTION poison() RETURNS trigger LANGUAGE plpgsql AS $$
