@@ -26,13 +26,22 @@ type audience struct {
 	changed chan struct{} // closed at the next look
 }
 
+// watchName is what pg_stat_activity shows for who watches, as it does for `bbmd status --watch`: a daemon gives way
+// to others' traffic, and this is none.
+const watchName = "bbmd/demo/watch"
+
 // arrive begins to follow, and sends the story above what it shows.
 func (a *audience) arrive(ctx context.Context, url string, t *teller) error {
-	source, err := notify.NewListener(notify.ListenerConfig{URL: url, Name: "bbmd/demo/watch"})
+	source, err := notify.NewListener(notify.ListenerConfig{URL: url, Name: watchName})
 	if err != nil {
 		return fmt.Errorf("follow the migration: %w", err)
 	}
-	conn, err := pgx.Connect(ctx, url)
+	config, err := pgx.ParseConfig(url)
+	if err != nil {
+		return fmt.Errorf("follow the migration: %w", err)
+	}
+	config.RuntimeParams["application_name"] = watchName
+	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		return fmt.Errorf("follow the migration: %w", err)
 	}
