@@ -42,7 +42,8 @@ func TestReadingProgressDoesNotGrowWithHistory(t *testing.T) {
 	db.Exec(t, chain, 1001, 50000)
 	db.Exec(t, "VACUUM ANALYZE bbm.batched_background_migration_jobs")
 	require.Positive(t, few)
-	require.LessOrEqual(t, pagesRead(t, db), few+10)
+	// A hundred finished jobs are two pages: some more are what an autovacuum meanwhile leaves unclean.
+	require.LessOrEqual(t, pagesRead(t, db), few+50)
 }
 
 // A total that turns out to be too low, or too high, never makes the progress fall.
