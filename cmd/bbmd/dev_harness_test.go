@@ -160,14 +160,16 @@ func (d *developer) kill(pid int) {
 	d.gone(pid)
 }
 
-// gone waits until a process is gone; one that nobody has buried yet is.
+// gone waits until a process is gone; one that nobody has buried yet is, once its last thread, and with
+// it its locks, are.
 func (d *developer) gone(pid int) {
 	d.t.Helper()
 	require.Eventually(d.t, func() bool {
 		stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 		if err == nil {
 			_, after, _ := strings.Cut(string(stat), ") ")
-			return strings.HasPrefix(after, "Z")
+			threads, err := os.ReadDir("/proc/" + strconv.Itoa(pid) + "/task")
+			return strings.HasPrefix(after, "Z") && (err != nil || len(threads) <= 1)
 		}
 		return syscall.Kill(pid, 0) != nil
 	}, patience, 10*time.Millisecond, "process %d lives", pid)
