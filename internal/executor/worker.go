@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"sync/atomic"
 
@@ -111,7 +112,7 @@ func (w *worker) examine(ctx context.Context) error {
 		return nil
 	}
 	err := guarded(ctx, w.log, func() error { return w.work.Check(ctx, w.opts.Pool, w.migration()) })
-	if err == nil || transient(err) || ctx.Err() != nil {
+	if err == nil || transient(err) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) || ctx.Err() != nil {
 		return err
 	}
 	return &refusal{reason: control.Reason{Code: control.CodeWork, SQLState: describe(err).SQLState, Message: fmt.Sprintf("%s cannot run: %v", w.work.Name, err)}}
