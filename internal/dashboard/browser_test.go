@@ -40,7 +40,8 @@ func shop(t *testing.T) (*browser, *site, *pgtest.Database) {
 	s := start(t, []dashboard.Database{database(t, "auth", db), database(t, "billing", other)}, withToken)
 	b.visit(s.base + "/databases/auth")
 	require.Equal(t, "/login", eval[string](b, "location.pathname"))
-	b.types(token) // the field has the focus
+	b.focuses("token")
+	b.types(token)
 	b.press("Tab", 9, "")
 	b.types("ines")
 	b.loads(func() { b.press("Enter", 13, "\r") })
@@ -107,7 +108,8 @@ func TestBrowserWithoutScript(t *testing.T) {
 	t.Parallel()
 	b, s, db := shop(t)
 	b.call("Emulation.setScriptExecutionDisabled", map[string]any{"value": true}, nil)
-	b.visit(s.base + "/databases/auth/enqueue?work=backfill_column") // the table's field has the focus
+	b.visit(s.base + "/databases/auth/enqueue?work=backfill_column")
+	b.focuses("table_name")
 	for _, text := range []string{"nowhere", "email_norm", "lower(email)"} {
 		b.types(text)
 		b.press("Tab", 9, "")
@@ -122,6 +124,7 @@ func TestBrowserWithoutScript(t *testing.T) {
 	})
 	require.Contains(t, eval[string](b, "document.body.innerText"), `table "nowhere" does not exist`)
 	require.Equal(t, "lower(email)", eval[string](b, `document.querySelector("[name='arg.expression']").value`), "what was typed is there again")
+	b.focuses("table_name")
 	eval[any](b, `document.querySelector("[name=table_name]").select()`)
 	b.types("public.users")
 	b.loads(func() { b.press("Enter", 13, "\r") })

@@ -201,6 +201,16 @@ func (b *browser) until(expression string) {
 	require.True(b.t, met, "never: %s\n%s", expression, eval[string](b, "document.body.innerText"))
 }
 
+// focuses waits until the page that was loaded has given that field the focus, which it does
+// by itself, though not before its first picture is drawn. It asks from outside: a page whose
+// scripts are switched off has nobody to wait in it.
+func (b *browser) focuses(field string) {
+	b.t.Helper()
+	for began := time.Now(); eval[string](b, `document.activeElement?.name ?? ""`) != field; {
+		require.Less(b.t, time.Since(began), patience, "the focus is never on %s", field)
+	}
+}
+
 // types types text where the focus is.
 func (b *browser) types(text string) {
 	b.t.Helper()
