@@ -40,9 +40,13 @@ const windowLength = "15 seconds"
 // The mark running_from is where [openJobs] begins: the first job that is running as it was claimed, or else what comes
 // behind the chain. Claims queue, so that a claim under way, which is not seen yet, takes greater ids than those that are; and
 // a batch which this statement sees finished is in the log before the mark, so that no crash keeps one without the other.
+// The counters are read once: beside an old snapshot the versions of their rows are what grows.
 const countSQL = `
-WITH migration AS (
-  SELECT m.id, m.keys_done + $4::bigint + (SELECT coalesce(sum(keys), 0)::bigint FROM bbm.counters WHERE batched_background_migration_id = m.id) AS keys,
+WITH counters AS (
+  SELECT coalesce(sum(keys), 0)::bigint AS keys, coalesce(max(running_from), 0) AS running_from, count(*) AS rows
+  FROM bbm.counters WHERE batched_background_migration_id = $1::int
+), migration AS (
+  SELECT m.id, m.keys_done + $4::bigint + (SELECT keys FROM counters) AS keys,
     CASE WHEN m.max_value = tail.max_value THEN (SELECT coalesce(sum(batch_size), 0)::bigint FROM ` + openJobs + ` j) END AS rest, m.total_tuple_count,
     coalesce(running.id, tail.id + 1, 0) AS running_from
   FROM bbm.batched_background_migrations m
@@ -52,7 +56,7 @@ WITH migration AS (
   LEFT JOIN LATERAL (
     SELECT id FROM bbm.batched_background_migration_jobs
     WHERE batched_background_migration_id = m.id AND status = 'running' AND NOT careful
-      AND id >= (SELECT coalesce(max(running_from), 0) FROM bbm.counters WHERE batched_background_migration_id = m.id) ORDER BY id LIMIT 1) running ON true
+      AND id >= (SELECT running_from FROM counters) ORDER BY id LIMIT 1) running ON true
   WHERE m.id = $1::int AND m.status <> 'finished'
 ), total AS (
   SELECT id, keys, coalesce(keys + rest, total_tuple_count) AS rows, total_tuple_count, running_from FROM migration
@@ -83,7 +87,7 @@ WITH migration AS (
   FROM unnest($6::bigint[], $7::bigint[], $8::real[]) v(id, rows, ms) WHERE j.id = v.id
 )
 SELECT CASE m.status WHEN 'finished' THEN 100 ELSE (SELECT percent FROM counted) END::float8,
-  (SELECT count(*) FROM bbm.counters WHERE batched_background_migration_id = $1::int)
+  (SELECT rows FROM counters)
 FROM bbm.batched_background_migrations m, set_config('synchronous_commit', 'off', true), pg_notify('bbm_progress', $9)
 WHERE m.id = $1::int`
 
