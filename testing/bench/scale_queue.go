@@ -86,9 +86,9 @@ func (r *Report) measureQueue(ctx context.Context, server *pgserver.Server, o Op
 		}
 		o.Logger.InfoContext(ctx, "made migrations and finished jobs", "migrations", extent.queued, "jobs", extent.finished)
 	}
-	for range n.tries {
+	for try := range n.tries {
 		for _, i := range shuffled(len(all)) {
-			if err := all[i].once(ctx, true); err != nil {
+			if err := all[i].once(ctx, try%countEach == 0); err != nil {
 				return err
 			}
 		}
@@ -97,7 +97,7 @@ func (r *Report) measureQueue(ctx context.Context, server *pgserver.Server, o Op
 	for _, name := range append([]string{opClaim, opFence}, names()...) {
 		r.addCrowd(name+large, name, all)
 	}
-	return r.beside(ctx, all[2], n.claims)
+	return r.beside(ctx, all[2], all[0], n.claims)
 }
 
 func names() (all []string) {
@@ -119,9 +119,16 @@ func (c *crowd) fill(ctx context.Context, claims int) error {
 	return err
 }
 
-// once claims, finishes and does everything else, on the clock, and then counts the buffers
-// of everything else.
-func (c *crowd) once(ctx context.Context, buffers bool) error {
+// countEach is how many tries there are for one whose buffers are counted.
+const countEach = 10
+
+// once claims, finishes and does everything else, on the clock, and counts the buffers of each if it is told to.
+func (c *crowd) once(ctx context.Context, counts bool) error {
+	if counts {
+		if err := c.countClaim(ctx); err != nil {
+			return err
+		}
+	}
 	jobs, err := c.claim(ctx)
 	if err != nil {
 		return err
@@ -139,15 +146,13 @@ func (c *crowd) once(ctx context.Context, buffers bool) error {
 		}); err != nil {
 			return err
 		}
-		if !buffers || len(c.times[op.name])%10 != 1 {
+		if !counts {
 			continue
 		}
 		if err := c.undone(ctx, func(tx pgx.Tx) error {
 			counted := explain.On(tx)
-			err := op.run(ctx, c, counted)
-			cost := counted.Take()
-			c.buffers[op.name] = explain.Cost{Statements: c.buffers[op.name].Statements + 1, Buffers: c.buffers[op.name].Buffers + cost.Buffers}
-			return err
+			defer c.touched(op.name, counted)
+			return op.run(ctx, c, counted)
 		}); err != nil {
 			return err
 		}
@@ -157,6 +162,33 @@ func (c *crowd) once(ctx context.Context, buffers bool) error {
 	}
 	_, err = control.Store{}.Count(ctx, c.conn, c.migration, claimEpoch, "chain", control.Tally{Batches: 1, Keys: 1})
 	return err
+}
+
+// countClaim counts the buffers of a claim and of a fence, and undoes both.
+func (c *crowd) countClaim(ctx context.Context) error {
+	return c.undone(ctx, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, "lock", c.migration, claimEpoch); err != nil {
+			return err
+		}
+		counted := explain.On(tx)
+		rows, err := counted.Query(ctx, fmt.Sprintf("EXECUTE claim(%d, %d, %d, %d)", c.migration, claimEpoch, claimSize, claimBatches))
+		if err != nil {
+			return err
+		}
+		jobs, err := pgx.CollectRows(rows, firstColumn)
+		if err != nil {
+			return err
+		}
+		c.touched(opClaim, counted)
+		defer c.touched(opFence, counted)
+		_, err = counted.Exec(ctx, fmt.Sprintf("EXECUTE fence(%d, %d)", jobs[0], claimEpoch))
+		return err
+	})
+}
+
+// touched adds what was counted of one try.
+func (c *crowd) touched(op string, counted *explain.Conn) {
+	c.buffers[op] = explain.Cost{Statements: c.buffers[op].Statements + 1, Buffers: c.buffers[op].Buffers + counted.Take().Buffers}
 }
 
 func (c *crowd) undone(ctx context.Context, do func(pgx.Tx) error) error {
@@ -175,37 +207,57 @@ func (r *Report) addCrowd(what, op string, all []*crowd) {
 	base := microseconds(all[0].times[op])
 	own := microseconds(all[2].times[op])
 	noise := math.Abs(median(microseconds(all[1].times[op]))/median(base) - 1)
-	touched := func(c *crowd) string {
-		cost := c.buffers[op]
-		if cost.Statements == 0 {
-			return ""
-		}
-		return fmt.Sprintf(", %.0f buffers", float64(cost.Buffers)/float64(cost.Statements))
+	r.flat(SectionQueue, what, spread(own)+buffers(all[2].buffers[op]), spread(base)+buffers(all[0].buffers[op]), median(own)/median(base), noise)
+}
+
+func buffers(c explain.Cost) string {
+	if c.Statements == 0 {
+		return ""
 	}
-	r.flat(SectionQueue, what, spread(own)+touched(all[2]), spread(base)+touched(all[0]), median(own)/median(base), noise)
+	return fmt.Sprintf(", %.0f buffers", float64(c.Buffers)/float64(c.Statements))
 }
 
 // beside goes on while another session holds a snapshot, which keeps the server from cleaning up
-// behind the claims.
-func (r *Report) beside(ctx context.Context, c *crowd, claims int) error {
+// behind the claims. How the machine changes meanwhile is told by the other, which goes on in turns, without one.
+func (r *Report) beside(ctx context.Context, c, other *crowd, claims int) error {
 	release, err := c.hold(ctx)
 	if err != nil {
 		return err
 	}
 	defer release()
-	clear(c.times)
-	for range claims {
-		if err := c.once(ctx, false); err != nil {
-			return err
+	quarter := claims / 4
+	both := []*crowd{c, other}
+	var early []map[string]explain.Cost
+	for _, c := range both {
+		clear(c.times)
+		c.buffers = make(map[string]explain.Cost)
+	}
+	for try := range claims {
+		if try == quarter {
+			for _, c := range both {
+				early, c.buffers = append(early, c.buffers), make(map[string]explain.Cost)
+			}
+		}
+		counts := (try < quarter || try >= claims-quarter) && try%countEach == 0
+		for _, i := range shuffled(len(both)) {
+			if err := both[i].once(ctx, counts); err != nil {
+				return err
+			}
 		}
 	}
-	quarter := claims / 4
 	for _, name := range append([]string{opClaim, opFence}, names()...) {
-		times := microseconds(c.times[name])
-		first, last := times[:quarter], times[len(times)-quarter:]
-		noise := uncertainty(first)/median(first) + uncertainty(last)/median(last)
-		r.flat(SectionQueue, fmt.Sprintf("%s, the last %d of %d claims beside the first, while another session holds an old snapshot", name, quarter, claims),
-			spread(last), spread(first), median(last)/median(first), noise)
+		own, ownNoise, first, last := c.growth(name)
+		machine, noise, _, _ := other.growth(name)
+		r.flat(SectionQueue, fmt.Sprintf("%s, the last quarter of %d claims beside the first, while another session holds an old snapshot; without one %.2f", name, claims, machine),
+			spread(last)+buffers(c.buffers[name]), spread(first)+buffers(early[0][name]), own/machine, ownNoise+noise)
 	}
 	return nil
+}
+
+// growth is how much slower the last quarter of the tries was than the first, and how sure that is.
+func (c *crowd) growth(op string) (ratio, noise float64, first, last []float64) {
+	times := microseconds(c.times[op])
+	quarter := len(times) / 4
+	first, last = times[:quarter], times[len(times)-quarter:]
+	return median(last) / median(first), uncertainty(first)/median(first) + uncertainty(last)/median(last), first, last
 }
