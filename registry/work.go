@@ -48,7 +48,8 @@ type Work struct {
 	Accept func(arguments json.RawMessage) error
 
 	// Check is asked once, before the migration starts, and returns what is
-	// missing. Nil means that nothing is checked.
+	// missing: an error that the migration fails with, unless what ended is the
+	// connection. Nil means that nothing is checked.
 	Check func(ctx context.Context, db Querier, m Migration) error
 
 	// Verify returns how many rows of a range are not as the Work leaves them. A
@@ -62,7 +63,8 @@ type Work struct {
 	Verify func(ctx context.Context, db Querier, b Batch) (wrong int64, err error)
 }
 
-// Querier is the part of a connection or transaction that reads.
+// Querier is the part of a connection or transaction that reads. It is one
+// session: the rows of one query are read, or closed, before the next one.
 type Querier interface {
 	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row

@@ -97,15 +97,14 @@ func describe(err error) control.Failure {
 	if !errors.As(err, &pgErr) {
 		return control.Failure{Message: err.Error(), Transient: transient(err)}
 	}
-	message := pgErr.Message
-	var messageSb88 strings.Builder
+	var message strings.Builder
+	message.WriteString(pgErr.Message)
 	for _, part := range []struct{ label, text string }{{"detail", pgErr.Detail}, {"hint", pgErr.Hint}, {"where", pgErr.Where}} {
 		if part.text != "" {
-			messageSb88.WriteString("; " + part.label + ": " + part.text)
+			message.WriteString("; " + part.label + ": " + part.text)
 		}
 	}
-	message += messageSb88.String()
-	return control.Failure{SQLState: pgErr.Code, Message: message, Transient: transient(err)}
+	return control.Failure{SQLState: pgErr.Code, Message: message.String(), Transient: transient(err)}
 }
 
 // delay returns how long to wait before a session's try n+1, n from 1: doubling from

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"sync/atomic"
 
@@ -111,9 +110,18 @@ func (w *worker) examine(ctx context.Context) error {
 	if w.work.Check == nil {
 		return nil
 	}
-	err := guarded(ctx, w.log, func() error { return w.work.Check(ctx, w.opts.Pool, w.migration()) })
-	if err == nil || transient(err) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) || ctx.Err() != nil {
+	conn, err := w.opts.Pool.Acquire(ctx)
+	if err != nil {
 		return err
+	}
+	defer conn.Release()
+	err = guarded(ctx, w.log, func() error { return w.work.Check(ctx, conn.Conn(), w.migration()) })
+	if err == nil || transient(err) || ctx.Err() != nil {
+		return err
+	}
+	// The end of a connection says nothing about the migration, unless the Work's own deadline is what ended it.
+	if conn.Conn().IsClosed() && !errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("%w: %w", errConnection, err)
 	}
 	return &refusal{reason: control.Reason{Code: control.CodeWork, SQLState: describe(err).SQLState, Message: fmt.Sprintf("%s cannot run: %v", w.work.Name, err)}}
 }
