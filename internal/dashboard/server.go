@@ -2,13 +2,12 @@ package dashboard
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
-	"syscall"
 	"time"
+
+	"github.com/bbmd-dev/bbmd/internal/port"
 )
 
 const (
@@ -32,8 +31,8 @@ type Server struct {
 	live      *hub
 	keeper    *keeper
 	mux       *http.ServeMux
-	listener  net.Listener
-	stopping  chan struct{} // closed when Run ends
+	port      port.Port
+	stopping  chan struct{} // closed when Run is about to end
 
 	readTimeout time.Duration
 }
@@ -53,6 +52,7 @@ func New(options Options) (*Server, error) {
 		options.Plugins = func() []Plugin { return nil }
 	}
 	s := &Server{options: options, log: options.Logger, live: newHub(), assets: loadAssets(), stopping: make(chan struct{}), readTimeout: readTimeout}
+	s.port = port.Port{Address: options.Listen, Purpose: "the dashboard", Setting: "dashboard.listen"}
 	s.keeper = newKeeper(options.Token, options.PublicRead)
 	for _, d := range options.Databases {
 		s.databases = append(s.databases, newDatabase(d))
@@ -83,47 +83,22 @@ func (s *Server) tell(database string, schema bool) {
 
 // Listen takes the port. Run does so itself if Listen was not called, and closes
 // it, so Run has to follow.
-func (s *Server) Listen(ctx context.Context) error {
-	if s.options.Listen == "" || s.listener != nil {
-		return nil
-	}
-	var config net.ListenConfig
-	listener, err := config.Listen(ctx, "tcp", s.options.Listen)
-	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
-		return fmt.Errorf("listen for the dashboard: %w; another process, perhaps another bbmd, has the port: stop it, or set dashboard.listen", err)
-	case err != nil:
-		return fmt.Errorf("listen for the dashboard: %w; set dashboard.listen to an address of this machine that bbmd may use", err)
-	}
-	s.listener = listener
-	return nil
-}
+func (s *Server) Listen(ctx context.Context) error { return s.port.Listen(ctx) }
 
 // Addr returns the address that is served, or nil before Listen.
-func (s *Server) Addr() net.Addr {
-	if s.listener == nil {
-		return nil
-	}
-	return s.listener.Addr()
-}
+func (s *Server) Addr() net.Addr { return s.port.Addr() }
 
 // Close gives the port back, for a server that is not going to be run.
-func (s *Server) Close() error {
-	if s.listener == nil {
-		return nil
-	}
-	return s.listener.Close()
-}
+func (s *Server) Close() error { return s.port.Close() }
 
 // Run serves until ctx ends, and returns its cause once every request is answered
 // and every watcher gone. It is called once.
 func (s *Server) Run(ctx context.Context) error {
-	if s.options.Listen == "" {
-		<-ctx.Done()
-		return context.Cause(ctx)
-	}
 	if err := s.Listen(ctx); err != nil {
 		return err
+	}
+	if s.Addr() != nil {
+		s.log.InfoContext(ctx, "serving the dashboard", "address", s.Addr().String())
 	}
 	server := &http.Server{
 		Handler:           s.guard(s.mux),
@@ -134,30 +109,9 @@ func (s *Server) Run(ctx context.Context) error {
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(s.listener) }()
-	s.log.InfoContext(ctx, "serving the dashboard", "address", s.Addr().String())
-	select {
-	case err := <-served:
-		s.shutdown(ctx, server)
-		return fmt.Errorf("serve the dashboard: %w", err)
-	case <-ctx.Done():
-	}
-	s.shutdown(ctx, server)
-	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("serve the dashboard: %w", err)
-	}
-	return context.Cause(ctx)
-}
-
-// shutdown sends the watchers away, and finishes the requests that are being answered.
-func (s *Server) shutdown(ctx context.Context, server *http.Server) {
-	close(s.stopping)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
-	defer cancel()
-	if err := server.Shutdown(ctx); err != nil {
-		s.log.WarnContext(ctx, "cut off requests at shutdown", "error", err)
-		_ = server.Close() // the first error has been told
-	}
-	s.live.close()
+	server.RegisterOnShutdown(func() { close(s.stopping) }) // or the watchers would be waited for
+	return s.port.Serve(ctx, port.Serving{
+		Server: server, Grace: shutdownTimeout, Logger: s.log,
+		Drain: func(context.Context) { s.live.close() },
+	})
 }

@@ -16,6 +16,6 @@
 //     work is drained.
 //   - Metrics keep their names and labels; [Metrics] lists them.
 //
-// It refuses to decide anything: it reports what its checks say. It is a leaf
-// and imports nothing of bbmd.
+// It refuses to decide anything: it reports what its checks say. It
+// imports nothing of bbmd but the port that it is served on.
 package health

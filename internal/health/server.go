@@ -7,11 +7,12 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/bbmd-dev/bbmd/internal/port"
 )
 
 const (
@@ -43,11 +44,11 @@ type Options struct {
 
 // Server is the HTTP server of /livez, /readyz and /metrics.
 type Server struct {
-	options  Options
-	live     probe
-	ready    probe
-	routes   []route
-	listener net.Listener
+	options Options
+	live    probe
+	ready   probe
+	routes  []route
+	port    port.Port
 }
 
 // route is what somebody else answers.
@@ -67,7 +68,7 @@ func New(options Options) *Server {
 	if options.Redact == nil {
 		options.Redact = func(text string) string { return text }
 	}
-	return &Server{options: options}
+	return &Server{options: options, port: port.Port{Address: options.Listen, Purpose: "probes and metrics", Setting: "http.listen"}}
 }
 
 // AddLive adds checks to /livez: whether a loop responds, and nothing that a
@@ -97,82 +98,24 @@ func (s *Server) Handle(pattern string, handler http.Handler) {
 // Listen takes the port. Run does so itself if Listen was not called; calling
 // it first tells a port that is taken before anything else has started. The
 // listener is closed by Run, so Run has to follow.
-func (s *Server) Listen(ctx context.Context) error {
-	if s.options.Listen == "" || s.listener != nil {
-		return nil
-	}
-	var config net.ListenConfig
-	listener, err := config.Listen(ctx, "tcp", s.options.Listen)
-	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
-		return fmt.Errorf("listen for probes and metrics: %w; another process, perhaps another bbmd, has the port: stop it, or set http.listen", err)
-	case err != nil:
-		return fmt.Errorf("listen for probes and metrics: %w; set http.listen to an address of this machine that bbmd may use", err)
-	}
-	s.listener = listener
-	return nil
-}
+func (s *Server) Listen(ctx context.Context) error { return s.port.Listen(ctx) }
 
 // Addr returns the address that is served, or nil before Listen.
-func (s *Server) Addr() net.Addr {
-	if s.listener == nil {
-		return nil
-	}
-	return s.listener.Addr()
-}
+func (s *Server) Addr() net.Addr { return s.port.Addr() }
 
 // Run serves until ctx has ended and Options.Done is closed, and returns the
 // cause of ctx. From the moment ctx ends, /readyz fails. Run is called once.
 func (s *Server) Run(ctx context.Context) error {
-	if s.options.Listen == "" {
-		<-ctx.Done()
-		return context.Cause(ctx)
-	}
 	if err := s.Listen(ctx); err != nil {
 		return err
 	}
-	server := s.server(ctx)
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(s.listener) }()
-	s.options.Logger.InfoContext(ctx, "serving probes and metrics", "address", s.Addr().String())
-
-	if err := s.serveUntilDrained(ctx, served); err != nil {
-		_ = server.Close() // what broke it is the error that counts
-		return err
+	if s.Addr() != nil {
+		s.options.Logger.InfoContext(ctx, "serving probes and metrics", "address", s.Addr().String())
 	}
-	s.shutdown(ctx, server)
-	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("serve probes and metrics: %w", err)
-	}
-	return context.Cause(ctx)
-}
-
-// serveUntilDrained waits for the end of ctx, then of the work.
-func (s *Server) serveUntilDrained(ctx context.Context, served <-chan error) error {
-	drained := s.options.Done
-	if drained == nil {
-		drained = ctx.Done()
-	}
-	for _, end := range []<-chan struct{}{ctx.Done(), drained} {
-		select {
-		case err := <-served:
-			return fmt.Errorf("serve probes and metrics: %w", err)
-		case <-end:
-		}
-	}
-	return nil
-}
-
-// shutdown finishes the requests that are being answered, and the checks.
-func (s *Server) shutdown(ctx context.Context, server *http.Server) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
-	defer cancel()
-	if err := server.Shutdown(ctx); err != nil {
-		s.options.Logger.WarnContext(ctx, "cut off requests at shutdown", "error", err)
-		_ = server.Close() // the first error has been told
-	}
-	s.live.drain(ctx)
-	s.ready.drain(ctx)
+	return s.port.Serve(ctx, port.Serving{
+		Server: s.server(ctx), Done: s.options.Done, Grace: shutdownTimeout, Logger: s.options.Logger,
+		Drain: func(ctx context.Context) { s.live.drain(ctx); s.ready.drain(ctx) },
+	})
 }
 
 func (s *Server) server(ctx context.Context) *http.Server {
