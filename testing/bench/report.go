@@ -211,6 +211,8 @@ func titles(section string) string {
 		return "Many databases in one process"
 	case SectionMemory:
 		return "Memory of a process"
+	case SectionProfile:
+		return "Where the time of a batch goes"
 	default:
 		return section
 	}

@@ -20,11 +20,12 @@ const (
 	SectionReplicas  = "replicas"
 	SectionDatabases = "databases"
 	SectionMemory    = "memory"
+	SectionProfile   = "profile"
 )
 
 // ScaleSections returns the names of the sections of [Scale], in the order in which they run.
 func ScaleSections() []string {
-	return []string{SectionRows, SectionQueue, SectionReplicas, SectionDatabases, SectionMemory}
+	return []string{SectionRows, SectionQueue, SectionReplicas, SectionDatabases, SectionMemory, SectionProfile}
 }
 
 // scaleTarget is what anything may cost at size, relative to what it costs when small.
@@ -41,6 +42,7 @@ type scaleSizes struct {
 	worked    int // such migrations
 	databases int
 	jobs      int // finished, of the daemon whose memory is looked at
+	profiled  int // rows of a migration whose batches are profiled
 	minute    bool
 }
 
@@ -52,17 +54,17 @@ func (o Options) scale() scaleSizes {
 	case o.Tiny:
 		return scaleSizes{
 			rows: []int{1000, 5000, 20_000}, queue: [2]extentOfQueue{{100, 100}, {300, 2000}}, tries: 3, claims: 8,
-			replicas: 2, batches: 4, worked: 2, databases: 2, jobs: 1000,
+			replicas: 2, batches: 4, worked: 2, databases: 2, jobs: 1000, profiled: 4000,
 		}
 	case o.Quick:
 		return scaleSizes{
 			rows: []int{1000, 100_000, 3_000_000}, queue: [2]extentOfQueue{{100, 1000}, {10_000, 300_000}}, tries: 200, claims: 2000,
-			replicas: 8, batches: 100, worked: 40, databases: 50, jobs: 100_000, minute: true,
+			replicas: 8, batches: 100, worked: 40, databases: 50, jobs: 100_000, profiled: 200_000, minute: true,
 		}
 	default:
 		return scaleSizes{
 			rows: []int{1000, 100_000, 3_000_000, 30_000_000}, queue: [2]extentOfQueue{{100, 1000}, {10_000, 3_000_000}}, tries: 400, claims: 4000,
-			replicas: 8, batches: 200, worked: 100, databases: 50, jobs: 1_000_000, minute: true,
+			replicas: 8, batches: 200, worked: 100, databases: 50, jobs: 1_000_000, profiled: 1_000_000, minute: true,
 		}
 	}
 }
@@ -99,6 +101,7 @@ func Scale(ctx context.Context, o Options) (report *Report, err error) {
 		{SectionReplicas, r.measureReplicas},
 		{SectionDatabases, r.measureDatabases},
 		{SectionMemory, r.measureMemory},
+		{SectionProfile, r.measureProfile},
 	} {
 		if !o.wants(s.name) {
 			continue
@@ -119,7 +122,14 @@ func startScaleServer(ctx context.Context, o Options) (*pgserver.Server, error) 
 	if o.Tiny {
 		settings["max_wal_size"], settings["min_wal_size"], settings["shared_buffers"] = "1GB", "80MB", "128MB"
 	}
-	return pgserver.Start(ctx, pgserver.Options{Durable: true, Settings: settings})
+	binaries, err := pgserver.Find(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if o.wants(SectionProfile) && countsStatements(binaries) {
+		settings["shared_preload_libraries"], settings["pg_stat_statements.track"] = "pg_stat_statements", "none" // but in the section's own database
+	}
+	return pgserver.Start(ctx, pgserver.Options{Durable: true, Settings: settings, Binaries: binaries})
 }
 
 // flat adds a line that says how much more something costs at size.

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
+	"math"
 	"sync"
 	"time"
 
@@ -17,6 +17,7 @@ type effort struct {
 	mu                 sync.Mutex
 	claims, reconciles []time.Duration
 	on                 bool
+	scanned            chan struct{} // one reconcile has ended since somebody looked
 }
 
 func (e *effort) begin() {
@@ -41,6 +42,10 @@ func (e *effort) claimed(took time.Duration) {
 }
 
 func (e *effort) reconciled(took time.Duration) {
+	select {
+	case e.scanned <- struct{}{}:
+	default:
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.on {
@@ -67,52 +72,80 @@ func (r *Report) measureReplicas(ctx context.Context, server *pgserver.Server, o
 			rig.close()
 		}
 	}()
-	var base, own figuresOfReplicas
-	for _, replicas := range []int{1, n.replicas} {
-		for len(all) < replicas {
+	var base, own, again figuresOfReplicas
+	for _, phase := range []struct {
+		*figuresOfReplicas
+
+		replicas int
+	}{{&base, 1}, {&own, n.replicas}, {&again, 1}} {
+		for len(all) > phase.replicas {
+			all[len(all)-1].close()
+			all = all[:len(all)-1]
+		}
+		for len(all) < phase.replicas {
 			rig, err := newRig(ctx, d, executor.DefaultSettings(), o.Logger)
 			if err != nil {
 				return err
 			}
 			all = append(all, rig)
 		}
-		var f figuresOfReplicas
+		if err := phase.alone(ctx, all[0], n.tries); err != nil {
+			return err
+		}
+		if phase.figuresOfReplicas == &again {
+			break
+		}
 		for i := range 2 * migrations { // the first half warms up
 			if i == migrations {
-				f.begin(all)
+				phase.begin(all)
 			}
-			if err := f.run(ctx, d, all, fmt.Sprintf("%d_%d", replicas, i), rows, size, i >= migrations); err != nil {
+			if err := phase.run(ctx, d, all, fmt.Sprintf("%d_%d", phase.replicas, i), rows, size, i >= migrations); err != nil {
 				return err
 			}
 		}
-		f.end(all)
-		base, own = own, f
+		phase.end(all)
 	}
 	beside := fmt.Sprintf(", %d replicas beside one", n.replicas)
-	for _, l := range []struct {
-		what      string
-		own, base []float64
-		part      float64
-	}{
-		{"a claim", own.claims, base.claims, 0.5},
-		// All hear of an event at once: most of them wait for a core, which is no cost of theirs.
-		{"a reconcile, the tenth that waits least for a core", own.reconciles, base.reconciles, 0.1},
-	} {
-		noise := uncertainty(l.own)/median(l.own) + uncertainty(l.base)/median(l.base)
-		r.flat(SectionReplicas, l.what+beside, fmt.Sprintf("%.0f µs, median %s", quantile(l.own, l.part), spread(l.own)),
-			fmt.Sprintf("%.0f µs, median %s", quantile(l.base, l.part), spread(l.base)), quantile(l.own, l.part)/quantile(l.base, l.part), noise)
-	}
+	r.flat(SectionReplicas, "a claim"+beside, spread(own.claims), spread(base.claims), median(own.claims)/median(base.claims),
+		uncertainty(own.claims)/median(own.claims)+uncertainty(base.claims)/median(base.claims))
+	control := median(again.lone) / median(base.lone)
+	r.flat(SectionReplicas, fmt.Sprintf("a reconcile, one at a time%s (A/A %.2f)", beside, control), spread(own.lone), spread(append(base.lone, again.lone...)),
+		median(own.lone)/median(append(base.lone, again.lone...)), math.Abs(control-1))
 	r.flat(SectionReplicas, "transactions that write, per batch"+beside, fmt.Sprintf("%.2f", own.written), fmt.Sprintf("%.2f", base.written), own.written/base.written, 0)
-	r.shown(SectionReplicas, "reconciles per migration"+beside, strconv.Itoa(len(own.reconciles)/migrations), strconv.Itoa(len(base.reconciles)/migrations))
+	r.flat(SectionReplicas, "reconciles of a replica per migration"+beside, fmt.Sprintf("%.1f", float64(len(own.reconciles))/float64(migrations*n.replicas)),
+		fmt.Sprintf("%.1f", float64(len(base.reconciles))/float64(migrations)), float64(len(own.reconciles))/float64(len(base.reconciles)*n.replicas), 0)
+	// All hear of an event at once: most of them wait for a core, which is no cost of theirs.
+	r.shown(SectionReplicas, "a reconcile while all others do the same"+beside, spread(own.reconciles), spread(base.reconciles))
 	return nil
 }
 
 // figuresOfReplicas are those of so many replicas.
 type figuresOfReplicas struct {
-	claims, reconciles []float64
-	written            float64 // per batch
+	claims, reconciles []float64 // while there is work
+	lone               []float64 // reconciles of one replica while all others are at rest
+	written            float64   // per batch
 	transactions       int64
 	batches            int
+}
+
+// alone wakes one replica, so that it waits for no other.
+func (f *figuresOfReplicas) alone(ctx context.Context, rig *rig, tries int) error {
+	if err := rig.quiet(ctx); err != nil {
+		return err
+	}
+	rig.effort.begin()
+	for range tries {
+		select {
+		case <-rig.effort.scanned:
+		default:
+		}
+		rig.executor.Wake()
+		if _, err := receive(ctx, rig.effort.scanned); err != nil {
+			return err
+		}
+	}
+	_, f.lone = rig.effort.end()
+	return nil
 }
 
 func (f *figuresOfReplicas) begin(all []*rig) {

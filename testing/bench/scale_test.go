@@ -21,7 +21,7 @@ func TestEveryScaleSectionRuns(t *testing.T) {
 	t.Log(text.String())
 	for _, part := range []string{
 		"of 20000 rows ends: buffers", "told that there are a billion rows", "last tenth of 20000 rows", "scan, as in each reconcile, 300 migrations queued",
-		"while another session holds an old snapshot", "a reconcile, the tenth that waits least for a core, 2 replicas beside one", "left out: it needs a bbmd to run",
+		"while another session holds an old snapshot", "a reconcile, one at a time, 2 replicas beside one", "bench_go: a batch of 1000 rows", "left out: it needs a bbmd to run",
 	} {
 		require.Contains(t, text.String(), part)
 	}

@@ -44,7 +44,7 @@ type end struct {
 var _ executor.Observer = (*watcher)(nil)
 
 func newWatcher() *watcher {
-	return &watcher{events: make(chan event, 1000), ends: make(chan end, 1000), writes: make(chan time.Time, 1), scanned: time.Now()}
+	return &watcher{events: make(chan event, 1000), ends: make(chan end, 1000), writes: make(chan time.Time, 1), scanned: time.Now(), effort: effort{scanned: make(chan struct{}, 1)}}
 }
 
 func (w *watcher) event(e notify.Event, at time.Time) {
