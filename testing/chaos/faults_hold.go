@@ -30,13 +30,29 @@ const beyondTimeouts = 40 * time.Second
 
 // freezeLong stops a daemon until the server itself has ended the sessions of its workers, and for longer than anybody waits.
 func (r *run) freezeLong(f Fault) injury {
-	v := r.victim(f)
-	v.signal(syscall.SIGSTOP)
-	i := injury{dead: r.watch.owners(v.application())}
+	r.tb.Helper()
+	v, i := r.freezeAtWork(f)
 	r.sessionsEnd(v)
 	i.at = time.Now()
 	r.hold(beyondTimeouts)
 	return r.thaw(v, i)
+}
+
+// freezeAtWork stops a daemon that has jobs to itself, the victim if it is one.
+func (r *run) freezeAtWork(f Fault) (v *replica, i injury) {
+	r.tb.Helper()
+	r.watch.until("a daemon is stopped while it has jobs", patience, func() (bool, error) {
+		for n := range r.replicas {
+			v = r.replicas[(f.replica(len(r.replicas))+n)%len(r.replicas)]
+			v.signal(syscall.SIGSTOP)
+			if i.dead = r.watch.owners(v.application()); len(i.dead) > 0 {
+				return true, nil
+			}
+			v.signal(syscall.SIGCONT)
+		}
+		return false, nil
+	})
+	return v, i
 }
 
 // thaw lets a frozen daemon go on whose sessions have ended, after another one
@@ -48,23 +64,19 @@ func (r *run) thaw(v *replica, i injury) injury {
 	}
 	r.sessionsEnd(v)
 	asleep := r.lastEvent()
-	before := r.sessionsOrNone(v)
 	v.signal(syscall.SIGCONT)
 	i.at = time.Now()
-	r.comesBack(v, before)
+	r.watch.until(v.name+" wakes up", patience, func() (bool, error) {
+		var awake bool
+		err := r.watch.try([]any{&awake}, "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE application_name LIKE $1 AND state_change > $2)", v.application(), i.at)
+		return awake, err
+	})
 	var undead int
 	r.watch.row([]any{&undead}, "SELECT count(*) FROM invariants.job_events WHERE id > $1 AND new_status = 'finished' AND old_owner = ANY (coalesce($2::int[], '{}'))", asleep, i.dead)
 	if undead > 0 {
 		r.tb.Errorf("I1 (exactly once) violated: a daemon that woke up finished %d jobs that were not its own any more", undead)
 	}
 	return i
-}
-
-// sessionsOrNone returns the processes of a daemon's sessions, as far as there are any.
-func (r *run) sessionsOrNone(v *replica) (pids []int32) {
-	r.tb.Helper()
-	r.watch.row([]any{&pids}, "SELECT coalesce(array_agg(pid), '{}') FROM pg_stat_activity WHERE application_name LIKE $1", v.application())
-	return pids
 }
 
 // sessionsEnd waits until the server has ended a daemon's sessions that own jobs, by its own time-outs.
