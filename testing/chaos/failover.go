@@ -70,7 +70,7 @@ func RunFailover(tb testing.TB, f Failover, seed uint64, programs Programs) *Fig
 	cell := Cell{Key: BigInt, Work: f.Work, Workers: 2, Replicas: len(f.Routes)}
 	r := &failover{Failover: f, programs: programs}
 	r.run = &run{tb: tb, Scenario: Scenario{Cell: cell, Seed: seed, BatchSize: batchSize, PerDaemon: 2, Rows: jobs * batchSize}}
-	r.figures = newFigures(r.Scenario)
+	r.figures = newFigures("failover "+f.Name)
 	r.serve()
 	for i, route := range f.Routes {
 		daemon := r.engage(i, route)

@@ -67,7 +67,7 @@ func (r *failover) killOutright() {
 }
 
 // lossOfLogs notes that what daemons logged since the standby was cut off may be on no record.
-func (r *failover) lossOfLogs(from, to time.Time) {
+func (r *run) lossOfLogs(from, to time.Time) {
 	for at := from; at.Before(to); at = at.Add(lossWindow / 2) {
 		r.crashes = append(r.crashes, at)
 	}

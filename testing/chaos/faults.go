@@ -49,9 +49,11 @@ func (r *run) inject(f Fault) {
 		StepBackRetry:    r.stepBackRetry,
 		DiskFull:         r.diskFull,
 		DiskFullControl:  r.diskFullControl,
+		DiskFullWAL:      r.diskFullWAL,
 	}[f.Kind]
 	before := r.lastEvent()
 	suffered := inflict(f)
+	r.figures.injected++
 	if r.World && suffered.since == 0 {
 		suffered.since = before
 	}

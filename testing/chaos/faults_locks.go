@@ -104,6 +104,6 @@ func (r *run) deadlock(f Fault) injury {
 	began := time.Now()
 	app.lock(low)
 	app.commit()
-	r.figures.overcame("the application waits for a batch in its way", time.Since(began))
+	r.figures.took("the application waits for a batch in its way", time.Since(began))
 	return injury{at: began}
 }

@@ -43,7 +43,7 @@ func (r *run) packetsLost(f Fault) injury {
 		err := r.watch.try([]any{&owned}, "SELECT EXISTS (SELECT FROM pg_locks l WHERE l.classid = 7701 AND l.objid::int = ANY ($1) AND "+mine+")", i.dead)
 		return !owned && r.serverSays(timedOut) > ended, err
 	})
-	r.figures.overcame("TCP finds out that packets are lost", time.Since(lost))
+	r.figures.took("TCP finds out that packets are lost", time.Since(lost))
 	i.at = lost
 	r.overcome("loss of packets, of which nobody is told", i)
 	r.comesBack(v, before)

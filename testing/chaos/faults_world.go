@@ -34,6 +34,7 @@ func (r *run) inWorld() {
 	r.data = data
 	if r.Mounted {
 		r.mount(owner)
+		r.mountWAL(owner)
 	}
 	admin.Exec(r.tb, fmt.Sprintf("CREATE TABLESPACE small LOCATION '%s'", r.disk))
 	// A row that is written anew is wide, and finds no room but at the end of the file.
@@ -47,12 +48,11 @@ func (r *run) inWorld() {
 // mount puts a real file system below the table, where that is permitted. Elsewhere the world refuses its writes.
 func (r *run) mount(owner *syscall.Stat_t) {
 	r.tb.Helper()
-	if err := mountDisk(r.disk, owner.Uid, owner.Gid); err != nil {
+	if err := r.world.mount(r.disk, owner); err != nil {
 		r.tb.Logf("the disk of the table is not a file system of its own here (%v): its writes are refused by what stands between server and C library", err)
 		return
 	}
 	r.mounted = true
-	r.tb.Cleanup(func() { unmountDisk(r.disk) })
 }
 
 // fillDisk leaves no room for the table, or, with full false, makes room again.
@@ -110,7 +110,7 @@ func (r *run) stepped(by time.Duration) injury {
 		}
 		return err == nil && (ahead || speed != nil), err
 	})
-	r.figures.overcame("the speed is known after a step of the clock", time.Since(i.at))
+	r.figures.took("the speed is known after a step of the clock", time.Since(i.at))
 	return i
 }
 
@@ -155,7 +155,7 @@ func (r *run) allDue() {
 		err := r.watch.try([]any{&left}, "SELECT count(*) FROM bbm.batched_background_migration_jobs WHERE id = ANY ($1) AND status <> 'finished'", waiting)
 		return err == nil && left == 0, err
 	})
-	r.figures.overcame("what waited is done after a step of the clock", time.Since(began))
+	r.figures.took("what waited is done after a step of the clock", time.Since(began))
 }
 
 // noSpace is what everybody says whose disk is full.

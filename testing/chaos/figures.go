@@ -11,10 +11,12 @@ import (
 
 // Figures are what a run has shown. They are reported, and asserted nowhere.
 type Figures struct {
-	scenario Scenario
+	name     string
 	began    time.Time
 	elapsed  time.Duration
+	injected int                        // faults
 	progress map[string][]time.Duration // until a living owner finished a job
+	others   map[string][]time.Duration // how long other things took
 	orphans  []time.Duration            // until nothing was left to the dead
 
 	jobs       int // in all
@@ -26,12 +28,16 @@ type Figures struct {
 	unrecorded int // failures in a log whose record a crash of the server took with it, or a full disk refused
 }
 
-func newFigures(s Scenario) *Figures {
-	return &Figures{scenario: s, began: time.Now(), progress: map[string][]time.Duration{}}
+func newFigures(name string) *Figures {
+	return &Figures{name: name, began: time.Now(), progress: map[string][]time.Duration{}, others: map[string][]time.Duration{}}
 }
 
 func (f *Figures) overcame(fault string, after time.Duration) {
 	f.progress[fault] = append(f.progress[fault], after)
+}
+
+func (f *Figures) took(what string, time time.Duration) {
+	f.others[what] = append(f.others[what], time)
 }
 
 func (f *Figures) orphaned(after time.Duration) { f.orphans = append(f.orphans, after) }
@@ -65,12 +71,15 @@ func (f *Figures) Restarts() int { return len(f.progress[string(RestartServer)])
 func (f *Figures) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s in %.1f s: %d kills and %d restarts of the server while work was under way; %d jobs, %d taken over from %d dead owners (%d of them as crashes), %d transient failures, %d splits",
-		f.scenario.Name(), f.elapsed.Seconds(), f.Kills(), f.Restarts(), f.jobs, f.takenOver, f.takeovers, f.crashes, f.transients, f.splits)
+		f.name, f.elapsed.Seconds(), f.Kills(), f.Restarts(), f.jobs, f.takenOver, f.takeovers, f.crashes, f.transients, f.splits)
 	if f.unrecorded > 0 {
 		fmt.Fprintf(&b, ", %d records of failures lost with the server or for want of room", f.unrecorded)
 	}
 	for _, fault := range slices.Sorted(maps.Keys(f.progress)) {
 		fmt.Fprintf(&b, "\n  %-52s %3dx, work goes on after %s", fault, len(f.progress[fault]), spread(f.progress[fault]))
+	}
+	for _, what := range slices.Sorted(maps.Keys(f.others)) {
+		fmt.Fprintf(&b, "\n  %-52s %3dx, in %s", what, len(f.others[what]), spread(f.others[what]))
 	}
 	if len(f.orphans) > 0 {
 		fmt.Fprintf(&b, "\n  %-52s %3dx, after %s", "nothing is left to the dead", len(f.orphans), spread(f.orphans))

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -29,6 +31,7 @@ type replica struct {
 	dir     string
 	logPath string
 	proxy   *proxy // nil: it reaches the server directly
+	http    http.Client
 
 	life *life // nil: it does not run
 }
@@ -52,7 +55,7 @@ const (
 func newReplica(tb testing.TB, name, url string, program Program, workers int) *replica {
 	tb.Helper()
 	dir := tb.TempDir()
-	r := &replica{tb: tb, name: name, program: program, dir: dir, logPath: filepath.Join(dir, "log")}
+	r := &replica{tb: tb, name: name, program: program, dir: dir, logPath: filepath.Join(dir, "log"), http: http.Client{Transport: &http.Transport{DisableKeepAlives: true}}}
 	const section = "BBMD_BACKGROUND_MIGRATIONS__"
 	r.env = append([]string{
 		"PATH=" + os.Getenv("PATH"),
@@ -132,11 +135,45 @@ func (r *replica) listens() (bool, error) {
 	return bytes.Contains(said, []byte(`"listening for events"`)) || bytes.Contains(said, []byte(`"streaming events"`)), nil
 }
 
+// serving is the record with which a daemon says where its probes are.
+var serving = regexp.MustCompile(`"serving probes and metrics","address":"([^"]+)"`)
+
+// answers returns the status with which one of the process's probes answers, or 0 while nobody does.
+func (r *replica) answers(path string) int {
+	r.tb.Helper()
+	content, err := os.ReadFile(r.logPath)
+	if err != nil {
+		r.tb.Fatal(err)
+	}
+	said := serving.FindSubmatch(content[r.life.log:])
+	if said == nil {
+		return 0
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.tb.Context()), patience)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+string(said[1])+path, http.NoBody)
+	if err != nil {
+		r.tb.Fatal(err)
+	}
+	answer, err := r.http.Do(request)
+	if err != nil {
+		return 0
+	}
+	_ = answer.Body.Close() // nobody reads it
+	return answer.StatusCode
+}
+
 // stop ends the process, which listens, as SIGTERM does, and waits for that. It
 // has to end by itself, in time, and well.
 func (r *replica) stop() {
 	r.tb.Helper()
 	r.signal(syscall.SIGTERM)
+	r.stops()
+}
+
+// stops waits for a process to end that SIGTERM has told to.
+func (r *replica) stops() {
+	r.tb.Helper()
 	select {
 	case <-r.life.ended:
 		if r.life.err != nil {

@@ -34,6 +34,7 @@ type run struct {
 	disk     string        // where the table lies; empty: with all others
 	mounted  bool          // that is a file system of its own
 	data     string        // where all others lie
+	walDisk  string        // where the write-ahead log does; empty: with all others
 	clock    time.Duration // how far the server's clock is off
 }
 
@@ -70,7 +71,7 @@ func Run(tb testing.TB, s Scenario, programs Programs) *Figures {
 // newRun starts the server of a scenario.
 func newRun(tb testing.TB, s Scenario, options pgserver.Options) *run {
 	tb.Helper()
-	r := &run{Scenario: s, tb: tb, figures: newFigures(s)}
+	r := &run{Scenario: s, tb: tb, figures: newFigures(s.Name())}
 	// A deadlock is found before a daemon gives a lock up.
 	options.Settings = map[string]string{"max_connections": "150", "deadlock_timeout": "400ms"}
 	r.server = pgtest.NewServer(tb, options)

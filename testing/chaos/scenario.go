@@ -116,6 +116,7 @@ const (
 	StepBackRetry    FaultKind = "server's clock set back before a retry"
 	DiskFull         FaultKind = "no room left for the table"
 	DiskFullControl  FaultKind = "no room left for the control schema"
+	DiskFullWAL      FaultKind = "no room left for the write-ahead log"
 )
 
 // IsKill reports whether the fault kills a daemon or one of its server processes.
@@ -231,7 +232,7 @@ func worldMixture(form Form) []times {
 	if form == Long {
 		n = 4
 	}
-	return []times{{StepForward, n}, {StepBack, n}, {StepBackPaused, n}, {StepBackRetry, n}, {DiskFull, n}, {DiskFullControl, n}, {KillDaemon, n}, {TerminateBackend, n - 1}}
+	return []times{{StepForward, n}, {StepBack, n}, {StepBackPaused, n}, {StepBackRetry, n}, {DiskFull, n}, {DiskFullControl, n}, {DiskFullWAL, n}, {KillDaemon, n}, {TerminateBackend, n - 1}}
 }
 
 // failing are rows that fail their batches: in one half of the cells the

@@ -83,7 +83,7 @@ func TestShortFormHasEveryFaultThatIsShort(t *testing.T) {
 		return kinds
 	}
 	short, long := count(chaos.Short), count(chaos.Long)
-	require.Len(t, long, 27)
+	require.Len(t, long, 28)
 	delete(long, chaos.FreezeLong)
 	delete(long, chaos.HalfOpenLong)
 	delete(long, chaos.KillSingle) // it waits until a row is tried alone, however far that is

@@ -83,6 +83,7 @@ func RunUpheavals(tb testing.TB, seed uint64, programs Programs) *Figures {
 	all := Upheavals()
 	cell := Cell{Key: BigInt, Work: SQL, Workers: 1, Replicas: 1}
 	r := newRun(tb, Scenario{Cell: cell, Seed: seed, BatchSize: upheavalBatch, PerDaemon: len(all)}, pgserver.Options{})
+	r.figures.name = "tables changed in the middle"
 	if err := control.Install(tb.Context(), r.db.Conn(tb), control.DefaultSchema); err != nil {
 		tb.Fatal(err)
 	}
@@ -132,6 +133,7 @@ func (r *run) change(u Upheaval, jobs int) {
 	r.tb.Helper()
 	r.onceFinished(u, "is under way", jobs)
 	r.watch.exec(u.about(u.Change))
+	r.figures.injected++
 	r.tell("%s, after %d jobs", u.Name, jobs)
 }
 

@@ -39,7 +39,7 @@ func RunVersions(tb testing.TB, seed uint64, earlier, later Release) *Figures {
 	cell := Cell{Key: BigInt, Work: SQL, Workers: 2, Replicas: replicas}
 	r := &versions{earlier: earlier, later: later}
 	r.run = &run{tb: tb, Scenario: Scenario{Cell: cell, Seed: seed, BatchSize: batchSize, PerDaemon: 1, Rows: jobs * batchSize}}
-	r.figures = newFigures(r.Scenario)
+	r.figures = newFigures(earlier.Version + " beside " + later.Version)
 	r.server = pgtest.NewServer(tb, pgserver.Options{})
 	r.db = r.server.NewEmpty(tb)
 	r.watch = newWatch(tb, r.db.Superuser(tb).URL)
@@ -98,7 +98,7 @@ func (r *versions) replace(i int, release Release) {
 	r.becomes(i, release)
 	daemon.start()
 	r.watch.until(daemon.name+" listens", patience, daemon.listens)
-	r.figures.overcame("one release in place of another, until it listens", time.Since(at))
+	r.figures.took("one release in place of another, until it listens", time.Since(at))
 	r.tell("%s is of version %s", daemon.name, release.Version)
 }
 
@@ -117,8 +117,8 @@ func (r *versions) upgrade() {
 	var pause float64
 	r.watch.row([]any{&pause}, `SELECT coalesce(max(extract(epoch FROM gap)), 0)::float8 FROM (SELECT at - lag(at) OVER (ORDER BY at) AS gap FROM invariants.job_events
 		WHERE new_status = 'finished' AND at BETWEEN $1::timestamptz - interval '1 second' AND clock_timestamp()) g`, began)
-	r.figures.overcame("upgrade of the control schema, longest pause between two batches", time.Duration(pause*float64(time.Second)))
-	r.figures.overcame("upgrade of the control schema, in all", took)
+	r.figures.took("upgrade of the control schema, longest pause between two batches", time.Duration(pause*float64(time.Second)))
+	r.figures.took("upgrade of the control schema, in all", took)
 	if len(epochs) == 0 {
 		r.tb.Error("nobody worked when the control schema was upgraded")
 	}
@@ -189,7 +189,7 @@ func (r *versions) shutOut() {
 		err := r.watch.try([]any{&sessions}, "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1", "bbmd/"+out.name+"/m")
 		return sessions == 0, err
 	})
-	r.figures.overcame("upgrade that shuts the earlier release out, until that has stopped", time.Since(at))
+	r.figures.took("upgrade that shuts the earlier release out, until that has stopped", time.Since(at))
 	r.underWay(10)
 	if owners := r.watch.owners(out.application()); len(owners) > 0 {
 		r.tb.Errorf("the earlier release works on a control schema that it does not know, as %v", owners)

@@ -33,6 +33,7 @@ type world struct {
 	tb     testing.TB
 	dir    string
 	memory []byte
+	disks  []string // file systems of its own
 }
 
 // newWorld builds a world in which all is well. It ends with the test, after the server.
@@ -45,6 +46,9 @@ func newWorld(tb testing.TB) *world {
 	w := &world{tb: tb, dir: dir}
 	tb.Cleanup(func() {
 		_ = syscall.Munmap(w.memory)
+		for _, disk := range w.disks {
+			unmountDisk(disk)
+		}
 		_ = os.RemoveAll(dir)
 	})
 	w.write("world.c", worldSource, 0o600)
@@ -105,6 +109,16 @@ func (w *world) binaries() pgserver.Binaries {
 	}
 	found.Dir = bin
 	return found
+}
+
+// mount makes a directory a file system of its own, which takes the right to mount. It ends with the world,
+// after the server.
+func (w *world) mount(disk string, owner *syscall.Stat_t) error {
+	if err := mountDisk(disk, owner.Uid, owner.Gid); err != nil {
+		return err
+	}
+	w.disks = append(w.disks, disk)
+	return nil
 }
 
 // number is one of the world's numbers, which the server's processes read at any time.

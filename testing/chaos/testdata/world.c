@@ -109,6 +109,18 @@ static int64_t sum(const struct iovec *parts, int n)
 	return all;
 }
 
+/* write is how a segment of the write-ahead log is made before PostgreSQL 14. */
+ssize_t write(int fd, const void *data, size_t n)
+{
+	static __typeof__(&write) real;
+
+	if (!real)
+		real = REAL(write);
+	if (world && world->full && no_room(fd, (int64_t) lseek(fd, 0, SEEK_CUR) + n))
+		return -1;
+	return real(fd, data, n);
+}
+
 ssize_t pwrite(int fd, const void *data, size_t n, off_t at)
 {
 	static __typeof__(&pwrite) real;
