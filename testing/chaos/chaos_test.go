@@ -2,6 +2,7 @@ package chaos_test
 
 import (
 	"flag"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -26,7 +27,19 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asDaemon) != "" {
 		os.Exit(runDaemon()) //nolint:forbidigo // it stands for main
 	}
-	pgtest.Main(m)
+	code := pgtest.Run(m)
+	fmt.Print(report.String())
+	os.Exit(code) //nolint:forbidigo // it stands for main
+}
+
+// report is what all tests have shown.
+var report chaos.Report
+
+// reported logs what a run has shown, and adds it to the report.
+func reported(t *testing.T, figures *chaos.Figures) {
+	t.Helper()
+	t.Log(figures)
+	report.Add(figures)
 }
 
 func form() chaos.Form {
@@ -39,16 +52,13 @@ func form() chaos.Form {
 func TestExactlyOnce(t *testing.T) {
 	t.Parallel()
 	programs := chaos.Programs{BBMD: buildBBMD(t), Go: self(t)}
-	var totals chaos.Totals
-	t.Cleanup(func() { t.Log(totals.String()) })
 	for _, cell := range chaos.Cells(form()) {
 		t.Run(cell.Name(), func(t *testing.T) {
 			t.Parallel()
 			scenario := chaos.Generate(cell, form(), *seed)
 			t.Logf("%s\nagain: go test -race ./testing/chaos %s-run '^%s$' -seed %d", scenario, longFlag(), t.Name(), *seed)
 			figures := chaos.Run(t, scenario, programs)
-			t.Log(figures)
-			totals.Add(figures)
+			reported(t, figures)
 			require.Equal(t, scenario.Count(chaos.FaultKind.IsKill), figures.Kills())
 		})
 	}

@@ -1,6 +1,9 @@
 package chaos
 
-import "testing"
+import (
+	"testing"
+	"time"
+)
 
 // Proxy is the proxy, seen from its tests.
 type Proxy struct{ *proxy }
@@ -16,3 +19,15 @@ func (p Proxy) Stall()   { p.stall() }
 func (p Proxy) Resume()  { p.resume() }
 func (p Proxy) Abandon() { p.abandon() }
 func (p Proxy) Release() { p.release() }
+
+// NewFigures are the figures of a run that took a minute.
+func NewFigures(name string, faults int, recovered map[string][]time.Duration, jobs int) *Figures {
+	f := newFigures(name)
+	f.injected, f.elapsed, f.jobs = faults, time.Minute, jobs
+	for fault, all := range recovered {
+		for _, after := range all {
+			f.overcame(fault, after)
+		}
+	}
+	return f
+}

@@ -70,7 +70,7 @@ func RunFailover(tb testing.TB, f Failover, seed uint64, programs Programs) *Fig
 	cell := Cell{Key: BigInt, Work: f.Work, Workers: 2, Replicas: len(f.Routes)}
 	r := &failover{Failover: f, programs: programs}
 	r.run = &run{tb: tb, Scenario: Scenario{Cell: cell, Seed: seed, BatchSize: batchSize, PerDaemon: 2, Rows: jobs * batchSize}}
-	r.figures = newFigures("failover "+f.Name)
+	r.figures = newFigures("failover " + f.Name)
 	r.serve()
 	for i, route := range f.Routes {
 		daemon := r.engage(i, route)
@@ -186,6 +186,7 @@ func (r *failover) reconnect(because string) {
 	r.tb.Helper()
 	i := injury{dead: r.watch.owners(everybody), at: time.Now()}
 	r.watch.exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE $1", everybody)
+	r.figures.injected++
 	r.overcome("all sessions end, and "+because, i)
 	r.tell("sessions ended while %s; work goes on", because)
 }

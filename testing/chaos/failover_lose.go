@@ -28,6 +28,7 @@ func (r *failover) loseThePrimary() {
 		r.killOutright()
 	}
 	died := time.Now()
+	r.figures.injected++
 	r.tell("the primary is gone")
 	r.lossOfLogs(cut, died)
 	r.watchTheStandby()

@@ -14,7 +14,7 @@ func TestFailover(t *testing.T) {
 		t.Run(f.Name, func(t *testing.T) {
 			t.Parallel()
 			t.Logf("again: go test -race ./testing/chaos %s-run '^%s$' -seed %d", longFlag(), t.Name(), *seed)
-			t.Log(chaos.RunFailover(t, f, *seed, programs))
+			reported(t, chaos.RunFailover(t, f, *seed, programs))
 		})
 	}
 }

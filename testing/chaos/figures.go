@@ -5,7 +5,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -70,79 +69,32 @@ func (f *Figures) Restarts() int { return len(f.progress[string(RestartServer)])
 // String describes what has happened, a line for each kind of fault.
 func (f *Figures) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s in %.1f s: %d kills and %d restarts of the server while work was under way; %d jobs, %d taken over from %d dead owners (%d of them as crashes), %d transient failures, %d splits",
-		f.name, f.elapsed.Seconds(), f.Kills(), f.Restarts(), f.jobs, f.takenOver, f.takeovers, f.crashes, f.transients, f.splits)
+	fmt.Fprintf(&b, "%s in %.1f s: %d faults, %d kills and %d restarts of the server while work was under way among them; %d jobs, %d taken over from %d dead owners (%d of them as crashes), %d transient failures, %d splits",
+		f.name, f.elapsed.Seconds(), f.injected, f.Kills(), f.Restarts(), f.jobs, f.takenOver, f.takeovers, f.crashes, f.transients, f.splits)
 	if f.unrecorded > 0 {
 		fmt.Fprintf(&b, ", %d records of failures lost with the server or for want of room", f.unrecorded)
 	}
 	for _, fault := range slices.Sorted(maps.Keys(f.progress)) {
-		fmt.Fprintf(&b, "\n  %-52s %3dx, work goes on after %s", fault, len(f.progress[fault]), spread(f.progress[fault]))
+		fmt.Fprintf(&b, "\n  %-52s %3dx, work goes on after %s", fault, len(f.progress[fault]), told(f.progress[fault]))
 	}
 	for _, what := range slices.Sorted(maps.Keys(f.others)) {
-		fmt.Fprintf(&b, "\n  %-52s %3dx, in %s", what, len(f.others[what]), spread(f.others[what]))
+		fmt.Fprintf(&b, "\n  %-52s %3dx, in %s", what, len(f.others[what]), told(f.others[what]))
 	}
 	if len(f.orphans) > 0 {
-		fmt.Fprintf(&b, "\n  %-52s %3dx, after %s", "nothing is left to the dead", len(f.orphans), spread(f.orphans))
+		fmt.Fprintf(&b, "\n  %-52s %3dx, after %s", "nothing is left to the dead", len(f.orphans), told(f.orphans))
 	}
 	return b.String()
 }
 
 // spread is the median and the maximum.
-func spread(all []time.Duration) string {
+func spread(all []time.Duration) (median, most time.Duration) {
 	sorted := slices.Sorted(slices.Values(all))
-	return fmt.Sprintf("%s (median), %s (max)", rounded(sorted[len(sorted)/2]), rounded(sorted[len(sorted)-1]))
+	return rounded(sorted[len(sorted)/2]), rounded(sorted[len(sorted)-1])
+}
+
+func told(all []time.Duration) string {
+	median, most := spread(all)
+	return fmt.Sprintf("%s (median), %s (max)", median, most)
 }
 
 func rounded(d time.Duration) time.Duration { return d.Round(time.Millisecond) }
-
-// Totals sums the figures of several runs, which may end at the same time. The
-// zero Totals is ready.
-type Totals struct {
-	mu       sync.Mutex
-	runs     int
-	faults   map[string]int
-	jobs     int
-	taken    int
-	crashes  int
-	progress []time.Duration // after kills
-	orphans  []time.Duration
-}
-
-// Add adds the figures of a run.
-func (t *Totals) Add(f *Figures) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.faults == nil {
-		t.faults = map[string]int{}
-	}
-	t.runs++
-	t.jobs, t.taken, t.crashes = t.jobs+f.jobs, t.taken+f.takenOver, t.crashes+f.crashes
-	t.orphans = append(t.orphans, f.orphans...)
-	for fault, all := range f.progress {
-		t.faults[fault] += len(all)
-		if FaultKind(fault).IsKill() {
-			t.progress = append(t.progress, all...)
-		}
-	}
-}
-
-// String describes all runs.
-func (t *Totals) String() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.runs == 0 {
-		return "no run has ended"
-	}
-	faults := make([]string, 0, len(t.faults))
-	for _, fault := range slices.Sorted(maps.Keys(t.faults)) {
-		faults = append(faults, fmt.Sprintf("%dx %s", t.faults[fault], fault))
-	}
-	text := fmt.Sprintf("%d runs, %d jobs, %d of them taken over from the dead, %d as crashes; %s", t.runs, t.jobs, t.taken, t.crashes, strings.Join(faults, ", "))
-	if len(t.progress) > 0 {
-		text += "; work goes on after a kill in " + spread(t.progress)
-	}
-	if len(t.orphans) > 0 {
-		text += "; nothing is left to the dead after " + spread(t.orphans)
-	}
-	return text
-}

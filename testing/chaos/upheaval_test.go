@@ -9,5 +9,5 @@ import (
 func TestTableChangesInTheMiddle(t *testing.T) {
 	t.Parallel()
 	t.Logf("again: go test -race ./testing/chaos -run '^%s$' -seed %d", t.Name(), *seed)
-	t.Log(chaos.RunUpheavals(t, *seed, chaos.Programs{BBMD: buildBBMD(t)}))
+	reported(t, chaos.RunUpheavals(t, *seed, chaos.Programs{BBMD: buildBBMD(t)}))
 }

@@ -113,6 +113,7 @@ func (r *versions) upgrade() {
 		r.tb.Fatalf("the control schema was of version %d and is of version %d after an upgrade", before, after)
 	}
 	r.tell("the control schema is upgraded, in %s", rounded(took))
+	r.figures.injected++
 	r.overcome("upgrade of the control schema under load", injury{at: time.Now()})
 	var pause float64
 	r.watch.row([]any{&pause}, `SELECT coalesce(max(extract(epoch FROM gap)), 0)::float8 FROM (SELECT at - lag(at) OVER (ORDER BY at) AS gap FROM invariants.job_events

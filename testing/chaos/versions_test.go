@@ -40,7 +40,7 @@ func TestNextReleaseBesideThisOne(t *testing.T) {
 	t.Logf("again: go test -race ./testing/chaos %s-run '^%s$' -seed %d", longFlag(), t.Name(), *seed)
 	earlier := chaos.Release{Program: buildRelease(t, present, "../.."), Version: present}
 	later := chaos.Release{Program: buildRelease(t, next, "../..", "-overlay", overlay(t)), Version: next}
-	t.Log(chaos.RunVersions(t, *seed, earlier, later))
+	reported(t, chaos.RunVersions(t, *seed, earlier, later))
 }
 
 // TestThisReleaseBesideThePast puts this release beside what it was before the control
@@ -53,7 +53,7 @@ func TestThisReleaseBesideThePast(t *testing.T) {
 	const past, present = "v0.9.0-past", "v1.0.0"
 	earlier := chaos.Release{Program: buildRelease(t, past, beforeTheLatestSchema(t)), Version: past, Past: true}
 	later := chaos.Release{Program: buildRelease(t, present, "../.."), Version: present}
-	t.Log(chaos.RunVersions(t, *seed, earlier, later))
+	reported(t, chaos.RunVersions(t, *seed, earlier, later))
 }
 
 // beforeTheLatestSchema returns the source as of the commit before the one that added the latest version of

@@ -72,6 +72,11 @@ func (s *Server) From(tb testing.TB, template Template) *Database {
 // Main runs a package's tests, ends the server they shared, and fails when
 // goroutines are left over. It is to be all of a TestMain.
 func Main(m *testing.M, options ...goleak.Option) {
+	os.Exit(Run(m, options...)) //nolint:forbidigo // it stands for main
+}
+
+// Run is [Main] for a TestMain that has something to say in the end. It returns the exit code.
+func Run(m *testing.M, options ...goleak.Option) int {
 	code := m.Run()
 	err := closeShared()
 	if code == 0 {
@@ -81,7 +86,7 @@ func Main(m *testing.M, options ...goleak.Option) {
 		fmt.Fprintln(os.Stderr, err)
 		code = max(code, 1)
 	}
-	os.Exit(code) //nolint:forbidigo // it stands for main
+	return code
 }
 
 // shared is the server that all tests of this process use. It starts with the
