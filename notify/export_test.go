@@ -8,9 +8,6 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 )
 
-// Dial is how connections are opened.
-var Dial = dial
-
 // Known is how foreign channels are told from ours.
 var Known = known
 

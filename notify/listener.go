@@ -11,6 +11,8 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/bbmd-dev/bbmd/internal/network"
 )
 
 // Defaults of [ListenerConfig].
@@ -135,15 +137,15 @@ func (c ListenerConfig) withDefaults() ListenerConfig {
 // prepare makes a user's configuration that of a listening connection.
 func prepare(conn *pgconn.Config, config ListenerConfig) {
 	setParams(conn, config.Name)
-	conn.DialFunc = dial
+	conn.DialFunc = network.Dial
 	conn.MaxProtocolMessageBodyLen = maxMessage
 	if conn.ConnectTimeout == 0 {
 		conn.ConnectTimeout = connectTimeout
 	}
 	if conn.ValidateConnect == nil { // the URL has no target_session_attrs
-		otherHosts := hasOtherHosts(conn)
+		otherHosts := network.HasOtherHosts(conn)
 		conn.ValidateConnect = func(ctx context.Context, c *pgconn.PgConn) error {
-			return refuseStandby(ctx, c, otherHosts)
+			return network.RefuseStandby(ctx, c, otherHosts, ErrStandby)
 		}
 	}
 	if config.Accept == nil {

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/bbmd-dev/bbmd/internal/network"
 )
 
 // open returns a session on which all channels are listened to, verified.
@@ -32,36 +34,12 @@ func connect(ctx context.Context, config *pgconn.Config) (*session, error) {
 		switch {
 		case err == nil:
 			return newSession(ctx, conn)
-		case errors.Is(err, ErrStandby) && !hasOtherHosts(config):
+		case errors.Is(err, ErrStandby) && !network.HasOtherHosts(config):
 			return nil, fmt.Errorf("connect: %w", ErrStandby) // once, not with and without TLS
 		case !dropRefused(config, err):
 			return nil, err // it says that it could not connect, and where
 		}
 	}
-}
-
-// refuseStandby lets the connection go on to the next host of the URL when a
-// server says of itself that it is read-only. It costs no statement since
-// PostgreSQL 14, which reports this on its own; before, only a URL with a second
-// host to try makes it ask, and otherwise LISTEN finds out.
-func refuseStandby(ctx context.Context, conn *pgconn.PgConn, otherHosts bool) error {
-	switch conn.ParameterStatus("in_hot_standby") {
-	case "on":
-		return ErrStandby
-	case "":
-		if otherHosts {
-			return pgconn.ValidateConnectTargetSessionAttrsPrimary(ctx, conn)
-		}
-	}
-	return nil
-}
-
-// hasOtherHosts reports whether the URL names more than one server. A fallback
-// may also be the same server without TLS.
-func hasOtherHosts(config *pgconn.Config) bool {
-	return slices.ContainsFunc(config.Fallbacks, func(f *pgconn.FallbackConfig) bool {
-		return f.Host != config.Host || f.Port != config.Port
-	})
 }
 
 // Both statements name the process that ran them. A transaction pooler gives the

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/bbmd-dev/bbmd/internal/config"
+	"github.com/bbmd-dev/bbmd/internal/network"
 )
 
 // connectTimeout is per host, where the connection string says nothing.
@@ -134,7 +135,7 @@ func (d *Dialer) config(application string) (*pgx.ConnConfig, error) {
 		return nil, errors.New(config.Redact(squeeze(err.Error())))
 	}
 	cfg := pool.ConnConfig
-	cfg.DialFunc = dial
+	cfg.DialFunc = network.Dial
 	if cfg.ConnectTimeout == 0 {
 		cfg.ConnectTimeout = connectTimeout
 	}
@@ -146,13 +147,13 @@ func (d *Dialer) config(application string) (*pgx.ConnConfig, error) {
 // validate returns what looks at each server that is connected to. An error lets the
 // connection go on to the next host.
 func (d *Dialer) validate(cfg *pgconn.Config) pgconn.ValidateConnectFunc {
-	demanded, otherHosts := cfg.ValidateConnect, hasOtherHosts(cfg)
+	demanded, otherHosts := cfg.ValidateConnect, network.HasOtherHosts(cfg)
 	return func(ctx context.Context, conn *pgconn.PgConn) error {
 		var err error
 		if demanded != nil { // the string has target_session_attrs
 			err = demanded(ctx, conn)
 		} else {
-			err = refuseStandby(ctx, conn, otherHosts)
+			err = network.RefuseStandby(ctx, conn, otherHosts, ErrStandby)
 		}
 		if err != nil {
 			return err
@@ -165,32 +166,6 @@ func (d *Dialer) validate(cfg *pgconn.Config) pgconn.ValidateConnectFunc {
 // the error wraps [ErrSuperseded] where a server has missed a promotion that the dialer knows of.
 func (d *Dialer) Admit(ctx context.Context, conn *pgconn.PgConn) error {
 	return d.lineage.admit(ctx, conn)
-}
-
-// refuseStandby lets the connection go on to the next host when a server says
-// of itself that it is read-only. Servers before PostgreSQL 14 do not say it;
-// they are asked only where there is another host to go on to.
-func refuseStandby(ctx context.Context, conn *pgconn.PgConn, otherHosts bool) error {
-	switch conn.ParameterStatus("in_hot_standby") {
-	case "on":
-		return ErrStandby
-	case "":
-		if otherHosts {
-			return pgconn.ValidateConnectTargetSessionAttrsPrimary(ctx, conn)
-		}
-	}
-	return nil
-}
-
-// hasOtherHosts reports whether more than one server is named. A fallback may
-// also be the same server without TLS.
-func hasOtherHosts(cfg *pgconn.Config) bool {
-	for _, f := range cfg.Fallbacks {
-		if f.Host != cfg.Host || f.Port != cfg.Port {
-			return true
-		}
-	}
-	return false
 }
 
 // lineError is an error whose text fits on one line.

@@ -1,6 +1,7 @@
-package notify
+package network
 
 import (
+	"errors"
 	"fmt"
 	"syscall"
 	"time"
@@ -16,10 +17,7 @@ func setUserTimeout(conn syscall.RawConn, timeout time.Duration) error {
 	err := conn.Control(func(fd uintptr) {
 		failed = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, tcpUserTimeout, int(timeout.Milliseconds()))
 	})
-	if err == nil {
-		err = failed
-	}
-	if err != nil {
+	if err := errors.Join(err, failed); err != nil {
 		return fmt.Errorf("set TCP_USER_TIMEOUT: %w", err)
 	}
 	return nil

@@ -1,4 +1,4 @@
-package notify
+package network
 
 import (
 	"context"
@@ -18,8 +18,8 @@ const (
 	userTimeout       = 30 * time.Second
 )
 
-// dial opens a connection that notices a dead peer without sending a statement.
-func dial(ctx context.Context, network, address string) (net.Conn, error) {
+// Dial opens a connection that notices a dead peer without sending a statement.
+func Dial(ctx context.Context, network, address string) (net.Conn, error) {
 	dialer := net.Dialer{
 		KeepAliveConfig: net.KeepAliveConfig{
 			Enable:   true,

@@ -1,4 +1,4 @@
-package notify_test
+package network_test
 
 import (
 	"net"
@@ -8,7 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/bbmd-dev/bbmd/notify"
+	"github.com/bbmd-dev/bbmd/internal/network"
 )
 
 func TestDialNoticesDeadPeers(t *testing.T) {
@@ -16,7 +16,7 @@ func TestDialNoticesDeadPeers(t *testing.T) {
 	server, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = server.Close() })
-	conn, err := notify.Dial(t.Context(), "tcp", server.Addr().String())
+	conn, err := network.Dial(t.Context(), "tcp", server.Addr().String())
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = conn.Close() })
 
@@ -47,7 +47,7 @@ func TestDialUnixSocket(t *testing.T) {
 	server, err := net.Listen("unix", path)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = server.Close() })
-	conn, err := notify.Dial(t.Context(), "unix", path)
+	conn, err := network.Dial(t.Context(), "unix", path)
 	require.NoError(t, err)
 	require.NoError(t, conn.Close())
 }

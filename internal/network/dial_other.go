@@ -1,6 +1,6 @@
 //go:build !linux
 
-package notify
+package network
 
 import (
 	"syscall"
