@@ -65,6 +65,26 @@ func TestConnectionThatEndsDuringTheCheckIsNoRefusal(t *testing.T) {
 	}
 }
 
+// A Verify that cannot look is no range that is wrong, nor one that cannot be looked at.
+func TestConnectionThatEndsDuringVerifyIsNoFailure(t *testing.T) {
+	t.Parallel()
+	db := database(t)
+	db.Exec(t, plain)
+	work, calls := bump, 0
+	work.Verify = func(ctx context.Context, q registry.Querier, _ registry.Batch) (int64, error) {
+		conn, ok := q.(*pgx.Conn)
+		if calls++; ok && calls <= 3 {
+			return 0, endings["in the Work's words"](ctx, conn)
+		}
+		return 0, nil
+	}
+	r := start(t, db, with(works(t, work), watch(never)))
+	enqueue(t, db, "bump", "max_attempts => 1")
+	exactlyOnce(t, db)
+	r.stop()
+	require.Equal(t, 4, calls)
+}
+
 // A Check that gives itself too little time would do so for ever.
 func TestCheckThatGivesUpIsARefusal(t *testing.T) {
 	t.Parallel()

@@ -1,12 +1,14 @@
 package executor
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/bbmd-dev/bbmd/internal/control"
@@ -90,6 +92,15 @@ func (e *claimError) Unwrap() error { return e.err }
 
 // errConnection marks errors of a connection that carry no SQLSTATE.
 var errConnection = errors.New("connection lost")
+
+// orConnection returns the error of a Work's own code as one of the connection where that ended meanwhile: it says
+// nothing about the migration then, whatever it says. A deadline that the Work set itself is the Work's error.
+func orConnection(conn *pgx.Conn, err error) error {
+	if err != nil && conn.IsClosed() && !errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("%w: %w", errConnection, err)
+	}
+	return err
+}
 
 // describe turns an error of a Work into what the job's row says.
 func describe(err error) control.Failure {

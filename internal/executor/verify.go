@@ -48,7 +48,7 @@ func (w *worker) verify(ctx context.Context) error {
 // wrong asks the Work how many rows of a range are not as they should be.
 func (w *worker) wrong(ctx context.Context, j *control.Job) (int64, error) {
 	n, err := guardedValue(ctx, w.log, func() (int64, error) { return w.work.Verify(ctx, w.session.conn, w.batch(j)) })
-	if err != nil {
+	if err = orConnection(w.session.conn, err); err != nil {
 		return 0, &claimError{fmt.Errorf("verify %s: %w", rangeOf(j), err)}
 	}
 	return n, nil

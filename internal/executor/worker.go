@@ -115,13 +115,9 @@ func (w *worker) examine(ctx context.Context) error {
 		return err
 	}
 	defer conn.Release()
-	err = guarded(ctx, w.log, func() error { return w.work.Check(ctx, conn.Conn(), w.migration()) })
+	err = orConnection(conn.Conn(), guarded(ctx, w.log, func() error { return w.work.Check(ctx, conn.Conn(), w.migration()) }))
 	if err == nil || transient(err) || ctx.Err() != nil {
 		return err
-	}
-	// The end of a connection says nothing about the migration, unless the Work's own deadline is what ended it.
-	if conn.Conn().IsClosed() && !errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("%w: %w", errConnection, err)
 	}
 	return &refusal{reason: control.Reason{Code: control.CodeWork, SQLState: describe(err).SQLState, Message: fmt.Sprintf("%s cannot run: %v", w.work.Name, err)}}
 }
