@@ -1,6 +1,7 @@
 package await
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -77,7 +78,7 @@ func (w *Waiter) Ended(err, timeout error, after time.Duration) error {
 	if !errors.Is(err, timeout) {
 		return err
 	}
-	return &TimeoutError{Database: w.Target.Spec.Database, After: after, Goals: w.Target.Goals, Says: w.says, Lost: w.lost}
+	return &TimeoutError{Database: w.Target.Spec.Database, After: after, Goals: w.Target.Goals, Says: cmp.Or(w.says, "there was no time to look"), Lost: w.lost}
 }
 
 // final reports whether another connection would not help.
@@ -93,6 +94,9 @@ func final(err error) bool {
 // it came that far.
 func (w *Waiter) session(ctx context.Context) (looked bool, err error) {
 	conn, err := w.open(ctx)
+	if err != nil && ctx.Err() != nil && w.says == "" {
+		w.says, w.lost = "no connection: the server has not answered", true
+	}
 	if err != nil {
 		return false, err
 	}

@@ -2,6 +2,7 @@ package await_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -163,4 +164,23 @@ func TestFailuresAreForgivenWhileSomebodyIsAtWork(t *testing.T) {
 	failed := &await.FailedError{}
 	require.ErrorAs(t, receive(t, ended), &failed)
 	require.False(t, failed.Decide)
+}
+
+// TestAServerThatDoesNotAnswer is a host behind which packets vanish, and one that has no time to be looked at.
+func TestAServerThatDoesNotAnswer(t *testing.T) {
+	t.Parallel()
+	late := errors.New("time is up")
+	ctx, cancel := context.WithTimeoutCause(t.Context(), 10*time.Millisecond, late)
+	defer cancel()
+	w := &await.Waiter{
+		Target:  await.Target{Spec: initialize.Spec{Database: "shop"}, Goals: []await.Goal{{Kind: await.Version, Name: "3"}}},
+		Connect: func(ctx context.Context) (*pgx.Conn, error) { <-ctx.Done(); return nil, ctx.Err() },
+	}
+	timeout, ok := errors.AsType[*await.TimeoutError](w.Ended(w.Run(ctx), late, time.Second))
+	require.True(t, ok)
+	require.True(t, timeout.Lost)
+	require.EqualError(t, timeout, "database shop: still waiting after 1s for version=3: no connection: the server has not answered")
+
+	never := (&await.Waiter{Target: w.Target}).Ended(late, late, time.Second)
+	require.EqualError(t, never, "database shop: still waiting after 1s for version=3: there was no time to look")
 }
