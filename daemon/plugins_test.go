@@ -57,7 +57,7 @@ func TestPluginThatIsEditedStopsItsMigration(t *testing.T) {
 	cfg, path := withPlugin(t, db)
 	i := start(t, cfg)
 	enqueue(t, db, "bump_file", "t", 10)
-	db.WaitFor(t, "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = 9 AND NOT granted)")
+	db.WaitFor(t, "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = 9 AND NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))")
 
 	edited := bumpFile + "-- edited\n"
 	replace(t, path, edited)

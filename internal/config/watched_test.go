@@ -15,7 +15,7 @@ import (
 )
 
 // patience bounds every wait; nothing that works takes anywhere near as long.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // settle is short: only a test of its own needs more.
 const settle = 5 * time.Millisecond

@@ -223,7 +223,7 @@ func (l *logbook) read() (text string, grown <-chan struct{}) {
 // logs waits until the replica has logged a text. What is on a row may be logged after it.
 func (r *replica) logs(text string) {
 	r.t.Helper()
-	patience := time.After(30 * time.Second)
+	patience := time.After(2 * time.Minute)
 	for {
 		all, grown := r.log.read()
 		if strings.Contains(all, text) {

@@ -15,7 +15,7 @@ import (
 	"github.com/bbmd-dev/bbmd/internal/health"
 )
 
-const patience = 20 * time.Second
+const patience = time.Minute
 
 var errStop = errors.New("the test is over")
 

@@ -75,11 +75,11 @@ func (d *Database) Exec(tb testing.TB, sql string, args ...any) {
 }
 
 // WaitFor waits until a query that returns one boolean returns true, and
-// fails the test after half a minute. Where a program signals what it did,
-// wait for that instead.
+// fails the test after two minutes: a machine may be busy. Where a program
+// signals what it did, wait for that instead.
 func (d *Database) WaitFor(tb testing.TB, sql string, args ...any) {
 	tb.Helper()
-	const patience, pause = 30 * time.Second, 10 * time.Millisecond
+	const patience, pause = 2 * time.Minute, 10 * time.Millisecond
 	conn := d.brief(tb)
 	defer closeConn(tb, conn)
 	ctx, cancel := context.WithTimeout(tb.Context(), patience)
