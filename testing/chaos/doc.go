@@ -15,7 +15,7 @@
 //	packets dropped in silence, so that the kernels' own time-outs have to find out
 //	rows that the application keeps locked, and deadlocks with it
 //	the server's clock set ahead and back by hours
-//	no room left on the disk of the table, or of the control schema
+//	no room left on the disk of the table, of the control schema, or of the write-ahead log
 //	pause and resume, a row that fails its batch and a retry, a row deleted at the end of a batch
 //
 // After each, work has to go on within a deadline, and after each crash of the
@@ -29,14 +29,17 @@
 // file system as well, where that may be mounted. A daemon has no clock to be set: it measures time by
 // the monotonic one, which a test holds it to.
 //
+// [RunStorm] has several of these happen at once, while migrations of different Works and keys are under way
+// on several tables, and users pause, resume, retry, enqueue and change tables meanwhile.
+//
 // [RunUpheavals] has many migrations under way, and changes the table of each: columns, types, names,
 // indexes, partitions, all rows, the table itself. Each has to end as the documentation says, by
-// name and with the way out, and keep no other from going on. [RunFailover] loses the primary.
+// name and with the way out, and keep no other from going on.
 //
 // [RunFailover] promotes a streaming standby while daemons work, by each way that a daemon finds the
 // primary, and has the old one come back. [RunVersions] puts two releases beside each other, and
 // upgrades the control schema under load.
 //
 // Run with -long for many more faults, with -seed N to replay a run, and with
-// -run for one scenario of it.
+// -run for one scenario of it. A [Report] in the end says what there was, and how long until work went on.
 package chaos

@@ -131,6 +131,8 @@ func (r *run) setAside(f Fault) injury {
 // a single row alone: the odd one, or its neighbour, which is not to blame.
 func (r *run) killSingle(f Fault) injury {
 	r.tb.Helper()
+	r.watch.exec("UPDATE chaos.pace SET held = true") // until it has been seen, also on a busy machine
+	defer r.watch.exec("UPDATE chaos.pace SET held = false")
 	r.mark(f)
 	var owner int32
 	var pid int

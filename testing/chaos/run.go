@@ -83,17 +83,21 @@ func newRun(tb testing.TB, s Scenario, options pgserver.Options) *run {
 // prepareSQL makes table t, where a batch takes some time, and a row that is
 // marked as odd fails its batch. So that the table lasts for all faults, however
 // long daemons take to start here, a batch takes the longer the more jobs there are beyond
-// those that chaos.pace allows. While a single row is tried alone all is slow, so that
-// this can be seen.
+// those that chaos.pace allows. While a single row is tried alone all is slow, and for as long as it is
+// held, but no longer than a statement may take, so that this can be seen.
 const prepareSQL = `
 CREATE TABLE t (id %[1]s PRIMARY KEY, n int NOT NULL DEFAULT 0, odd boolean NOT NULL DEFAULT false);
 CREATE SCHEMA chaos;
-CREATE TABLE chaos.pace (seconds float8 NOT NULL, allowed bigint NOT NULL);
+CREATE TABLE chaos.pace (seconds float8 NOT NULL, allowed bigint NOT NULL, held boolean NOT NULL DEFAULT false);
 INSERT INTO chaos.pace VALUES (%[4]f, 0);
 CREATE FUNCTION chaos.take_time() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   PERFORM pg_sleep(CASE WHEN chaos.single() THEN 0.1 ELSE least(seconds * (0.5 + random()) * (1 + greatest(0, chaos.claimed() - allowed) / 2), 1) END)
   FROM chaos.pace WHERE seconds > 0;
+  FOR i IN 1..60 LOOP
+    EXIT WHEN NOT (chaos.single() AND (SELECT held FROM chaos.pace));
+    PERFORM pg_sleep(0.05);
+  END LOOP;
   RETURN NULL;
 END $$;
 CREATE FUNCTION chaos.claimed() RETURNS bigint LANGUAGE sql AS $$
