@@ -60,15 +60,7 @@ func (d *database) listenOnce(ctx context.Context) error {
 // newSource returns the source of events that is configured.
 func (d *database) newSource(url string, onChange func(notify.State)) (notify.Source, error) {
 	if d.events == config.EventsWAL {
-		return notify.NewStream(notify.StreamConfig{
-			URL:           url,
-			ControlSchema: d.schema,
-			Logger:        d.log,
-			PingInterval:  d.options.pingInterval,
-			RetryMax:      d.options.longestRetry,
-			OnChange:      onChange,
-			Accept:        d.dialer.Admit,
-		})
+		return d.newStream(url, onChange)
 	}
 	return notify.NewListener(notify.ListenerConfig{
 		URL:          url,
@@ -78,6 +70,27 @@ func (d *database) newSource(url string, onChange func(notify.State)) (notify.So
 		OnChange:     onChange,
 		Accept:       d.dialer.Admit,
 	})
+}
+
+// newStream returns a stream, which is asked at a scrape how far it is behind.
+func (d *database) newStream(url string, onChange func(notify.State)) (notify.Source, error) {
+	stream, err := notify.NewStream(notify.StreamConfig{
+		URL:           url,
+		ControlSchema: d.schema,
+		Logger:        d.log,
+		PingInterval:  d.options.pingInterval,
+		RetryMax:      d.options.longestRetry,
+		OnChange:      onChange,
+		Accept:        d.dialer.Admit,
+	})
+	if err != nil {
+		return nil, err
+	}
+	d.metrics.Stream(func() (behind uint64, connected bool) {
+		s := stream.State()
+		return s.Behind, s.Connected
+	})
+	return stream, nil
 }
 
 // deliver wakes the executor in the goroutine that has read the event.

@@ -39,6 +39,7 @@ func TestEventsFromTheLog(t *testing.T) {
 	db.Exec(t, "SELECT bbm.resume('u')")
 	waitFinished(t, db, "u")
 	require.Equal(t, 2.0, d.metric(`bbmd_events_total{channel="bbm_new",database="default"}`))
+	require.Less(t, d.metric(`bbmd_stream_behind_bytes{database="default"}`), 1e9)
 	db.Superuser(t).Exec(t, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'bbmd/stream'")
 	require.Eventually(t, func() bool { return d.metric(`bbmd_listener_reconnects_total{database="default"}`) == 1 }, patience, 10*time.Millisecond)
 }

@@ -62,12 +62,12 @@ func SnapshotHas(text string, xid uint32) (bool, error) {
 }
 
 // ReceiveOn receives a stream on a connection on which it has begun.
-func ReceiveOn(ctx context.Context, conn net.Conn, interval time.Duration, deliver func(Event)) error {
+func ReceiveOn(ctx context.Context, conn net.Conn, interval time.Duration, deliver func(Event), behind func(bytes uint64)) error {
 	s := &session{conn: conn, frontend: pgproto3.NewFrontend(conn, conn)}
 	s.frontend.SetMaxBodyLen(maxChange)
 	s.release = interruptOn(ctx, conn)
 	defer s.close()
-	r := receiver{session: s, decoder: newDecoder(DefaultControlSchema), interval: interval, timeout: interval, tell: func(t told) error {
+	r := receiver{session: s, decoder: newDecoder(DefaultControlSchema), interval: interval, timeout: interval, behind: behind, tell: func(t told) error {
 		for _, e := range t.events {
 			deliver(e)
 		}

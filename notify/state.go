@@ -31,6 +31,10 @@ type State struct {
 	Ignored uint64
 	// LastNotification is when the last one was delivered. Zero if there was none.
 	LastNotification time.Time
+	// Behind is how many bytes of the write-ahead log the server has read for a
+	// Stream, as it said last, and the Stream has not acknowledged: what its slot
+	// keeps on the stream's account. 0 without a connection, and of a Listener.
+	Behind uint64
 }
 
 // Reconnects returns how often a lost connection came back.
@@ -47,6 +51,7 @@ type tracker struct {
 	notifications atomic.Uint64
 	ignored       atomic.Uint64
 	last          atomic.Int64 // unix nanoseconds, 0 = none
+	behind        atomic.Uint64
 }
 
 func (t *tracker) notified(now time.Time) {
@@ -60,6 +65,7 @@ func (t *tracker) snapshot() State {
 	t.mu.Unlock()
 	state.Notifications = t.notifications.Load()
 	state.Ignored = t.ignored.Load()
+	state.Behind = t.behind.Load()
 	if last := t.last.Load(); last != 0 {
 		state.LastNotification = time.Unix(0, last)
 	}
@@ -90,6 +96,7 @@ func (t *tracker) connected(pid uint32) {
 // disconnected records the end of a connection, or of an attempt to make one. A
 // nil err is the end of Run.
 func (t *tracker) disconnected(err error) {
+	t.behind.Store(0) // the slot is gone
 	t.change(func(s *State, now time.Time) {
 		if s.Connected {
 			s.Connected, s.Since, s.BackendPID = false, now, 0

@@ -185,6 +185,7 @@ func (s *Stream) stream(ctx context.Context, deliver func(Event)) (lived time.Du
 		interval: s.config.PingInterval,
 		timeout:  s.config.PingTimeout,
 		tell:     w.add,
+		behind:   s.tracker.behind.Store,
 	}
 	err = r.wait(ctx)
 	cancel(err)

@@ -255,7 +255,7 @@ func FuzzStreamBytes(f *testing.F) {
 			if !slices.Contains(notify.Channels(), e.Channel) {
 				t.Errorf("delivered %q", e.Channel)
 			}
-		})
+		}, nil)
 		require.Error(t, err)
 	})
 }

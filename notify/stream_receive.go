@@ -25,8 +25,11 @@ type receiver struct {
 	interval time.Duration // silence after which the peer is asked
 	timeout  time.Duration // silence after that, which means it is gone
 	tell     func(told) error
+	behind   func(bytes uint64) // is told of every change of what is not acknowledged; nil: nobody asks
 
+	heard    pglogrepl.LSN // the server has read up to here
 	position pglogrepl.LSN // everything up to here has been received
+	told     pglogrepl.LSN // the position that the peer was last told; 0: none yet
 	last     time.Time     // when the peer was last heard, or asked
 	acked    time.Time     // when the peer was last told the position
 	pinging  bool          // an answer is due
@@ -94,6 +97,7 @@ func (r *receiver) copied(ctx context.Context, data []byte) error {
 		if err != nil {
 			return fmt.Errorf("read keepalive: %w", err)
 		}
+		r.hear(keepalive.ServerWALEnd)
 		if !r.decoder.open { // all that was sent has been received
 			r.position = max(r.position, keepalive.ServerWALEnd)
 		}
@@ -109,6 +113,7 @@ func (r *receiver) copied(ctx context.Context, data []byte) error {
 		if err != nil {
 			return fmt.Errorf("read change: %w", err)
 		}
+		r.hear(xlog.ServerWALEnd)
 		if err := r.change(xlog.WALData); err != nil {
 			return fmt.Errorf("read change: %w", err)
 		}
@@ -135,6 +140,21 @@ func (r *receiver) change(data []byte) error {
 	}
 	r.position = max(r.position, end)
 	return nil
+}
+
+// hear takes note of how far the server is. The first time that is where the slot begins.
+func (r *receiver) hear(end pglogrepl.LSN) {
+	r.heard = max(r.heard, end)
+	if r.told == 0 {
+		r.told = r.heard
+	}
+	r.measure()
+}
+
+func (r *receiver) measure() {
+	if r.behind != nil {
+		r.behind(uint64(max(r.heard, r.told) - r.told))
+	}
 }
 
 // silence is called when the read deadline has struck.
@@ -181,6 +201,8 @@ func (r *receiver) ack(ping bool) error {
 	} else {
 		status = append(status, 0)
 	}
+	r.told = r.position
+	r.measure()
 	return r.send(&pgproto3.CopyData{Data: status})
 }
 

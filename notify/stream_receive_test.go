@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"net"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,13 +21,16 @@ type sender struct {
 	backend *pgproto3.Backend
 	status  chan []byte // what the receiver reports
 	ended   chan error
+	behind  atomic.Uint64
 }
 
-func newSender(t *testing.T, interval time.Duration) *sender {
+func newSender(t *testing.T) *sender {
 	t.Helper()
 	client, server := net.Pipe()
 	s := &sender{t: t, backend: pgproto3.NewBackend(server, server), status: make(chan []byte, 100), ended: make(chan error, 1)}
-	go func() { s.ended <- notify.ReceiveOn(context.Background(), client, interval, func(notify.Event) {}) }()
+	go func() {
+		s.ended <- notify.ReceiveOn(context.Background(), client, time.Minute, func(notify.Event) {}, s.behind.Store)
+	}()
 	go func() {
 		for {
 			msg, err := s.backend.Receive()
@@ -78,7 +82,7 @@ func (s *sender) reported() (position uint64, ping bool) {
 func TestKeepalivesAreAnswered(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newSender(t, time.Minute)
+		s := newSender(t)
 		s.keepalive(100, 0)
 		require.Empty(t, s.status, "nobody has asked")
 		s.keepalive(200, 1)
@@ -97,10 +101,33 @@ func TestKeepalivesAreAnswered(t *testing.T) {
 	})
 }
 
+// What the server has read and nobody acknowledged is what the slot keeps.
+func TestWhatIsNotAcknowledgedIsMeasured(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSender(t)
+		s.keepalive(100, 0)
+		require.Zero(t, s.behind.Load(), "the slot begins there")
+		s.keepalive(300, 0)
+		require.EqualValues(t, 200, s.behind.Load(), "nobody has asked")
+		s.keepalive(400, 1)
+		require.Zero(t, s.behind.Load())
+
+		s.change(begin(1))
+		s.keepalive(1000, 1)
+		require.EqualValues(t, 600, s.behind.Load(), "a transaction is half received")
+		s.change(commit(900))
+		s.keepalive(1000, 1)
+		require.Zero(t, s.behind.Load())
+		s.keepalive(700, 0)
+		require.Zero(t, s.behind.Load(), "it never goes back")
+	})
+}
+
 func TestTrafficIsAcknowledged(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newSender(t, time.Minute)
+		s := newSender(t)
 		for i := range uint64(25) {
 			s.keepalive(i, 0)
 			advance(time.Second)
@@ -116,7 +143,7 @@ func TestTrafficIsAcknowledged(t *testing.T) {
 func TestSilentServerIsAskedThenGivenUp(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newSender(t, time.Minute)
+		s := newSender(t)
 		s.keepalive(100, 0)
 		advance(61 * time.Second)
 		position, ping := s.reported()

@@ -35,6 +35,7 @@ type Metrics struct {
 	databaseUp         *prometheus.GaugeVec
 	listenerConnected  *prometheus.GaugeVec
 	listenerReconnects *prometheus.CounterVec
+	streams            *streams
 	events             *prometheus.CounterVec
 	reconciles         *prometheus.CounterVec
 	scanErrors         *prometheus.CounterVec
@@ -83,6 +84,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		databaseUp:         f.gauge("bbmd_database_up", "1 while the database could be reached when it was last needed, else 0."),
 		listenerConnected:  f.gauge("bbmd_listener_connected", "1 while the listener is connected and events can arrive, else 0."),
 		listenerReconnects: f.counter("bbmd_listener_reconnects_total", "Connections that the listener has opened after its first."),
+		streams:            newStreams(r),
 		events:             f.counter("bbmd_events_total", "Notifications that arrived, by channel.", "channel"),
 		reconciles:         f.counter("bbmd_reconcile_total", "Looks at what may run."),
 		scanErrors:         f.counter("bbmd_scan_errors_total", "Looks at what may run that failed."),

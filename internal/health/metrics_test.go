@@ -32,6 +32,8 @@ func everything() *prometheus.Registry {
 	d.Up(true)
 	d.ListenerConnected(true)
 	d.ListenerReconnected()
+	d.Stream(func() (uint64, bool) { return 4096, true })
+	metrics.Database("idle").Stream(func() (uint64, bool) { return 0, false })
 	d.Event("bbm_new")
 	d.Reconciled(time.Millisecond)
 	d.ScanFailed()
