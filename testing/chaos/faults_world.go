@@ -114,14 +114,20 @@ func (r *run) stepped(by time.Duration) injury {
 	return i
 }
 
+// setBack sets the server's clock back by some hours.
+func (r *run) setBack(f Fault) injury {
+	r.tb.Helper()
+	r.clock -= time.Duration(1+f.Pick/2%12) * time.Hour
+	r.world.step(r.clock)
+	return r.goneOn()
+}
+
 // stepBackPaused sets the clock back while the migration is paused: what was given back is due all the same.
 func (r *run) stepBackPaused(f Fault) injury {
 	r.tb.Helper()
 	r.watch.exec("SELECT bbm.pause('m', 'by chaos')")
 	r.watch.reaches("paused, and nothing runs", func(p progress) bool { return p.Status == "paused" && p.Running == 0 })
-	r.clock -= time.Duration(1+f.Pick/2%12) * time.Hour
-	r.world.step(r.clock)
-	i := r.goneOn()
+	i := r.setBack(f)
 	r.watch.exec("SELECT bbm.resume('m')")
 	r.allDue()
 	return i
@@ -136,9 +142,7 @@ func (r *run) stepBackRetry(f Fault) injury {
 		err := r.watch.try([]any{&waits}, "SELECT EXISTS (SELECT FROM bbm.batched_background_migration_jobs WHERE status = 'pending' AND error_sqlstate = '23514')")
 		return waits, err
 	})
-	r.clock -= time.Duration(1+f.Pick/2%12) * time.Hour
-	r.world.step(r.clock)
-	i := r.goneOn()
+	i := r.setBack(f)
 	r.watch.exec("UPDATE t SET odd = false WHERE odd")
 	r.allDue()
 	return i

@@ -69,8 +69,12 @@ func (f *Figures) Restarts() int { return len(f.progress[string(RestartServer)])
 // String describes what has happened, a line for each kind of fault.
 func (f *Figures) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s in %.1f s: %d faults, %d kills and %d restarts of the server while work was under way among them; %d jobs, %d taken over from %d dead owners (%d of them as crashes), %d transient failures, %d splits",
-		f.name, f.elapsed.Seconds(), f.injected, f.Kills(), f.Restarts(), f.jobs, f.takenOver, f.takeovers, f.crashes, f.transients, f.splits)
+	fmt.Fprintf(&b, "%s in %.1f s: %d faults", f.name, f.elapsed.Seconds(), f.injected)
+	if kills, restarts := f.Kills(), f.Restarts(); kills+restarts > 0 {
+		fmt.Fprintf(&b, ", %d kills and %d restarts of the server while work was under way among them", kills, restarts)
+	}
+	fmt.Fprintf(&b, "; %d jobs, %d taken over from %d dead owners (%d of them as crashes), %d transient failures, %d splits",
+		f.jobs, f.takenOver, f.takeovers, f.crashes, f.transients, f.splits)
 	if f.unrecorded > 0 {
 		fmt.Fprintf(&b, ", %d records of failures lost with the server or for want of room", f.unrecorded)
 	}
@@ -89,7 +93,7 @@ func (f *Figures) String() string {
 // spread is the median and the maximum.
 func spread(all []time.Duration) (median, most time.Duration) {
 	sorted := slices.Sorted(slices.Values(all))
-	return rounded(sorted[len(sorted)/2]), rounded(sorted[len(sorted)-1])
+	return rounded(sorted[(len(sorted)-1)/2]), rounded(sorted[len(sorted)-1])
 }
 
 func told(all []time.Duration) string {

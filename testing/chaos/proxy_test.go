@@ -53,6 +53,17 @@ type client struct {
 	lines *bufio.Reader
 }
 
+// greeted is a proxy of an echo, and a client that has been heard through it. gone tells when the server has lost it.
+func greeted(t *testing.T, word string) (p chaos.Proxy, through string, c *client, gone <-chan struct{}) {
+	t.Helper()
+	server, gone := echo(t)
+	p, through = chaos.NewProxy(t, "postgres://"+server)
+	c = dial(t, through)
+	require.NoError(t, c.say(word))
+	c.hears(word)
+	return p, through, c, gone
+}
+
 func dial(t *testing.T, throughProxy string) *client {
 	t.Helper()
 	address, err := url.Parse(throughProxy)
@@ -89,11 +100,7 @@ func (c *client) isCut() {
 
 func TestProxyCutsBothSides(t *testing.T) {
 	t.Parallel()
-	server, gone := echo(t)
-	p, through := chaos.NewProxy(t, "postgres://"+server)
-	c := dial(t, through)
-	require.NoError(t, c.say("hello"))
-	c.hears("hello")
+	p, through, c, gone := greeted(t, "hello")
 	p.Cut()
 	c.isCut()
 	<-gone
@@ -105,11 +112,7 @@ func TestProxyCutsBothSides(t *testing.T) {
 
 func TestProxyStallLosesNothing(t *testing.T) {
 	t.Parallel()
-	server, _ := echo(t)
-	p, through := chaos.NewProxy(t, "postgres://"+server)
-	c := dial(t, through)
-	require.NoError(t, c.say("before"))
-	c.hears("before")
+	p, _, c, _ := greeted(t, "before")
 	p.Stall()
 	require.NoError(t, c.say("during"))
 	require.NoError(t, c.SetReadDeadline(time.Now().Add(50*time.Millisecond)))
@@ -122,11 +125,7 @@ func TestProxyStallLosesNothing(t *testing.T) {
 
 func TestProxyLeavesTheServerBehind(t *testing.T) {
 	t.Parallel()
-	server, gone := echo(t)
-	p, through := chaos.NewProxy(t, "postgres://"+server)
-	c := dial(t, through)
-	require.NoError(t, c.say("hello"))
-	c.hears("hello")
+	p, through, c, gone := greeted(t, "hello")
 	p.Abandon()
 	c.isCut()
 	again := dial(t, through)

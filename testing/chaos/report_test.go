@@ -20,12 +20,12 @@ func TestReport(t *testing.T) {
 	const want = `
 SCENARIO  RUNS  FAULTS  JOBS  TAKEN OVER  TIME  RECOVERS (p50)  (max)
 calm      1     0       0     0           1m0s  -               -
-rough     2     4       30    0           2m0s  3s              5s
-all       3     4       30    0           3m0s  3s              5s
+rough     2     4       30    0           2m0s  2s              5s
+all       3     4       30    0           3m0s  2s              5s
 
 FAULT                        TIMES  RECOVERS (p50)  (max)
-frost                        2      3s              3s
-heat                         2      5s              5s
+frost                        2      1s              3s
+heat                         2      2s              5s
 nothing is left to the dead  0      -               -
 `
 	require.Empty(t, cmp.Diff(want, report.String()))

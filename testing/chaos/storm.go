@@ -170,6 +170,7 @@ func (r *storm) calm(gust Gust) {
 		return len(left) == 0, err
 	})
 	r.figures.overcame("several faults at once", time.Since(over))
+	r.tb.Logf("every migration goes on %s after %s", rounded(time.Since(over)), gust)
 	for _, daemon := range r.replicas {
 		r.until(daemon.name+" is ready after "+gust.String(), func() (bool, error) {
 			daemon.running()
