@@ -61,14 +61,14 @@ func (*replicaLag) mode(c *Config) Mode  { return c.ReplicaLag.Mode }
 func (*replicaLag) every() time.Duration { return 0 }
 
 // The server's own position is only asked for where there is something to
-// compare it with: Amazon Aurora refuses to tell it.
+// compare it with: Amazon Aurora refuses to tell it. Who decodes the log is in a
+// database, which every role may see, also before it has its slot; a standby is in none.
 func (*replicaLag) query() string {
 	return `(SELECT json_build_object(
   'flushed', CASE WHEN EXISTS (SELECT FROM pg_stat_get_wal_senders()) THEN pg_wal_lsn_diff(pg_current_wal_flush_lsn(), '0/0')::bigint END,
   'standbys', (SELECT coalesce(json_agg(json_build_object('name', a.application_name, 'addr', coalesce(host(a.client_addr), ''), 'state', w.state,
       'replay', pg_wal_lsn_diff(w.replay_lsn, '0/0')::bigint, 'lag', extract(epoch FROM w.replay_lag)) ORDER BY a.pid), '[]')
-    FROM pg_stat_get_wal_senders() w JOIN activity a USING (pid)
-    WHERE NOT EXISTS (SELECT FROM pg_replication_slots s WHERE s.active_pid = w.pid AND s.slot_type = 'logical')),
+    FROM pg_stat_get_wal_senders() w JOIN activity a USING (pid) WHERE a.datid IS NULL),
   'slots', (SELECT coalesce(json_agg(json_build_object('name', slot_name,
       'bytes', pg_wal_lsn_diff(pg_current_wal_flush_lsn(), coalesce(confirmed_flush_lsn, restart_lsn))::bigint)), '[]')
     FROM pg_replication_slots

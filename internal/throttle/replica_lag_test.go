@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/require"
 
 	"github.com/bbmd-dev/bbmd/internal/pgserver"
@@ -75,6 +76,29 @@ func TestReplicaLagOfARealStandby(t *testing.T) {
 	until(t, a, throttle.Stop, "the standby one disconnected ")
 	require.NoError(t, standby.Restart(t.Context()))
 	until(t, a, throttle.Go, "")
+}
+
+// TestWhoDecodesTheLogIsNoStandby has a session that receives changes logically, of which a role without rights sees
+// little: neither that it is there nor that it went holds anything back.
+func TestWhoDecodesTheLogIsNoStandby(t *testing.T) {
+	t.Parallel()
+	db := pgtest.NewServer(t, pgserver.Options{}).NewEmpty(t).Superuser(t)
+	decoding, err := pgconn.Connect(t.Context(), db.URL+"&replication=database")
+	require.NoError(t, err)
+	db.WaitFor(t, "SELECT count(*) = 1 FROM pg_stat_replication")
+	address, _ := asRole(t, db)
+	blind := begin(t, onServer(t, address, only("replica_lag")), throttle.Scope{Migration: "m"})
+	looked := func() {
+		t.Helper()
+		since := time.Now()
+		reached(t, blind, func(r throttle.Report) bool { return r.Signals[0].Read.After(since) })
+		require.Equal(t, throttle.Go, blind.Verdict().Action, blind.Verdict().Reason)
+	}
+	looked()
+
+	require.NoError(t, decoding.Close(t.Context()))
+	db.WaitFor(t, "SELECT count(*) = 0 FROM pg_stat_replication")
+	looked()
 }
 
 const mega = 1 << 20
