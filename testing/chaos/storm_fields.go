@@ -167,13 +167,14 @@ func (r *storm) amend() {
 	r.insist("SELECT bbm.resume(name) FROM bbm.batched_background_migrations WHERE status = 'paused'")
 }
 
-// laggards are migrations that do not go on. Those that have failed of what was done to them are retried.
+// laggards are migrations that do not go on, and wait for no other. Those that have failed of what was done to them are retried.
 func (r *storm) laggards(since int64) (names []string, err error) {
 	r.tb.Helper()
 	var found []byte
 	if err := r.watch.try([]any{&found}, `SELECT coalesce(jsonb_agg(jsonb_build_object('name', name, 'status', status, 'error', error_message)), '[]') FROM bbm.batched_background_migrations m
-		WHERE status <> 'finished' AND NOT (status = 'active' AND started_at IS NULL) AND NOT (status = 'running' AND EXISTS (
-			SELECT FROM invariants.job_events e WHERE e.id > $1 AND e.migration = m.id AND new_status = 'finished'))`, since); err != nil {
+		WHERE status <> 'finished' AND NOT (status = 'active' AND (started_at IS NULL OR EXISTS (
+			SELECT FROM bbm.batched_background_migrations o WHERE o.table_name = m.table_name AND o.status = 'running')))
+		AND NOT (status = 'running' AND EXISTS (SELECT FROM invariants.job_events e WHERE e.id > $1 AND e.migration = m.id AND new_status = 'finished'))`, since); err != nil {
 		return nil, err
 	}
 	var all []struct{ Name, Status, Error string }
