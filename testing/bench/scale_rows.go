@@ -32,25 +32,23 @@ func (r *Report) measureRows(ctx context.Context, server *pgserver.Server, o Opt
 	}
 	defer d.close(ctx)
 	sizes := o.scale().rows
-	var base []float64
-	var few float64
+	var base found
 	for i, rows := range sizes {
 		if err := d.fill(ctx, bigints, rows); err != nil {
 			return err
 		}
-		took, buffers, err := d.lookUp(ctx, rows)
+		f, err := d.lookUp(ctx, rows)
 		if err != nil {
 			return err
 		}
 		what := fmt.Sprintf("looking up where a batch of %d of %d rows ends", lookupSize, rows)
-		value := fmt.Sprintf("%s, %.1f buffers", spread(took), buffers)
 		if i < 2 { // the first table has one batch
-			base, few = took, buffers
-			r.shown(SectionRows, what, value, "-")
+			base = f
+			r.shown(SectionRows, what, f.String(), "-")
 			continue
 		}
-		beside := fmt.Sprintf("%s, %.1f buffers, of %d rows", spread(base), few, sizes[1])
-		r.flat(SectionRows, what+": buffers", value, beside, buffers/few, 0)
+		// The way from the root to a key is what any look-up has to go, and a step longer for each level of the tree.
+		r.flat(SectionRows, what+": buffers, without the way to the first of its keys", f.String(), fmt.Sprintf("%s, of %d rows", base, sizes[1]), f.beyond()/base.beyond(), 0)
 	}
 	if err := r.planForABillion(ctx, d); err != nil {
 		return err
@@ -63,34 +61,52 @@ func lookUpSQL() string {
 	return "SELECT (" + strings.ReplaceAll(bigintLookups().NextEnd, "$3::int", strconv.Itoa(lookupSize)) + ") FROM (SELECT $1::text AS hi, $2::text AS stop) w"
 }
 
-// lookUp returns the microseconds that looking up takes anywhere in the table, and the buffers that it touches.
-func (d *database) lookUp(ctx context.Context, rows int) (took []float64, buffers float64, err error) {
+// found is what it took to look up where batches end.
+type found struct {
+	took           []float64 // microseconds
+	buffers, depth float64   // of a look-up, and of one that finds a single key
+}
+
+// beyond are the buffers that the keys of the batch are on, beside those on the way to the first.
+func (f found) beyond() float64 { return f.buffers - f.depth + 1 }
+
+func (f found) String() string {
+	return fmt.Sprintf("%s, %.1f buffers, a single key %.1f", spread(f.took), f.buffers, f.depth)
+}
+
+// lookUp looks up where batches end anywhere in the table.
+func (d *database) lookUp(ctx context.Context, rows int) (f found, err error) {
 	conn, err := d.connect(ctx, "bench look-ups")
 	if err != nil {
-		return nil, 0, err
+		return f, err
 	}
 	defer closeConn(ctx, conn)
 	if _, err := conn.Exec(ctx, "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_bitmapscan = off"); err != nil {
-		return nil, 0, fmt.Errorf("look up: %w", err)
+		return f, fmt.Errorf("look up: %w", err)
 	}
-	counted := explain.On(conn)
+	batch, single := explain.On(conn), explain.On(conn)
 	for i := range lookups {
 		at, last := strconv.Itoa(rand.IntN(max(rows-lookupSize, 1))), strconv.Itoa(rows) //nolint:gosec // not a secret
 		var end string
 		began := time.Now()
 		if err := conn.QueryRow(ctx, lookUpSQL(), at, last).Scan(&end); err != nil {
-			return nil, 0, fmt.Errorf("look up: %w", err)
+			return f, fmt.Errorf("look up: %w", err)
 		}
-		took = append(took, float64(time.Since(began).Nanoseconds())/1000)
+		f.took = append(f.took, float64(time.Since(began).Nanoseconds())/1000)
 		if i%10 > 0 {
 			continue
 		}
-		if err := counted.QueryRow(ctx, lookUpSQL(), at, last).Scan(&end); err != nil {
-			return nil, 0, fmt.Errorf("look up: %w", err)
+		err := errors.Join(batch.QueryRow(ctx, lookUpSQL(), at, last).Scan(&end),
+			single.QueryRow(ctx, "SELECT x.id::text FROM bench_rows x WHERE x.id > $1::text::bigint ORDER BY x.id LIMIT 1", at).Scan(&end))
+		if err != nil {
+			return f, fmt.Errorf("look up: %w", err)
 		}
 	}
-	cost := counted.Take()
-	return took, float64(cost.Buffers) / float64(cost.Statements), nil
+	for counted, to := range map[*explain.Conn]*float64{batch: &f.buffers, single: &f.depth} {
+		cost := counted.Take()
+		*to = float64(cost.Buffers) / float64(cost.Statements)
+	}
+	return f, nil
 }
 
 // errPlanned rolls back what the planner was told.
@@ -163,12 +179,43 @@ func (n node) readers(table string) (types []string) {
 	return types
 }
 
-// tenthsSQL takes the time of each tenth of the rows, in the order in which they were processed.
-const tenthsSQL = `
-SELECT tenth, count(*), sum(batch_size), extract(epoch FROM max(finished_at) - lag(max(finished_at), 1, $2) OVER (ORDER BY tenth))::float8
-FROM (SELECT batch_size, finished_at, least(10 * (sum(batch_size) OVER (ORDER BY ordinal) - 1) / $3::bigint, 9)::int AS tenth
-  FROM bbm.batched_background_migration_jobs WHERE batched_background_migration_id = $1) j
-GROUP BY tenth ORDER BY tenth`
+// tenths takes the CPU time of a migration's sessions for each tenth of its rows.
+type tenths struct {
+	*watcher
+
+	rows, done int64
+	cpu        []time.Duration // up to the end of each
+}
+
+// finished is told of each batch, with the watcher's lock held.
+func (t *tenths) finished(rows int64) {
+	t.done += rows
+	for int64(len(t.cpu)+1)*t.rows <= 10*t.done {
+		var all time.Duration
+		for _, pid := range t.sessions {
+			all += running(int(pid))
+		}
+		t.cpu = append(t.cpu, all)
+	}
+}
+
+// perRow returns the nanoseconds that a row of each tenth took.
+func (t *tenths) perRow() []float64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	each := make([]float64, len(t.cpu))
+	var before time.Duration
+	for i, at := range t.cpu {
+		each[i], before = float64(10*(at-before))/float64(t.rows), at
+	}
+	return each
+}
+
+func (t *tenths) follow(w *watcher) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	t.watcher, w.batch = w, t.finished
+}
 
 // backfill runs one migration over the table as it would run for anybody, sizes of batches included.
 func (r *Report) backfill(ctx context.Context, d *database, rows int, o Options) error {
@@ -177,6 +224,8 @@ func (r *Report) backfill(ctx context.Context, d *database, rows int, o Options)
 		return err
 	}
 	defer rig.close()
+	t := &tenths{rows: int64(rows)}
+	t.follow(rig.watcher)
 	if _, err := d.admin.Exec(ctx, "SELECT bbm.enqueue($1, 'bench_rows', name => 'all')", workAny); err != nil {
 		return fmt.Errorf("enqueue: %w", err)
 	}
@@ -186,31 +235,18 @@ func (r *Report) backfill(ctx context.Context, d *database, rows int, o Options)
 	if err := d.checkOnce(ctx, bigints, strconv.Itoa(rows)); err != nil {
 		return err
 	}
-	var id int32
-	var began, ended time.Time
-	if err := d.admin.QueryRow(ctx, "SELECT id, started_at, finished_at FROM bbm.progress WHERE name = 'all'").Scan(&id, &began, &ended); err != nil {
+	var jobs int64
+	var seconds float64
+	if err := d.admin.QueryRow(ctx, "SELECT batches_done, extract(epoch FROM finished_at - started_at)::float8 FROM bbm.progress WHERE name = 'all'").Scan(&jobs, &seconds); err != nil {
 		return fmt.Errorf("look up the migration: %w", err)
 	}
-	found, err := d.admin.Query(ctx, tenthsSQL, id, began, rows)
-	if err != nil {
-		return fmt.Errorf("look up the jobs: %w", err)
-	}
-	var perRow []float64
-	var jobs, keys, tenth, n int64
-	var seconds float64
-	if _, err := pgx.ForEachRow(found, []any{&tenth, &n, &keys, &seconds}, func() error {
-		perRow, jobs = append(perRow, seconds*1e9/float64(keys)), jobs+n
-		return nil
-	}); err != nil {
-		return fmt.Errorf("look up the jobs: %w", err)
-	}
-	if len(perRow) != 10 && !o.Tiny {
+	perRow := t.perRow()
+	if len(perRow) != 10 {
 		return fmt.Errorf("the migration has %d tenths", len(perRow))
 	}
-	first, last := perRow[0], perRow[len(perRow)-1]
-	r.flat(SectionRows, fmt.Sprintf("cost of a row, the last tenth of %d rows beside the first (%d batches, every row changed exactly once)", rows, jobs),
+	first, last := perRow[0], perRow[9]
+	r.flat(SectionRows, fmt.Sprintf("CPU of the server for a row, the last tenth of %d rows beside the first (%d batches, every row changed exactly once)", rows, jobs),
 		fmt.Sprintf("%.0f ns", last), fmt.Sprintf("%.0f ns", first), last/first, 0)
-	r.shown(SectionRows, "the tenths in between", fmt.Sprintf("%.0f to %.0f ns", quantile(perRow, 0), quantile(perRow, 1)),
-		fmt.Sprintf("%s, %.0fk rows/s", ended.Sub(began).Round(100*time.Millisecond), float64(rows)/ended.Sub(began).Seconds()/1000))
+	r.shown(SectionRows, "all tenths, ns; what it took on the clock", fmt.Sprintf("%.0f", perRow), fmt.Sprintf("%.1f s, %.0fk rows/s", seconds, float64(rows)/seconds/1000))
 	return nil
 }

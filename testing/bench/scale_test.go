@@ -20,7 +20,7 @@ func TestEveryScaleSectionRuns(t *testing.T) {
 	require.NoError(t, report.WriteScale(&text))
 	t.Log(text.String())
 	for _, part := range []string{
-		"of 20000 rows ends: buffers", "told that there are a billion rows", "last tenth of 20000 rows", "scan, as in each reconcile, 300 migrations queued",
+		"of 20000 rows ends: buffers, without the way", "told that there are a billion rows", "the last tenth of 20000 rows", "scan, as in each reconcile, 300 migrations queued",
 		"while another session holds an old snapshot", "a reconcile, one at a time, 2 replicas beside one", "bench_go: a batch of 1000 rows", "left out: it needs a bbmd to run",
 	} {
 		require.Contains(t, text.String(), part)

@@ -27,8 +27,9 @@ type watcher struct {
 	effort effort
 
 	mu       sync.Mutex
-	scanned  time.Time // when the last scan had ended
-	sessions []uint32  // backends of workers
+	scanned  time.Time        // when the last scan had ended
+	sessions []uint32         // backends of workers
+	batch    func(rows int64) // hears of finished batches; nil: nobody does
 }
 
 type event struct {
@@ -72,7 +73,13 @@ func (w *watcher) Reconciled(_ map[string]int, took, _ time.Duration) {
 func (w *watcher) Claimed(_ string, _ int, took time.Duration) { w.effort.claimed(took) }
 
 // BatchDone implements [executor.Observer].
-func (w *watcher) BatchDone(string, string, int64, time.Duration) {}
+func (w *watcher) BatchDone(_, outcome string, rows int64, _ time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.batch != nil && outcome == "finished" {
+		w.batch(rows)
+	}
+}
 
 // TookOver implements [executor.Observer].
 func (w *watcher) TookOver(string, int64) {}
