@@ -92,7 +92,7 @@ func TestTheChartsJobIsCalledAfterItsContent(t *testing.T) {
 		require.Regexp(t, `^shop-bbmd-migrate-[0-9a-f]{10}$`, n)
 		seen[n] = set
 	}
-	for _, set := range []string{"daemon.replicas=3", "wait.timeout=5m", "networkPolicy.enabled=true", "migrate.ttlSecondsAfterFinished=60"} {
+	for _, set := range []string{"daemon.replicas=3", "wait.timeout=5m", "networkPolicy.enabled=true", "dashboard.enabled=true", "migrate.ttlSecondsAfterFinished=60"} {
 		require.Contains(t, seen, name(set), "%s is nothing that the Job does", set)
 	}
 }
@@ -135,6 +135,8 @@ func TestTheChartRefuses(t *testing.T) {
 		"migrate.timeout=soon",
 		"migrations=migrations",
 		"service.port=0",
+		"dashboard.secret=",
+		"dashboard.hosts={https://bbmd.example.com}",
 		"networkPolicy.ports=null,networkPolicy.ports={}",
 		"daemon.resources.limits=null",
 		"securityContext.privileged=true",

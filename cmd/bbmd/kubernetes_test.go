@@ -128,6 +128,11 @@ func renderText(t *testing.T, dir string) []byte {
 // deploy/kubernetes.
 func renderWith(t *testing.T, components ...string) []manifest {
 	t.Helper()
+	return decodeManifests(t, "it", componentsText(t, components...))
+}
+
+func componentsText(t *testing.T, components ...string) []byte {
+	t.Helper()
 	dir := t.TempDir()
 	require.NoError(t, os.CopyFS(dir, os.DirFS(manifestsDirectory)))
 	text := "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [../base, ../job]\ncomponents:\n  - ../" +
@@ -135,5 +140,5 @@ func renderWith(t *testing.T, components ...string) []manifest {
 	overlay := filepath.Join(dir, "it")
 	require.NoError(t, os.Mkdir(overlay, 0o700))
 	require.NoError(t, os.WriteFile(filepath.Join(overlay, "kustomization.yaml"), []byte(text), 0o600))
-	return render(t, overlay)
+	return renderText(t, overlay)
 }

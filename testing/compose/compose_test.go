@@ -1,8 +1,11 @@
 package compose_test
 
 import (
+	"net"
 	"os"
 	"regexp"
+	"slices"
+	"strconv"
 	"testing"
 
 	"github.com/compose-spec/compose-go/v2/cli"
@@ -12,9 +15,9 @@ import (
 	"github.com/bbmd-dev/bbmd/internal/config"
 )
 
-func load(t *testing.T) *types.Project {
+func load(t *testing.T, environment ...string) *types.Project {
 	t.Helper()
-	options, err := cli.NewProjectOptions([]string{"../../docker-compose.yml"}, cli.WithName("bbmd"), cli.WithEnv([]string{"POSTGRES_PASSWORD=s3cret"}))
+	options, err := cli.NewProjectOptions([]string{"../../docker-compose.yml"}, cli.WithName("bbmd"), cli.WithEnv(environment))
 	require.NoError(t, err)
 	project, err := options.LoadProject(t.Context())
 	require.NoError(t, err)
@@ -23,7 +26,7 @@ func load(t *testing.T) *types.Project {
 
 func TestComposeFile(t *testing.T) {
 	t.Parallel()
-	project := load(t)
+	project := load(t, "POSTGRES_PASSWORD=s3cret", "DASHBOARD_TOKEN=a-token-of-somebody")
 	require.ElementsMatch(t, []string{"postgres", "bbmd"}, project.ServiceNames())
 	bbmd, postgres := project.Services["bbmd"], project.Services["postgres"]
 
@@ -35,6 +38,7 @@ func TestComposeFile(t *testing.T) {
 	require.Contains(t, *url, "s3cret@postgres:5432", "the service's own name, and the same password")
 	require.Equal(t, "s3cret", *postgres.Environment["POSTGRES_PASSWORD"])
 
+	checkDashboard(t, bbmd)
 	require.True(t, bbmd.ReadOnly)
 	require.Contains(t, bbmd.HealthCheck.Test, "probe")
 	require.NotNil(t, bbmd.StopGracePeriod)
@@ -44,6 +48,36 @@ func TestComposeFile(t *testing.T) {
 			require.Equal(t, "127.0.0.1", port.HostIP, "nothing is offered to the network")
 		}
 	}
+}
+
+// checkDashboard wants it where its port is published, with the token that the environment gives.
+func checkDashboard(t *testing.T, bbmd types.ServiceConfig) {
+	t.Helper()
+	environ := []string{}
+	for name, value := range bbmd.Environment {
+		require.NotNil(t, value, name)
+		environ = append(environ, name+"="+*value)
+	}
+	cfg, err := config.Load(config.Sources{Search: []string{}, Environ: environ})
+	require.NoError(t, err)
+	token, err := cfg.Dashboard.AccessToken()
+	require.NoError(t, err)
+	require.Equal(t, "a-token-of-somebody", token)
+	_, port, err := net.SplitHostPort(cfg.Dashboard.Listen)
+	require.NoError(t, err)
+	require.True(t, slices.ContainsFunc(bbmd.Ports, func(p types.ServicePortConfig) bool { return strconv.Itoa(int(p.Target)) == port }))
+}
+
+// Without any environment it starts as well.
+func TestComposeFileByItself(t *testing.T) {
+	t.Parallel()
+	bbmd := load(t).Services["bbmd"]
+	token := bbmd.Environment["BBMD_DASHBOARD__TOKEN"]
+	require.NotNil(t, token)
+	require.GreaterOrEqual(t, len(*token), config.MinAccessToken)
+	docs, err := os.ReadFile("../../docs/dashboard.md")
+	require.NoError(t, err)
+	require.Contains(t, string(docs), *token)
 }
 
 func TestDockerfile(t *testing.T) {

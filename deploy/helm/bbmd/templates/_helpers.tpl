@@ -65,6 +65,18 @@ capabilities: {drop: [ALL]}
 {{- end }}
 {{- end }}
 
+{{/* What the dashboard needs: the file is read whenever somebody shows a token. */}}
+{{- define "bbmd.dashboard" -}}
+{{- $name := include "bbmd.fullname" . -}}
+{{- with .Values.dashboard -}}
+- {name: BBMD_DASHBOARD__LISTEN, value: ":8081"}
+- {name: BBMD_DASHBOARD__TOKEN_FILE, value: /run/secrets/bbmd-dashboard/token}
+- name: BBMD_DASHBOARD__HOSTS
+  value: {{ concat (list $name (printf "%s.%s" $name $.Release.Namespace) (printf "%s.%s.svc" $name $.Release.Namespace)) .hosts | join "," | quote }}
+- {name: BBMD_DASHBOARD__PUBLIC_READ, value: {{ .publicRead | quote }}}
+{{- end }}
+{{- end }}
+
 {{- define "bbmd.mounts" -}}
 - {name: config, mountPath: /etc/bbmd, readOnly: true} # the directory: a subPath would never be updated
 - {name: tmp, mountPath: /tmp}
