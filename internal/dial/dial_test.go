@@ -126,6 +126,21 @@ func TestErrorsAreOneLineWithoutAPassword(t *testing.T) {
 	}
 }
 
+func TestAnAttemptWithoutTLSIsTheOneThatCounts(t *testing.T) {
+	t.Parallel()
+	db := pgtest.NewEmpty(t)
+	parsed, err := url.Parse(db.URL)
+	require.NoError(t, err)
+	parsed.Path, parsed.RawQuery = "/no_such_database", "sslmode=prefer"
+	_, err = dial.New(database(parsed.String())).Connect(t.Context(), "bbmd/test")
+	require.ErrorContains(t, err, `database "no_such_database" does not exist`)
+	require.NotContains(t, err.Error(), "TLS")
+
+	parsed.RawQuery = "sslmode=require"
+	_, err = dial.New(database(parsed.String())).Connect(t.Context(), "bbmd/test")
+	require.ErrorContains(t, err, "server refused TLS connection")
+}
+
 // refuser stands between a client and a server and refuses sessions by their
 // startup parameters, as poolers and old servers do.
 type refuser struct {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -178,7 +179,7 @@ func (e *lineError) Error() string { return e.text }
 func (e *lineError) Unwrap() error { return e.err }
 
 // oneLine makes err fit for logs: pgx lists every host that it tried on a line
-// of its own.
+// of its own, and twice where it tried with and without TLS.
 func oneLine(err error) error {
 	if text := squeeze(err.Error()); text != err.Error() {
 		return &lineError{text: text, err: err}
@@ -186,4 +187,25 @@ func oneLine(err error) error {
 	return err
 }
 
-func squeeze(text string) string { return strings.Join(strings.Fields(text), " ") }
+// withoutTLS is how pgx says that a server wants none; what came of going on without follows it.
+const withoutTLS = ": tls error: server refused TLS connection"
+
+// squeeze puts text on one line, and what it says twice once.
+func squeeze(text string) string {
+	var parts []string
+	for line := range strings.Lines(text) {
+		line = strings.Join(strings.Fields(line), " ")
+		if last := len(parts) - 1; last >= 0 {
+			if host, refused := strings.CutSuffix(parts[last], withoutTLS); refused && strings.HasPrefix(line, host+": ") {
+				parts = parts[:last]
+			}
+		}
+		if line != "" && !slices.Contains(parts, line) {
+			parts = append(parts, line)
+		}
+	}
+	if len(parts) > 1 && strings.HasSuffix(parts[0], ":") {
+		return parts[0] + " " + strings.Join(parts[1:], "; ")
+	}
+	return strings.Join(parts, "; ")
+}
