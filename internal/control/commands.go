@@ -122,9 +122,22 @@ func (s Store) Enqueue(ctx context.Context, db DB, r Request) (name string, err 
 		r.DependsOn, r.MaxAttempts, r.Min, r.Max, r.Paused,
 		r.MinBatchSize, r.MaxBatchSize, r.TargetDuration, r.Pause, r.MaxQuarantined, r.Strategy).Scan(&name)
 	if err != nil {
-		return "", fmt.Errorf("enqueue: %w", refusal(err))
+		return "", fmt.Errorf("enqueue: %w", malformed(r.Table, refusal(err)))
 	}
 	return name, nil
+}
+
+// malformed says of a table's name that the server cannot read what is wrong with it.
+func malformed(table string, err error) error {
+	const invalidName, syntaxError = "42602", "42601"
+	refused, ok := errors.AsType[*pgconn.PgError](err)
+	if !ok || refused.Code != invalidName && refused.Code != syntaxError {
+		return err
+	}
+	return &RefusalError{
+		Message: fmt.Sprintf("table %s is no name of a table (%s)", table, refused.Message), SQLState: refused.Code, err: err,
+		Hint: `Write it as in SQL: users, public.users, or "Users" in double quotes where it has capitals.`,
+	}
 }
 
 // keyTypeSQL returns the type of the column that the batches walk along, and no

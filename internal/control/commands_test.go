@@ -119,6 +119,18 @@ func TestEnqueueRefusesWithReasonAndWayOut(t *testing.T) {
 	}
 }
 
+func TestEnqueueRefusesWhatIsNoName(t *testing.T) {
+	t.Parallel()
+	conn := pgtest.New(t).Conn(t)
+	for _, table := range []string{`"users`, "a.b.c.d", ""} {
+		_, err := control.Store{}.Enqueue(t.Context(), conn, control.Request{Work: "w", Table: table})
+		var refused *control.RefusalError
+		require.ErrorAs(t, err, &refused)
+		require.Contains(t, refused.Message, table)
+		require.Regexp(t, "is no name of a table .*: Write it as in SQL|does not exist: Give its schema", err.Error()) // from 16 on
+	}
+}
+
 func TestDoChangesTheStatus(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t)

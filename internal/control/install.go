@@ -159,9 +159,17 @@ func install(ctx context.Context, conn *pgx.Conn, store Store) error {
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("install control schema %s: %w", store.Schema(), err)
+		return fmt.Errorf("install control schema %s: %w", store.Schema(), denied(err))
 	}
 	return nil
+}
+
+// denied adds the way out to an error for want of a right.
+func denied(err error) error {
+	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok && pgErr.Code == RefusedRight {
+		return fmt.Errorf("%w; `bbmd doctor` says which rights this role misses, and how to give it them", err)
+	}
+	return err
 }
 
 func refuseOldServer(ctx context.Context, db DB) error {
@@ -205,7 +213,7 @@ func Check(ctx context.Context, db DB, schema string) error {
 	store := NewStore(schema)
 	version, compatible, err := installed(ctx, db, store)
 	if err != nil {
-		return fmt.Errorf("check control schema: %w", err)
+		return fmt.Errorf("check control schema: %w", denied(err))
 	}
 	all, err := steps()
 	if err != nil {
