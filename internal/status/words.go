@@ -41,9 +41,9 @@ func Reason(p *control.Progress) string {
 	}
 }
 
-// withState returns a message with its SQLSTATE, where there is one.
+// withState returns a message with its SQLSTATE, where there is one that it does not name.
 func withState(state *string, message string) string {
-	if state == nil || *state == "" {
+	if state == nil || *state == "" || strings.Contains(message, "SQLSTATE "+*state) {
 		return message
 	}
 	return message + " (SQLSTATE " + *state + ")"
