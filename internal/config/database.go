@@ -78,11 +78,13 @@ func checkConn(conn string) error {
 	if err == nil {
 		return nil
 	}
-	const hint = "write postgres://user@host:5432/name with special characters percent-encoded, or key=value pairs"
+	// Only one of reason and hint has a URL: what stands between two is taken for a password.
+	hint := "write postgres://user@host:5432/name with special characters percent-encoded, or key=value pairs"
 	reason := "it is not a connection string"
 	shown, secrets, understood := open(conn)
 	if detail, ok := parseReason(err); ok && understood && !containsAny(detail, secrets) {
 		reason = fmt.Sprintf("%q: %s", shown, detail)
+		hint = "correct it; special characters have to be percent-encoded in a URL"
 	}
 	if conn == "" {
 		return refuse("the libpq variables are wrong: "+reason, "correct the PG… variables, or set url")
