@@ -43,6 +43,9 @@ func TestWrongUsage(t *testing.T) {
 		})
 	}
 	require.Contains(t, bbmd(t, nil, "probe").err, "Run `bbmd probe --help` for usage.\n")
+	require.Regexp(t, `"postgres://app:\*\*\*@db:99999/app": .*invalid port; correct it; special characters`, bbmd(t, []string{"DATABASE_URL=postgres://app:hunter2@db:99999/app"}, "status").err)
+	require.Contains(t, bbmd(t, nil, "statsu").err, `unknown command "statsu" for "bbmd", did you mean status?`)
+	require.Contains(t, bbmd(t, nil, "enqueue", "w").err, "accepts 2 arg(s), received 1: bbmd enqueue WORK TABLE")
 	require.Equal(t, 0, bbmd(t, nil).code)
 }
 

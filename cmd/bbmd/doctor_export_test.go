@@ -12,6 +12,7 @@ var (
 	JudgeSlot     = judgeSlot
 
 	KindOfConnection = kindOfConnection
+	ConnectHint      = connectHint
 )
 
 // Finding is one line of the doctor's report.

@@ -19,7 +19,7 @@ const migrationsExamined = 20
 // starts, and at the plan of its statement. No batch is tried.
 func checkMigrations(ctx context.Context, p *patient) (string, error) {
 	if !p.installed(ctx) {
-		return "there are none yet", nil
+		return p.without(ctx), nil
 	}
 	store := control.NewStore(p.config.ControlSchema)
 	open, err := store.Progress(ctx, p.conn, control.Selection{Open: true})

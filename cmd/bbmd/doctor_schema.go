@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/bbmd-dev/bbmd/internal/control"
 )
@@ -20,9 +21,25 @@ func checkControlSchema(ctx context.Context, p *patient) (string, error) {
 		return "", fail(err.Error(), "this bbmd would not understand what it finds there, and does not start", "run a newer bbmd")
 	case errors.Is(err, control.ErrOutdated):
 		return "", warn(err.Error(), "it holds the migrations and what they have done", "bbmd run, or bbmd init-control, creates or upgrades it")
+	case mayNot(err):
+		return "", fail("this role may not look into "+p.config.ControlSchema, "it holds the migrations and what they have done", "see the privileges that it misses, below")
 	default:
 		return "", err
 	}
+}
+
+// without says why there is nothing to look into.
+func (p *patient) without(ctx context.Context) string {
+	if err := control.Check(ctx, p.conn, p.config.ControlSchema); !errors.Is(err, control.ErrOutdated) {
+		return "not looked at: see the control schema"
+	}
+	return "there are no migrations yet"
+}
+
+// mayNot reports whether the server has refused something for want of a right.
+func mayNot(err error) bool {
+	pgErr, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && pgErr.Code == control.RefusedRight
 }
 
 // installed reports whether there is a control schema to look into. Why not is told by its own check.

@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -48,7 +51,7 @@ func connectHint(err error) string {
 	}
 	pgErr, ok := errors.AsType[*pgconn.PgError](err)
 	if !ok {
-		return "check that the server runs and that host and port are right and open to this machine"
+		return networkHint(err)
 	}
 	switch pgErr.Code {
 	case invalidPassword:
@@ -64,6 +67,30 @@ func connectHint(err error) string {
 	default:
 		return "see what the server says, and its log"
 	}
+}
+
+// networkHint says what to do where no server has answered.
+func networkHint(err error) string {
+	if _, unknown := errors.AsType[*net.DNSError](err); unknown {
+		return "correct the host's name, or see to it that this machine can look it up"
+	}
+	if _, unknown := errors.AsType[x509.UnknownAuthorityError](err); unknown {
+		return "name the certificate of whoever signed the server's, with sslrootcert"
+	}
+	if strings.HasSuffix(err.Error(), "server refused TLS connection") {
+		return "let the server have TLS, or say sslmode=disable where nobody can listen on the way to it"
+	}
+	return "check that the server runs and that host and port are right and open to this machine"
+}
+
+// wayOut is what to do about a connection that a command did not get, to be appended to its error. Errors of
+// several lines, as of several databases, are left as they are.
+func wayOut(err error) string {
+	_, connecting := errors.AsType[*pgconn.ConnectError](err)
+	if !connecting || errors.Is(err, dial.ErrStandby) || strings.Contains(err.Error(), "\n") {
+		return ""
+	}
+	return "; " + connectHint(err)
 }
 
 func checkServerVersion(ctx context.Context, p *patient) (string, error) {

@@ -52,7 +52,7 @@ WHERE has_schema_privilege(s.oid, 'USAGE') ORDER BY 1`
 // checkTables looks at the tables of the migrations that are not over.
 func checkTables(ctx context.Context, p *patient) (string, error) {
 	if !p.installed(ctx) {
-		return "there are no migrations yet", nil
+		return p.without(ctx), nil
 	}
 	rows, err := p.conn.Query(ctx, strings.ReplaceAll(tablesSQL, "bbm.", control.NewStore(p.config.ControlSchema).Schema()+"."))
 	if err != nil {

@@ -1,12 +1,16 @@
 package main_test
 
 import (
+	"crypto/x509"
+	"errors"
+	"fmt"
 	"net"
 	"net/url"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	main "github.com/bbmd-dev/bbmd/cmd/bbmd"
 	"github.com/bbmd-dev/bbmd/testing/fakepooler"
 	"github.com/bbmd-dev/bbmd/testing/pgtest"
 )
@@ -102,6 +106,39 @@ func TestDoctorOfAWrongPassword(t *testing.T) {
 	require.NotContains(t, found.one(t, "reachable").Detail, "hunter2")
 }
 
+// TestConnectionsThatFailSayTheWayOut has the mistakes in a connection string that one makes, in any command.
+func TestConnectionsThatFailSayTheWayOut(t *testing.T) {
+	t.Parallel()
+	db := pgtest.NewEmpty(t)
+	for name, c := range map[string]struct {
+		change func(*url.URL)
+		says   string
+	}{
+		"password":  {func(u *url.URL) { u.User = url.UserPassword("postgres", "hunter2") }, "password authentication failed .*; correct the password"},
+		"database":  {func(u *url.URL) { u.Path = "/absent" }, `database "absent" does not exist .*; create the database, or correct its name`},
+		"port":      {func(u *url.URL) { u.Host = "127.0.0.1:1" }, "connection refused; check that the server runs"},
+		"encrypted": {func(u *url.URL) { u.RawQuery = "sslmode=require" }, "server refused TLS connection; let the server have TLS, or say sslmode=disable"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			parsed, err := url.Parse(db.URL)
+			require.NoError(t, err)
+			c.change(parsed)
+			r := bbmd(t, []string{"DATABASE_URL=" + parsed.String()}, "status")
+			require.Equal(t, 69, r.code)
+			require.Regexp(t, "^bbmd: database default: .*"+c.says+".*\n$", r.err)
+			require.NotContains(t, r.err, "hunter2")
+		})
+	}
+}
+
+func TestWhatOneDoesAboutANetwork(t *testing.T) {
+	t.Parallel()
+	require.Contains(t, main.ConnectHint(fmt.Errorf("connect: %w", &net.DNSError{Err: "no such host", Name: "db", IsNotFound: true})), "correct the host's name")
+	require.Contains(t, main.ConnectHint(fmt.Errorf("connect: %w", x509.UnknownAuthorityError{})), "sslrootcert")
+	require.Contains(t, main.ConnectHint(errors.New("connection reset by peer")), "check that the server runs")
+}
+
 func TestDoctorOfARoleThatMayNothing(t *testing.T) {
 	t.Parallel()
 	db := pgtest.NewEmpty(t)
@@ -114,7 +151,10 @@ func TestDoctorOfARoleThatMayNothing(t *testing.T) {
 	require.Equal(t, 0, bbmd(t, databaseURL(db), "init-control").code)
 	found, code = doctor(t, link)
 	require.Equal(t, 2, code)
-	require.Contains(t, found.one(t, "control schema").Detail, "permission denied")
+	require.Equal(t, "fail", found.one(t, "control schema").Status)
+	require.Contains(t, found.one(t, "control schema").Detail, "this role may not look into bbm")
+	require.Contains(t, found.one(t, "migrations").Detail, "not looked at")
+	require.Regexp(t, "permission denied for schema bbm .*; `bbmd doctor` says which rights this role misses", bbmd(t, []string{"DATABASE_URL=" + link}, "status").err)
 	require.Contains(t, found.one(t, "privileges").Detail, "USAGE on bbm")
 	require.Contains(t, found.one(t, "privileges").Detail, "SELECT, INSERT, UPDATE on batched_background_migration_jobs")
 

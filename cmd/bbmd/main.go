@@ -22,7 +22,7 @@ func run(args []string, out, errOut io.Writer) int {
 	if err == nil {
 		return exitOK
 	}
-	for line := range strings.Lines(config.Redact(err.Error())) {
+	for line := range strings.Lines(config.Redact(err.Error() + wayOut(err))) {
 		_, _ = fmt.Fprintln(errOut, "bbmd: "+strings.TrimSpace(line)) // there is nobody else to tell
 	}
 	if a.started {

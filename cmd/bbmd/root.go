@@ -1,9 +1,11 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -39,10 +41,12 @@ func newRoot(a *app) *cobra.Command {
 			"data changes over millions of rows, batch by batch, exactly once, beside the traffic. `bbmd\n" +
 			"run` is the daemon; every other command talks to the database, and works with or without one.",
 		Version:       buildVersion(),
-		Args:          cobra.NoArgs,
+		Args:          knownCommand,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		SilenceErrors: true,
 		SilenceUsage:  true,
+
+		SuggestionsMinimumDistance: 2,
 	}
 	root.SetOut(a.out)
 	root.SetErr(a.err)
@@ -84,6 +88,18 @@ func newRoot(a *app) *cobra.Command {
 	return root
 }
 
+// knownCommand refuses what is no command, with those that are like it.
+func knownCommand(cmd *cobra.Command, args []string) error {
+	err := cobra.NoArgs(cmd, args)
+	if err == nil {
+		return nil
+	}
+	if like := cmd.SuggestionsFor(args[0]); len(like) > 0 {
+		return fmt.Errorf("%w, did you mean %s?", err, strings.Join(like, " or "))
+	}
+	return err
+}
+
 // isGlobal reports whether a configuration flag concerns every command, and not
 // only those that are or show the daemon.
 func isGlobal(flag string) bool {
@@ -102,6 +118,15 @@ func (a *app) adopt(cmd *cobra.Command) {
 	work := cmd.RunE
 	if work == nil {
 		return
+	}
+	if count := cmd.Args; count != nil {
+		cmd.Args = func(cmd *cobra.Command, args []string) error {
+			err := count(cmd, args)
+			if err != nil && strings.HasPrefix(err.Error(), "accepts ") { // a number, and not of what
+				return fmt.Errorf("%w: %s", err, cmd.UseLine())
+			}
+			return err
+		}
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		a.started = true
