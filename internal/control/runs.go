@@ -87,30 +87,6 @@ func (s Store) BeginRun(ctx context.Context, db DB, r RunStart) (int64, error) {
 	return id, nil
 }
 
-const startRunStepSQL = `
-INSERT INTO bbm.run_steps AS s (run_id, ordinal, does, version, name, file, transactional)
-VALUES ($1, $2, $3, nullif($4, ''), nullif($5, ''), nullif($6, ''), $7)
-ON CONFLICT (run_id, ordinal) DO UPDATE SET attempts = s.attempts + 1`
-
-// StartRunStep records that a step begins, or is tried again. Ordinal, Does, Version, Name,
-// File and Transactional of step are used.
-func (s Store) StartRunStep(ctx context.Context, db DB, run int64, step RunStep) error {
-	_, err := db.Exec(ctx, s.sql(startRunStepSQL), run, step.Ordinal, step.Does, step.Version, step.Name, step.File, step.Transactional)
-	if err != nil {
-		return fmt.Errorf("record the start of a step of run %d: %w", run, err)
-	}
-	return nil
-}
-
-// FinishRunStep records that a step is done.
-func (s Store) FinishRunStep(ctx context.Context, db DB, run int64, ordinal int32) error {
-	_, err := db.Exec(ctx, s.sql("UPDATE bbm.run_steps SET finished_at = clock_timestamp() WHERE run_id = $1 AND ordinal = $2"), run, ordinal)
-	if err != nil {
-		return fmt.Errorf("record the end of a step of run %d: %w", run, err)
-	}
-	return nil
-}
-
 // MaxRunLog is how many characters of a run's log are kept: the last ones.
 const MaxRunLog = 1 << 20
 

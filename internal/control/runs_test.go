@@ -1,6 +1,8 @@
 package control_test
 
 import (
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -28,11 +30,25 @@ func TestRunIsKeptFromBeginningToEnd(t *testing.T) {
 	id := begin(t, db)
 
 	step := control.RunStep{Ordinal: 1, Does: "migrate", Version: new("2"), Name: new("add_t"), File: new("2_add_t.sql")}
-	require.NoError(t, store.StartRunStep(t.Context(), conn, id, step))
-	require.NoError(t, store.StartRunStep(t.Context(), conn, id, step))
-	require.NoError(t, store.FinishRunStep(t.Context(), conn, id, 1))
+	move := func(move control.RunMove) {
+		t.Helper()
+		require.NoError(t, store.MoveRun(t.Context(), conn, id, move))
+	}
+	require.NoError(t, store.RecordApplied(t.Context(), conn, "goose", 0, []control.AppliedFile{file("2", "b"), file("3", "c")}))
+	move(control.RunMove{Started: &control.RunStepStart{Step: step, Tool: "goose", Forget: []string{"2"}}})
+	move(control.RunMove{Started: &control.RunStepStart{Step: step}})
+	applied, err := store.Applied(t.Context(), conn, "goose")
+	require.NoError(t, err)
+	require.Equal(t, []string{"3"}, slices.Sorted(maps.Keys(applied)))
 	step.Ordinal, step.Version, step.Transactional = 2, new("3"), true
-	require.NoError(t, store.StartRunStep(t.Context(), conn, id, step))
+	move(control.RunMove{
+		Ended:   &control.RunStepEnd{Ordinal: 1, Tool: "goose", Files: []control.AppliedFile{file("2", "new")}},
+		Started: &control.RunStepStart{Step: step, Tool: "goose", Forget: []string{"3"}},
+	})
+	applied, err = store.Applied(t.Context(), conn, "goose")
+	require.NoError(t, err)
+	require.Equal(t, []string{"2"}, slices.Sorted(maps.Keys(applied)))
+	require.Equal(t, "new", applied["2"].Checksum)
 	require.NoError(t, store.LogRun(t.Context(), conn, id, "one\n"))
 	require.NoError(t, store.LogRun(t.Context(), conn, id, "two\n"))
 

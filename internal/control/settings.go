@@ -102,21 +102,26 @@ func (s Store) Applied(ctx context.Context, db DB, tool string) (map[string]Appl
 	return applied, nil
 }
 
+const recordAppliedSQL = `INSERT INTO bbm.applied (tool, version, file, checksum, run_id)
+SELECT $1, f.version, f.file, f.checksum, nullif($2, 0) FROM unnest($3::text[], $4::text[], $5::text[]) f (version, file, checksum)
+ON CONFLICT (tool, version) DO UPDATE SET file = excluded.file, checksum = excluded.checksum, run_id = excluded.run_id, recorded_at = clock_timestamp()
+WHERE excluded.run_id IS NOT NULL`
+
+func recordAppliedArgs(tool string, run int64, files []AppliedFile) []any {
+	var versions, names, sums []string
+	for _, f := range files {
+		versions, names, sums = append(versions, f.Version), append(names, f.File), append(sums, f.Checksum)
+	}
+	return []any{tool, run, versions, names, sums}
+}
+
 // RecordApplied records what the files of applied schema migrations are. run is the
 // run that applied them, or 0: others did, and what is recorded already stays.
 func (s Store) RecordApplied(ctx context.Context, db DB, tool string, run int64, files []AppliedFile) error {
 	if len(files) == 0 {
 		return nil
 	}
-	var versions, names, sums []string
-	for _, f := range files {
-		versions, names, sums = append(versions, f.Version), append(names, f.File), append(sums, f.Checksum)
-	}
-	_, err := db.Exec(ctx, s.sql(`INSERT INTO bbm.applied (tool, version, file, checksum, run_id)
-		SELECT $1, f.version, f.file, f.checksum, nullif($2, 0) FROM unnest($3::text[], $4::text[], $5::text[]) f (version, file, checksum)
-		ON CONFLICT (tool, version) DO UPDATE SET file = excluded.file, checksum = excluded.checksum, run_id = excluded.run_id, recorded_at = clock_timestamp()
-		WHERE excluded.run_id IS NOT NULL`), tool, run, versions, names, sums)
-	if err != nil {
+	if _, err := db.Exec(ctx, s.sql(recordAppliedSQL), recordAppliedArgs(tool, run, files)...); err != nil {
 		return fmt.Errorf("record checksums: %w", err)
 	}
 	return nil
@@ -130,10 +135,12 @@ func (s Store) ForgetAllApplied(ctx context.Context, db DB) error {
 	return nil
 }
 
+const forgetAppliedSQL = "DELETE FROM bbm.applied WHERE tool = $1 AND ($2::text[] IS NULL OR version = ANY ($2))"
+
 // ForgetApplied forgets the checksums of a tool's files: of those versions, or of
 // all where none are given.
 func (s Store) ForgetApplied(ctx context.Context, db DB, tool string, versions ...string) error {
-	if _, err := db.Exec(ctx, s.sql("DELETE FROM bbm.applied WHERE tool = $1 AND ($2::text[] IS NULL OR version = ANY ($2))"), tool, versions); err != nil {
+	if _, err := db.Exec(ctx, s.sql(forgetAppliedSQL), tool, versions); err != nil {
 		return fmt.Errorf("forget checksums: %w", err)
 	}
 	return nil

@@ -59,6 +59,10 @@ func TestTokenIsConsumedOnce(t *testing.T) {
 	require.False(t, consumed)
 }
 
+func file(version, sum string) control.AppliedFile {
+	return control.AppliedFile{Version: version, File: version + ".sql", Checksum: sum}
+}
+
 func TestChecksumsOfOthersDoNotReplaceOurs(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t)
@@ -73,10 +77,6 @@ func TestChecksumsOfOthersDoNotReplaceOurs(t *testing.T) {
 		}
 		return sums
 	}
-	file := func(version, sum string) control.AppliedFile {
-		return control.AppliedFile{Version: version, File: version + ".sql", Checksum: sum}
-	}
-
 	require.NoError(t, store.RecordApplied(t.Context(), conn, "goose", 0, []control.AppliedFile{file("1", "a"), file("2", "b")}))
 	require.NoError(t, store.RecordApplied(t.Context(), conn, "goose", 0, []control.AppliedFile{file("1", "other")}))
 	require.NoError(t, store.RecordApplied(t.Context(), conn, "goose", 7, []control.AppliedFile{file("2", "new")}))

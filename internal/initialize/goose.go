@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -33,7 +34,9 @@ type gooseRun struct {
 	trace    *trace
 	db       *sql.DB
 	files    checkedFiles
+	store    *gooseStore
 	provider *goose.Provider
+	untold   *history.Step // is committed, and the watcher hears of it with what comes next
 }
 
 func (g gooseRunner) run(ctx context.Context, to target, pending []history.Step, watch watcher) (err error) {
@@ -50,14 +53,48 @@ func (g gooseRunner) run(ctx context.Context, to target, pending []history.Step,
 	}
 	defer reportWaits(ctx, g.spec, to, waitsAfter, waitsEvery)()
 	for _, step := range pending {
+		if len(step.Requires) > 0 { // that may take hours
+			if err := r.settle(ctx); err != nil {
+				return err
+			}
+		}
 		if err := require(ctx, r.spec, to, step); err != nil {
 			return err
 		}
 		if err := r.step(ctx, step); err != nil {
+			if untold := r.settle(ctx); untold != nil {
+				err = errors.Join(err, untold)
+			}
 			return err
 		}
 	}
-	return nil
+	return r.settle(ctx)
+}
+
+// settle tells the watcher of a step that is committed, if it has not heard of it.
+func (r *gooseRun) settle(ctx context.Context) error {
+	if r.untold == nil {
+		return nil
+	}
+	step := *r.untold
+	r.untold = nil
+	return r.watch.done(ctx, step)
+}
+
+// announce tells the watcher that a step begins, and of the one before that it is done, while goose gets
+// ready. What it returns waits for that.
+func (r *gooseRun) announce(ctx context.Context, step history.Step) func() error {
+	before := r.untold
+	r.untold = nil
+	told := make(chan error, 1)
+	go func() {
+		if before != nil {
+			told <- r.watch.next(ctx, *before, step)
+			return
+		}
+		told <- r.watch.started(ctx, step)
+	}()
+	return sync.OnceValue(func() error { return <-told })
 }
 
 // open makes goose's provider, on sessions with our limits.
@@ -71,12 +108,12 @@ func (r *gooseRun) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	store, err := newGooseStore(at)
+	r.store, err = newGooseStore(at)
 	if err != nil {
 		return err
 	}
 	r.db = openSQL(conn.Config(), r.spec.Limits, r.trace)
-	options, err := gooseOptions(r.spec, store)
+	options, err := gooseOptions(r.spec, r.store)
 	if err != nil {
 		return err
 	}
@@ -138,11 +175,13 @@ func (r *gooseRun) step(ctx context.Context, step history.Step) error {
 	}
 	var told error // by the watcher: not the step's fault
 	err = r.spec.Limits.orDefaults().retry(ctx, func() error {
-		if told = r.watch.started(ctx, step); told != nil {
-			return told
-		}
+		ctx := context.WithValue(ctx, renewalKey{}, &renewal{may: r.untold != nil}) // without a pause the session is still there
+		r.store.ready = r.announce(ctx, step)
 		r.trace.begin(text)
 		_, err := r.provider.ApplyVersion(ctx, version, true)
+		if told = r.store.ready(); told != nil {
+			return told
+		}
 		if errors.Is(err, goose.ErrAlreadyApplied) {
 			fprintf(r.to.log, "%s is applied already: by somebody who does not use bbmd\n", step.Version)
 			return nil
@@ -157,7 +196,8 @@ func (r *gooseRun) step(ctx context.Context, step history.Step) error {
 	case err != nil:
 		return r.explain(ctx, step, known, err)
 	default:
-		return r.watch.done(ctx, step)
+		r.untold = &step
+		return nil
 	}
 }
 

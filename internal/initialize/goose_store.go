@@ -2,9 +2,11 @@ package initialize
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3/database"
 
 	"github.com/bbmd-dev/bbmd/internal/history"
@@ -14,7 +16,8 @@ import (
 // whatever a migration did to the search path.
 type gooseStore struct {
 	database.Store
-	at history.Place
+	at    history.Place
+	ready func() error // returns when the step may begin; its error is the step's
 }
 
 var _ database.StoreExtender = (*gooseStore)(nil)
@@ -51,9 +54,51 @@ func (s *gooseStore) Insert(ctx context.Context, db database.DBTxConn, req datab
 	return s.Store.Insert(mark(ctx), db, req)
 }
 
-// GetMigration is a part of a store.
+// GetMigration is a part of a store: what goose asks last, before a step's first statement. A version that
+// was taken back counts as not there, as everywhere else here.
 func (s *gooseStore) GetMigration(ctx context.Context, db database.DBTxConn, version int64) (*database.GetMigrationResult, error) {
-	return s.Store.GetMigration(mark(ctx), db, version)
+	there, err := s.applied(ctx, db, version)
+	if notYet := s.ready(); notYet != nil {
+		return nil, notYet
+	}
+	if err != nil {
+		return nil, err
+	}
+	if !there {
+		return nil, fmt.Errorf("%w: %d", database.ErrVersionNotFound, version)
+	}
+	return &database.GetMigrationResult{IsApplied: true}, nil
+}
+
+// applied asks whether a version is applied, and makes the session as new on the way, if that was left to it.
+func (s *gooseStore) applied(ctx context.Context, db database.DBTxConn, version int64) (is bool, err error) {
+	session, ok := db.(*sql.Conn)
+	if !ok {
+		return false, fmt.Errorf("look for version %d: no session", version)
+	}
+	ask := fmt.Sprintf("SELECT is_applied FROM %s WHERE version_id = %d ORDER BY id DESC LIMIT 1", s.Tablename(), version)
+	if left, ok := ctx.Value(renewalKey{}).(*renewal); ok {
+		if before := left.take(); before != "" {
+			ask = before + "; " + ask
+		}
+	}
+	err = session.Raw(func(driver any) error {
+		conn, ok := driver.(*stdlib.Conn)
+		if !ok {
+			return fmt.Errorf("no session of pgx: %T", driver)
+		}
+		results, err := conn.Conn().PgConn().Exec(ctx, ask).ReadAll()
+		if err != nil {
+			return err
+		}
+		rows := results[len(results)-1].Rows
+		is = len(rows) > 0 && string(rows[0][0]) == "t"
+		return nil
+	})
+	if err != nil {
+		return false, fmt.Errorf("look for version %d: %w", version, err)
+	}
+	return is, nil
 }
 
 // ListMigrations is a part of a store.

@@ -236,9 +236,6 @@ func TestSessionsThatEndInTheMiddle(t *testing.T) {
 
 func TestKilledAnywhere(t *testing.T) {
 	t.Parallel()
-	if testing.Short() {
-		t.Skip("it starts many processes")
-	}
 	const steps = 6
 	for at := range steps {
 		t.Run(strconv.Itoa(at), func(t *testing.T) {

@@ -8,14 +8,12 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/bbmd-dev/bbmd/internal/control"
-	"github.com/bbmd-dev/bbmd/internal/history"
 )
 
 // record writes what a run does into bbm.runs, on a connection of its own, so
@@ -67,7 +65,7 @@ func (r *record) close(ctx context.Context) {
 }
 
 // write writes, once more on a new connection when the old one was lost.
-func (r *record) write(ctx context.Context, what func(context.Context, control.DB) error) error {
+func (r *record) write(ctx context.Context, what func(context.Context, *pgx.Conn) error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 	defer cancel()
 	err := what(ctx, r.conn)
@@ -106,47 +104,6 @@ func hostname() string {
 		return "unknown"
 	}
 	return name
-}
-
-// start records that something begins, or is tried again.
-func (r *record) start(ctx context.Context, step Planned, transactional bool) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if !r.running || r.step != step {
-		r.step, r.running, r.since = step, true, time.Now()
-		r.ordinal++
-	}
-	row := control.RunStep{
-		Ordinal: r.ordinal, Does: step.Does, Version: &step.Version, Name: &step.Name, File: &step.File, Transactional: transactional,
-	}
-	return r.write(ctx, func(ctx context.Context, db control.DB) error { return r.store.StartRunStep(ctx, db, r.run, row) })
-}
-
-// finish records that what was started last is done.
-func (r *record) finish(ctx context.Context) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.running = false
-	done := Done{Planned: r.step, Seconds: time.Since(r.since).Seconds()}
-	r.done = append(r.done, done)
-	r.logger.InfoContext(ctx, "step done", "run", r.run, "does", done.Does, "version", done.Version, "name", done.Name, "took", time.Since(r.since).Round(time.Millisecond))
-	if err := r.say(ctx); err != nil {
-		return err
-	}
-	return r.write(ctx, func(ctx context.Context, db control.DB) error {
-		return r.store.FinishRunStep(ctx, db, r.run, r.ordinal)
-	})
-}
-
-// do records a step around what it does.
-func (r *record) do(ctx context.Context, step Planned, what func() error) error {
-	if err := r.start(ctx, step, true); err != nil {
-		return err
-	}
-	if err := what(); err != nil {
-		return err
-	}
-	return r.finish(ctx)
 }
 
 // note says something to people, in the log and in bbm.runs.
@@ -201,7 +158,7 @@ func (r *record) say(ctx context.Context) error {
 	}
 	r.said = time.Now()
 	text := bytes.ToValidUTF8(bytes.ReplaceAll(r.unsaid.Bytes(), []byte{0}, nil), []byte("?"))
-	err := r.write(ctx, func(ctx context.Context, db control.DB) error { return r.store.LogRun(ctx, db, r.run, string(text)) })
+	err := r.write(ctx, func(ctx context.Context, db *pgx.Conn) error { return r.store.LogRun(ctx, db, r.run, string(text)) })
 	if err == nil {
 		r.unsaid.Reset()
 	}
@@ -215,65 +172,11 @@ func (r *record) end(ctx context.Context, to []string, failed error) error {
 	r.unsaid.WriteString(statementOf(failed))
 	err := r.say(ctx)
 	if failed == nil {
-		return errors.Join(err, r.write(ctx, func(ctx context.Context, db control.DB) error { return r.store.FinishRun(ctx, db, r.run, to) }))
+		return errors.Join(err, r.write(ctx, func(ctx context.Context, db *pgx.Conn) error { return r.store.FinishRun(ctx, db, r.run, to) }))
 	}
 	why, record := failureOf(failed), r.store.FailRun
 	if ctx.Err() != nil && KindOf(failed) == KindTransient { // nobody's fault: the next run goes on
 		record = r.store.InterruptRun
 	}
-	return errors.Join(failed, err, r.write(ctx, func(ctx context.Context, db control.DB) error { return record(ctx, db, r.run, why) }))
+	return errors.Join(failed, err, r.write(ctx, func(ctx context.Context, db *pgx.Conn) error { return record(ctx, db, r.run, why) }))
 }
-
-// steps is the watcher of a run's own database: it records steps, and what their files were.
-type steps struct {
-	record  *record
-	history string // under which checksums are recorded
-}
-
-var _ watcher = steps{}
-
-func (s steps) started(ctx context.Context, step history.Step) error {
-	planned := Planned{Does: doesMigrate, Version: step.Version, Name: step.Name, File: step.File}
-	if err := s.record.start(ctx, planned, step.Transactional); err != nil {
-		return err
-	}
-	// What the file was when an earlier run applied it, before it was taken back.
-	return s.record.locked(ctx, func(ctx context.Context, db control.DB) error {
-		return s.record.store.ForgetApplied(ctx, db, s.history, step.Version)
-	})
-}
-
-func (s steps) done(ctx context.Context, step history.Step) error {
-	err := s.record.locked(ctx, func(ctx context.Context, db control.DB) error {
-		return s.record.store.RecordApplied(ctx, db, s.history, s.record.run, checksums([]history.Step{step}))
-	})
-	if err != nil {
-		return err
-	}
-	return s.record.finish(ctx)
-}
-
-func (r *record) locked(ctx context.Context, what func(context.Context, control.DB) error) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.write(ctx, what)
-}
-
-// checksums are those of steps that have a file.
-func checksums(all []history.Step) []control.AppliedFile {
-	var files []control.AppliedFile
-	for _, step := range all {
-		if step.Checksum != "" {
-			files = append(files, control.AppliedFile{Version: step.Version, File: filepath.Base(step.File), Checksum: step.Checksum})
-		}
-	}
-	return files
-}
-
-// unwatched is the watcher of a shadow.
-type unwatched struct{}
-
-var _ watcher = unwatched{}
-
-func (unwatched) started(context.Context, history.Step) error { return nil }
-func (unwatched) done(context.Context, history.Step) error    { return nil }

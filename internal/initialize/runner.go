@@ -50,6 +50,8 @@ type watcher interface {
 	started(ctx context.Context, step history.Step) error
 	// done is called when the step is committed.
 	done(ctx context.Context, step history.Step) error
+	// next is done for one step and started for another, in one, where nothing is between the two.
+	next(ctx context.Context, done, step history.Step) error
 }
 
 // applicationPrefix begins the application_name of every session of a runner. It

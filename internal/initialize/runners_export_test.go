@@ -45,6 +45,13 @@ func (w Watch) done(ctx context.Context, step history.Step) error {
 	return w.Done(ctx, step)
 }
 
+func (w Watch) next(ctx context.Context, done, step history.Step) error {
+	if err := w.done(ctx, done); err != nil {
+		return err
+	}
+	return w.started(ctx, step)
+}
+
 // RunSteps brings a history up.
 func RunSteps(ctx context.Context, s Spec, t Target, tool history.Tool, files history.Files, pending []history.Step, w Watch) error {
 	r, err := newRunner(s, tool, files)
