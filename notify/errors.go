@@ -12,10 +12,10 @@ var (
 		"which drops LISTEN between statements, so no notification would ever arrive: " +
 		"set listen_url to a direct connection (or a session-mode pool) of the same database")
 
-	// ErrStandby means that the server is read-only and has no events: whoever
-	// configures it has to name the primary.
+	// ErrStandby means that the server is read-only and has no events: it is
+	// promoted before long, or whoever configures it has to name the primary.
 	ErrStandby = errors.New("the server is a hot standby, which has no events of its own: " +
-		"point listen_url at the primary, or name all hosts in it with target_session_attrs=primary")
+		"point listen_url at the primary, or name all hosts in it with target_session_attrs=primary; after a failover this ends when it is promoted")
 
 	// ErrCannotStream means that the database does not let its events be streamed,
 	// and what has to be done about it: somebody has to set or grant something, or

@@ -67,8 +67,8 @@ func (l *life) tell(ctx context.Context, lived, delay time.Duration, err error, 
 	switch {
 	case lived == 0 && err.Error() == *told:
 		level = slog.LevelDebug
-	case errors.Is(err, ErrTransactionPooler), errors.Is(err, ErrStandby), errors.Is(err, ErrCannotStream):
-		level = slog.LevelError // waiting will not help
+	case errors.Is(err, ErrTransactionPooler), errors.Is(err, ErrCannotStream):
+		level = slog.LevelError // waiting will not help, as it does with a standby that is promoted
 	}
 	*told = err.Error()
 	l.logger.Log(ctx, level, "not listening for events", "error", err, "lasted", lived, "retry_in", delay)

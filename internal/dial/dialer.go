@@ -19,10 +19,10 @@ import (
 // connectTimeout is per host, where the connection string says nothing.
 const connectTimeout = 10 * time.Second
 
-// ErrStandby is wrapped by the error of a connection to a hot standby: whoever
-// configures it has to name the primary.
+// ErrStandby is wrapped by the error of a connection to a hot standby: it is promoted before
+// long, or whoever configures it has to name the primary.
 var ErrStandby = errors.New("the server is a hot standby, on which nothing can be written: " +
-	"point url at the primary, or name all hosts in it with target_session_attrs=primary")
+	"point url at the primary, or name all hosts in it with target_session_attrs=primary; after a failover this ends when it is promoted")
 
 // Dialer opens sessions on one database. It remembers which settings the
 // server refused, and the timeline that it was on. All methods may be called from any goroutine.
