@@ -134,7 +134,8 @@ const (
 )`
 	scanBehindFrom = `(
   SELECT * FROM bbm.batched_background_migrations
-  WHERE status = 'active' AND status IN ('active', 'running') AND (priority, id) > ($1, $2) AND table_name <> ALL ($3) ORDER BY priority, id LIMIT 100
+  WHERE status = 'active' AND status IN ('active', 'running') AND (priority, id) > ($1, $2) AND table_name <> ALL ($3)
+    AND (job_signature_name <> ALL ($4) OR status_reason IS NULL) ORDER BY priority, id LIMIT 100
 )`
 	scanOneFrom = `(SELECT * FROM bbm.batched_background_migrations WHERE name = $1)`
 )
@@ -146,10 +147,17 @@ func (s Store) Scan(ctx context.Context, db DB) ([]Candidate, error) {
 	return s.scan(ctx, db, scanFrom)
 }
 
+// Behind says where a scan goes on, and whom it passes over.
+type Behind struct {
+	Priority, ID int32
+	Tables       []string // those whose rows name one of these
+	Works        []string // those of one of these Works whose rows say already why they wait
+}
+
 // ScanBehind returns the next [ScanLimit] active migrations, those behind that
-// priority and id, without those whose rows name one of the tables.
-func (s Store) ScanBehind(ctx context.Context, db DB, priority, id int32, tables []string) ([]Candidate, error) {
-	return s.scan(ctx, db, scanBehindFrom, priority, id, append([]string{}, tables...))
+// priority and id, but for those that it is to pass over.
+func (s Store) ScanBehind(ctx context.Context, db DB, b Behind) ([]Candidate, error) {
+	return s.scan(ctx, db, scanBehindFrom, b.Priority, b.ID, append([]string{}, b.Tables...), append([]string{}, b.Works...))
 }
 
 func (s Store) scan(ctx context.Context, db DB, from string, args ...any) ([]Candidate, error) {

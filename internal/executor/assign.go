@@ -2,7 +2,6 @@ package executor
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -20,6 +19,36 @@ type situation struct {
 	epochs   []int32              // the owners that they are
 	again    map[int32]time.Time  // not before: after an error, or while something is waited for
 	held     map[int32]*throttled // kept back by the throttle
+	works    map[string]lookup    // what the registry has said: of a name that it does not have that takes a while, and a long queue asks often
+}
+
+// lookup is what the registry says of a name.
+type lookup struct {
+	work registry.Work
+	err  error
+}
+
+func (s *situation) lookup(name string) (registry.Work, error) {
+	l, known := s.works[name]
+	if !known {
+		if s.works == nil {
+			s.works = make(map[string]lookup)
+		}
+		l.work, l.err = s.registry.Lookup(name)
+		s.works[name] = l
+	}
+	return l.work, l.err
+}
+
+// absent names the Works that were looked up and that this replica does not have.
+func (s *situation) absent() []string {
+	var names []string
+	for name, l := range s.works {
+		if l.err != nil {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // others reports whether jobs of a migration belong to owners that are not of this process.
@@ -30,22 +59,6 @@ func (s *situation) others(c *control.Candidate) bool {
 // situation returns what is known now.
 func (e *Executor) situation() situation {
 	return situation{registry: e.opts.Registry, settings: *e.settings.Load(), now: time.Now(), mine: e.mine(), epochs: e.epochs(), again: e.again, held: e.held}
-}
-
-// spare reports whether workers are left when each migration of the queue has one, and
-// names the tables on which no other can start.
-func (s situation) spare(queue []control.Candidate) (workers bool, taken []string) {
-	free := s.free()
-	if free <= 0 {
-		return false, nil
-	}
-	d := decide(queue, s)
-	for i := range queue {
-		if queue[i].Status == control.StatusRunning {
-			taken = append(taken, queue[i].Table)
-		}
-	}
-	return d.first < free, slices.AppendSeq(taken, maps.Keys(d.starting))
 }
 
 // free is how many workers may begin.
@@ -60,7 +73,8 @@ func (s *situation) free() int {
 // decision is what one reconcile does.
 type decision struct {
 	begin    []assignment      // workers to begin, in this order
-	first    int               // how many of these are their migration's first
+	free     int               // workers that have nothing to do yet
+	more     []assignment      // for these, when each migration has one
 	starting map[string]string // which active migration may have which table
 	reasons  map[int32]string  // why a migration waits, where that is this replica's to say; empty: it does not
 	wake     time.Duration     // when to look again; 0: not before an event
@@ -75,11 +89,20 @@ type assignment struct {
 // one to each migration, so that one which waits or fails never keeps the next from
 // its turn, then more to those that allow it.
 func decide(queue []control.Candidate, s situation) decision {
-	d := decision{reasons: make(map[int32]string), starting: make(map[string]string)}
-	free := s.free()
-	var more []assignment
+	d := undecided(&s)
+	d.consider(queue, &s)
+	d.begin = append(d.begin, d.more[:min(max(d.free, 0), len(d.more))]...)
+	return d
+}
+
+func undecided(s *situation) decision {
+	return decision{free: s.free(), reasons: make(map[int32]string), starting: make(map[string]string)}
+}
+
+// consider gives each migration of a part of the queue its first worker, as long as there are any.
+func (d *decision) consider(queue []control.Candidate, s *situation) {
 	for _, c := range queue {
-		work, ok := d.runnable(&c, &s)
+		work, ok := d.runnable(&c, s)
 		if !ok {
 			continue
 		}
@@ -96,18 +119,15 @@ func decide(queue []control.Candidate, s situation) decision {
 		if s.mine[c.ID] < int(c.Parallelism) || s.others(&c) {
 			d.wakeWithin(s.settings.TakeoverInterval) // whoever else works on it may die
 		}
-		if s.mine[c.ID] == 0 && places > 0 && free > 0 {
-			d.begin, free, places = append(d.begin, assignment{c, work}), free-1, places-1
+		if s.mine[c.ID] == 0 && places > 0 && d.free > 0 {
+			d.begin, d.free, places = append(d.begin, assignment{c, work}), d.free-1, places-1
 		} else if s.mine[c.ID] == 0 && places > 0 {
 			d.explain(&c, busyReason(s.settings.Workers))
 		}
 		for range places {
-			more = append(more, assignment{c, work})
+			d.more = append(d.more, assignment{c, work})
 		}
 	}
-	d.first = len(d.begin)
-	d.begin = append(d.begin, more[:min(max(free, 0), len(more))]...)
-	return d
 }
 
 // busyReason says that no worker is free: it stays the same while that lasts.
@@ -145,7 +165,7 @@ func wanted(c *control.Candidate) int {
 // runnable reports whether this replica may work on a migration now. Where it
 // may not, the decision knows when to look again, or that an event will tell.
 func (d *decision) runnable(c *control.Candidate, s *situation) (registry.Work, bool) {
-	work, err := s.registry.Lookup(c.Work)
+	work, err := s.lookup(c.Work)
 	switch {
 	case err != nil:
 		d.explain(c, err.Error())

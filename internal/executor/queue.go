@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -28,27 +29,52 @@ func (e *Executor) scan(ctx context.Context) (queue, error) {
 	if err != nil {
 		return queue{}, err
 	}
-	q := queue{all: page, near: make(map[int32]bool, len(page))}
+	q := queue{near: make(map[int32]bool, len(page))}
 	for i := range page {
 		q.near[page[i].ID] = true
 	}
-	last := lastActive(page)
-	for q.part = last != nil; q.part; {
-		// Whoever cannot run, for want of a Work or a dependency, keeps nobody behind it from running.
-		spare, taken := e.situation().spare(q.all)
-		if !spare {
-			return q, nil
+	err = e.scanOn(ctx, &q, page)
+	return q, err
+}
+
+// scanOn reads on behind the first page for as long as workers are left that nobody there can use: whoever cannot run,
+// for want of a Work or a dependency, keeps nobody behind it from running.
+func (e *Executor) scanOn(ctx context.Context, q *queue, page []control.Candidate) error {
+	s := e.situation()
+	d, known := undecided(&s), make(map[int32]bool)
+	for {
+		last := lastActive(page)
+		added := q.add(page, known)
+		if last == nil {
+			break
 		}
-		if page, err = store.ScanBehind(ctx, db, last.Priority, last.ID, taken); err != nil {
-			return queue{}, err
+		q.part = true
+		if d.consider(added, &s); d.free <= 0 {
+			break
 		}
-		q.add(page)
-		if last = lastActive(page); last == nil {
-			q.part = len(taken) > 0
-			return q, nil
+		behind := control.Behind{Priority: last.Priority, ID: last.ID, Tables: q.taken(d), Works: s.absent()}
+		var err error
+		if page, err = e.opts.Store.ScanBehind(ctx, e.opts.Pool, behind); err != nil {
+			return err
+		}
+		if lastActive(page) == nil { // the end, but for those that were passed over
+			q.part = len(behind.Tables)+len(behind.Works) > 0
 		}
 	}
-	return q, nil
+	slices.SortStableFunc(q.all, func(a, b control.Candidate) int {
+		return cmp.Or(cmp.Compare(a.Priority, b.Priority), cmp.Compare(a.ID, b.ID))
+	})
+	return nil
+}
+
+// taken names the tables on which no other migration can start.
+func (q *queue) taken(d decision) (tables []string) {
+	for i := range q.all {
+		if q.all[i].Status == control.StatusRunning {
+			tables = append(tables, q.all[i].Table)
+		}
+	}
+	return slices.AppendSeq(tables, maps.Keys(d.starting))
 }
 
 // told leaves out the reasons of migrations far behind that have one: theirs may be of some
@@ -78,21 +104,17 @@ func lastActive(page []control.Candidate) *control.Candidate {
 	return last
 }
 
-// add puts a page in its place: migrations that are running came with the first. One whose
-// status has changed since then is left as it was.
-func (q *queue) add(page []control.Candidate) {
-	known := make(map[int32]bool, len(q.all))
-	for i := range q.all {
-		known[q.all[i].ID] = true
-	}
+// add adds those of a page that are not known yet, and returns them. One whose status has changed since it came with another
+// page is left as it was.
+func (q *queue) add(page []control.Candidate, known map[int32]bool) []control.Candidate {
+	before := len(q.all)
 	for i := range page {
 		if !known[page[i].ID] {
+			known[page[i].ID] = true
 			q.all = append(q.all, page[i])
 		}
 	}
-	slices.SortStableFunc(q.all, func(a, b control.Candidate) int {
-		return cmp.Or(cmp.Compare(a.Priority, b.Priority), cmp.Compare(a.ID, b.ID))
-	})
+	return q.all[before:]
 }
 
 func (e *Executor) scanOnly(ctx context.Context) (queue, error) {

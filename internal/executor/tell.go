@@ -2,7 +2,6 @@ package executor
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/bbmd-dev/bbmd/internal/control"
@@ -82,8 +81,12 @@ func (e *Executor) explain(ctx context.Context, queue []control.Candidate, reaso
 	if err != nil {
 		return err
 	}
+	names := make(map[string]bool, len(changed))
+	for _, name := range changed {
+		names[name] = true
+	}
 	for i := range queue {
-		if c := &queue[i]; slices.Contains(changed, c.Name) {
+		if c := &queue[i]; names[c.Name] {
 			e.log.InfoContext(ctx, "migration waits", "migration", c.Name, "reason", reasons[c.ID])
 		}
 	}
