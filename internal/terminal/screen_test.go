@@ -138,6 +138,10 @@ users                  12  a_work_with_a_long_name  t
 an_even_longer_name        x                        u
 `, "\n"+write(terminal.Screen{}))
 	require.Contains(t, write(terminal.Screen{Width: 50}), "WORK\n")
+
+	table.Row(terminal.Cell{Text: "of one cell"})
+	require.Contains(t, write(terminal.Screen{}), "\nof one cell\n")
+	require.Contains(t, write(terminal.Screen{Width: 50}), "\nof one cell\n")
 	require.Equal(t, `
 NAME           ROWS
 users            12

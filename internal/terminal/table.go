@@ -37,12 +37,13 @@ type row struct {
 // NewTable returns an empty table.
 func NewTable(columns ...Column) *Table { return &Table{columns: columns} }
 
-// Row adds a row, a cell for every column.
+// Row adds a row. Cells that are missing at its end are empty.
 func (t *Table) Row(cells ...Cell) {
-	for i := range cells {
-		cells[i].Text = Clean(cells[i].Text)
+	all := make([]Cell, len(t.columns))
+	for i := range copy(all, cells) {
+		all[i].Text = Clean(all[i].Text)
 	}
-	t.rows = append(t.rows, row{cells: cells})
+	t.rows = append(t.rows, row{cells: all})
 }
 
 // Note adds a note to the last row.
