@@ -138,10 +138,6 @@ users                  12  a_work_with_a_long_name  t
 an_even_longer_name        x                        u
 `, "\n"+write(terminal.Screen{}))
 	require.Contains(t, write(terminal.Screen{Width: 50}), "WORK\n")
-
-	table.Row(terminal.Cell{Text: "of one cell"})
-	require.Contains(t, write(terminal.Screen{}), "\nof one cell\n")
-	require.Contains(t, write(terminal.Screen{Width: 50}), "\nof one cell\n")
 	require.Equal(t, `
 NAME           ROWS
 users            12
@@ -152,4 +148,8 @@ users            12
 an_even_long…
 `, "\n"+write(terminal.Screen{Width: 19}))
 	require.Contains(t, write(terminal.Screen{Color: true}), "\x1b[1musers\x1b[0m                  12")
+
+	table.Row(terminal.Cell{Text: "of one cell"})
+	require.Contains(t, write(terminal.Screen{}), "\nof one cell\n")
+	require.Contains(t, write(terminal.Screen{Width: 50}), "\nof one cell\n")
 }
