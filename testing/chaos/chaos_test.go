@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 		os.Exit(runDaemon()) //nolint:forbidigo // it stands for main
 	}
 	code := pgtest.Run(m)
-	fmt.Print(report.String())
+	fmt.Fprint(os.Stdout, report.String())
 	os.Exit(code) //nolint:forbidigo // it stands for main
 }
 

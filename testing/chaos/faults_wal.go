@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -35,12 +36,18 @@ func (r *run) mountWAL(owner *syscall.Stat_t) {
 	r.walDisk = disk
 }
 
+// chownAll gives a directory and all below it to a user.
 func chownAll(dir string, uid, gid int) error {
-	return filepath.WalkDir(dir, func(path string, _ os.DirEntry, err error) error {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close() //nolint:errcheck // it was read alone
+	return fs.WalkDir(root.FS(), ".", func(path string, _ os.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
-		return os.Chown(path, uid, gid)
+		return root.Chown(path, uid, gid)
 	})
 }
 

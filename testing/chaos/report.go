@@ -71,7 +71,9 @@ func (r *Report) String() string {
 	for _, name := range slices.Sorted(maps.Keys(r.faults)) {
 		fmt.Fprintf(table, "%s\t%d\t%s\n", name, len(r.faults[name].recovered), r.faults[name].recovery())
 	}
-	fmt.Fprintf(table, "nothing is left to the dead\t%d\t%s\n", len(r.orphans.recovered), r.orphans.recovery())
+	if n := len(r.orphans.recovered); n > 0 {
+		fmt.Fprintf(table, "nothing is left to the dead\t%d\t%s\n", n, r.orphans.recovery())
+	}
 	_ = table.Flush() // to memory
 	return b.String()
 }

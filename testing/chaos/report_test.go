@@ -23,10 +23,9 @@ calm      1     0       0     0           1m0s  -               -
 rough     2     4       30    0           2m0s  2s              5s
 all       3     4       30    0           3m0s  2s              5s
 
-FAULT                        TIMES  RECOVERS (p50)  (max)
-frost                        2      1s              3s
-heat                         2      2s              5s
-nothing is left to the dead  0      -               -
+FAULT  TIMES  RECOVERS (p50)  (max)
+frost  2      1s              3s
+heat   2      2s              5s
 `
 	require.Empty(t, cmp.Diff(want, report.String()))
 }
