@@ -130,6 +130,17 @@ func (c *counting) count(ctx context.Context, w *worker) bool {
 	return true
 }
 
+// uncounted is how many keys the workers of a migration have finished that are in no counter yet: on a busy
+// machine that may be the work of many seconds.
+func (c *counting) uncounted(migration int32) (keys int64) {
+	for _, w := range c.all() {
+		if w.candidate.ID == migration {
+			keys += w.tally.keys()
+		}
+	}
+	return keys
+}
+
 // size estimates the rows of a worker's migration for the first time, so that its
 // percentage is right from the beginning. Only the goroutine that ticks calls it.
 func (c *counting) size(ctx context.Context, w *worker) {
@@ -151,7 +162,7 @@ func (c *counting) revise(ctx context.Context, w *worker) {
 	}
 	maps.DeleteFunc(c.revised, func(_ int32, at time.Time) bool { return now.Sub(at) > reviseInterval })
 	c.revised[w.candidate.ID] = now
-	if err := w.revise(ctx); err != nil {
+	if err := w.revise(ctx, c.uncounted(w.candidate.ID)); err != nil {
 		w.log.DebugContext(ctx, "rows not estimated", "error", err) // progress is less exact, nothing else
 	}
 }

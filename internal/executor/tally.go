@@ -32,6 +32,13 @@ func (t *tally) empty() bool {
 	return t.t.Batches == 0
 }
 
+// keys returns how many keys the batches had that are not counted yet.
+func (t *tally) keys() int64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.t.Keys
+}
+
 // take returns what was collected and starts again.
 func (t *tally) take() control.Tally {
 	t.mu.Lock()

@@ -48,15 +48,16 @@ func (p place) total(keys, known int64) int64 {
 }
 
 // revise estimates anew how many rows the migration has in all, from how far
-// along its keys it is and how many were behind these.
-func (w *worker) revise(ctx context.Context) error {
+// along its keys it is and how many were behind these: those that are counted, and those that were not
+// when this began.
+func (w *worker) revise(ctx context.Context, uncounted int64) error {
 	c, store, db := &w.candidate, w.opts.Store, w.opts.Pool
-	known, running, err := store.Total(ctx, db, c.ID)
-	if err != nil || !running {
+	keys, after, err := store.Passed(ctx, db, c.ID) // at once: what finishes before it looks is missing
+	if err != nil || after == nil {
 		return err
 	}
-	keys, after, err := store.Passed(ctx, db, c.ID)
-	if err != nil || after == nil {
+	known, running, err := store.Total(ctx, db, c.ID)
+	if err != nil || !running {
 		return err
 	}
 	if w.target.null != "" {
@@ -72,7 +73,7 @@ func (w *worker) revise(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return store.SetTotal(ctx, db, c.ID, p.total(keys, known))
+	return store.SetTotal(ctx, db, c.ID, p.total(keys+uncounted, known))
 }
 
 // reached is where the key up to which batches were cut is among the rows of the range.
