@@ -53,7 +53,7 @@ type language struct {
 
 func languages() []language {
 	return []language{
-		{name: "sql"},
+		{name: "sql", next: "name your table and its columns in it; then "},
 		{name: "python", program: "run.py", library: "bbmd.py", content: examples.Python},
 		{name: "node", program: "run.js", library: "bbmd.js", content: examples.Node},
 		{name: "go", program: "run", next: "`cd %[1]s && go mod tidy && go build -o run .` builds it; then "},
@@ -90,7 +90,7 @@ func (a *app) newPlugin(l language, name string) error {
 	}
 	if len(files) > 1 {
 		if err := os.Mkdir(path, 0o755); err != nil { //nolint:gosec // others may read it
-			return withCode(exitUsage, err)
+			return taken(err)
 		}
 	}
 	for name, content := range files {
@@ -99,6 +99,14 @@ func (a *app) newPlugin(l language, name string) error {
 		}
 	}
 	return a.printf("wrote %s: "+strings.ReplaceAll(l.next, "%[1]s", path)+"`bbmd plugins test %s` tries it\n", path, path)
+}
+
+// taken is the error of making what must not be there yet.
+func taken(err error) error {
+	if errors.Is(err, os.ErrExist) {
+		err = fmt.Errorf("%w: take another name, or remove it", err)
+	}
+	return withCode(exitUsage, err)
 }
 
 // files returns what a plugin begins as, by path.
@@ -136,7 +144,7 @@ func writeNew(path string, content []byte) error {
 	}
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
-		return withCode(exitUsage, err)
+		return taken(err)
 	}
 	_, err = file.Write(content)
 	if err = errors.Join(err, file.Close()); err != nil {

@@ -121,10 +121,15 @@ func TestPluginsApprove(t *testing.T) {
 func TestPluginsNew(t *testing.T) {
 	t.Parallel()
 	db := pgtest.NewEmpty(t)
-	db.Exec(t, "CREATE TABLE t (id bigint PRIMARY KEY, a text, b text)")
 	p := spawn(t, databaseURL(db), "plugins", "new", "sql", "fill_b")
 	require.Zero(t, p.wait(), p.err.String())
-	r := bbmd(t, databaseURL(db), "plugins", "test", filepath.Join(p.Dir, "fill_b.sql"))
+	require.Contains(t, p.out.String(), "wrote fill_b.sql: name your table and its columns in it; then `bbmd plugins test fill_b.sql` tries it")
+	try := func() result { return bbmd(t, databaseURL(db), "plugins", "test", filepath.Join(p.Dir, "fill_b.sql")) }
+	require.Regexp(t, "table does not exist: public.t: correct its line .* in \\S+/fill_b.test.sql\n", try().err)
+	require.Contains(t, bbmd(t, databaseURL(db), "plugins", "test", "absent").err, "no such file or directory: name a file of SQL, or the directory of a program")
+
+	db.Exec(t, "CREATE TABLE t (id bigint PRIMARY KEY, a text, b text)")
+	r := try()
 	require.Zero(t, r.code, r.err)
 	require.Contains(t, r.out, "the Work fill_b is understood, and the database takes its statements")
 }

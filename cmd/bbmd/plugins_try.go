@@ -52,7 +52,7 @@ func (a *app) testPlugin(cmd *cobra.Command, path string, f tryFlags) error {
 	info, err := os.Stat(path)
 	switch {
 	case err != nil:
-		return withCode(exitUsage, err)
+		return withCode(exitUsage, fmt.Errorf("%w: name a file of SQL, or the directory of a program", err))
 	case info.IsDir():
 		return a.tryProgram(cmd.Context(), path, f)
 	case filepath.Ext(path) != ".sql":
@@ -68,14 +68,17 @@ func (a *app) testPlugin(cmd *cobra.Command, path string, f tryFlags) error {
 	if err != nil {
 		return withCode(exitRefused, fmt.Errorf("%s:%w", path, err))
 	}
-	if beside := strings.TrimSuffix(path, ".sql") + ".test.sql"; len(f.cases) == 0 && exists(beside) {
-		f.cases = []string{beside}
+	if len(f.cases) == 0 && exists(besides(path)) {
+		f.cases = []string{besides(path)}
 	}
 	if len(f.cases) == 0 {
 		return a.prepareFile(cmd, path, file)
 	}
 	return a.tryWorks(cmd.Context(), []registry.Work{file.Work()}, f.cases, nil)
 }
+
+// besides is where the case of a file of SQL is.
+func besides(path string) string { return strings.TrimSuffix(path, ".sql") + ".test.sql" }
 
 func exists(path string) bool {
 	_, err := os.Stat(path)
@@ -89,7 +92,11 @@ func (a *app) prepareFile(cmd *cobra.Command, path string, file *sqlfile.File) e
 		return err
 	}
 	defer c.close(cmd.Context())
-	if err := file.Prepare(cmd.Context(), c.Conn); err != nil {
+	err = file.Prepare(cmd.Context(), c.Conn)
+	if errors.Is(err, sqlfile.ErrNoTable) {
+		err = fmt.Errorf("%w: correct its line `-- bbmd: table`, create the table, or let a case make one, in %s", err, besides(path))
+	}
+	if err != nil {
 		return withCode(exitRefused, fmt.Errorf("%s: %w", path, err))
 	}
 	return a.printf("%s: the Work %s is understood, and the database takes its statements\n", path, file.Name)
