@@ -227,10 +227,10 @@ func seed(t *testing.T, db *pgtest.Database) {
 		SELECT m.id, i, (i * 1000)::text, ((i + 1) * 1000)::text, (1000 + 24000 * (1 - exp(-i / 90.0)) * (1 + 0.15 * sin(i / 7.0)))::int, 'finished',
 		  50 + 14 * sin(i / 5.0) + 9 * cos(i * 1.7), 900, clock_timestamp(), clock_timestamp() - interval '1 second' * (800 - i)
 		FROM bbm.batched_background_migrations m, generate_series(1, 800) i WHERE m.status = 'running'`)
-	db.Exec(t, `INSERT INTO bbm.counters (batched_background_migration_id, owner, batches, keys, rows, batch_size, p90_ms, batch_size_reason, throttled, percent, window_start, window_keys, earlier_start, earlier_keys)
+	db.Exec(t, `INSERT INTO bbm.counters (batched_background_migration_id, owner, batches, keys, rows, batch_size, p90_ms, batch_size_reason, throttled, percent, updated_at, window_start, window_keys, earlier_start, earlier_keys)
 		SELECT id, 1, 800, 18432000, 17911004, 24315, 48.2, 'p90 48 ms is near the target of 50 ms', CASE name WHEN 'users_email_norm' THEN 'works 62 % of the time: 3 of 8 cores are busy with others' END, 36.9,
-		  clock_timestamp() - interval '10 seconds', 96000, clock_timestamp() - interval '25 seconds', 144000
-		FROM bbm.batched_background_migrations WHERE status = 'running'`)
+		  at, at - interval '10 seconds', 96000, at - interval '25 seconds', 144000
+		FROM bbm.batched_background_migrations, (SELECT now() + interval '1 hour' AS at) later WHERE status = 'running'`) // so that the speed falls no more
 	db.Exec(t, `UPDATE bbm.transitions SET at = at - interval '95 minutes'`)
 	db.Exec(t, `INSERT INTO bbm.batched_background_migration_jobs (batched_background_migration_id, ordinal, after_value, max_value, batch_size, status, attempts, error_message, error_sqlstate)
 		SELECT id, 801, '18432000', '18432500', 500, 'failed', 5, E'invalid input syntax for type integer: "<script>alert(1)</script>"\nLINE 3: in statement', '22P02' FROM bbm.batched_background_migrations WHERE name = 'carts_old'`)
