@@ -17,12 +17,12 @@ import (
 
 // openGoose collects what goose would collect: the files of the directory,
 // not of those below it, and the Go migrations that are compiled in.
-func openGoose(dir string, compiled []*goose.Migration) (*gooseFiles, error) {
+func openGoose(dir string, compiled []*goose.Migration, seen contents) (*gooseFiles, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err
 	}
-	c := gooseCollector{dir: dir, byNumber: map[int64]gooseStep{}, goFiles: map[int64]string{}}
+	c := gooseCollector{dir: dir, seen: seen, byNumber: map[int64]gooseStep{}, goFiles: map[int64]string{}}
 	for _, e := range entries {
 		err = errors.Join(err, c.file(e))
 	}
@@ -45,6 +45,7 @@ func openGoose(dir string, compiled []*goose.Migration) (*gooseFiles, error) {
 
 type gooseCollector struct {
 	dir      string
+	seen     contents
 	byNumber map[int64]gooseStep
 	goFiles  map[int64]string // that a compiled in migration has to match
 }
@@ -67,7 +68,7 @@ func (c *gooseCollector) file(e fs.DirEntry) error {
 		c.goFiles[number] = path
 		return nil
 	}
-	content, err := os.ReadFile(path)
+	content, err := c.seen.read(path)
 	if err != nil {
 		return err
 	}
@@ -188,7 +189,7 @@ func (c *gooseCollector) goStep(s goSource) (gooseStep, error) {
 	if file, ok := c.goFiles[s.number]; ok {
 		path = file
 		var err error
-		if content, err = os.ReadFile(file); err != nil {
+		if content, err = c.seen.read(file); err != nil {
 			return gooseStep{}, err
 		}
 	}

@@ -32,15 +32,16 @@ type Options struct {
 // empty tool means the one whose files are there: the error for a directory
 // with neither, or with both, says what was seen.
 func Open(dir string, tool Tool, opts Options) (Files, error) {
+	seen := contents{}
 	if tool == "" {
 		var err error
-		if tool, err = recognise(dir, opts); err != nil {
+		if tool, err = recognise(dir, opts, seen); err != nil {
 			return nil, fmt.Errorf("open history: %w", err)
 		}
 	}
 	switch tool {
 	case Goose:
-		f, err := openGoose(dir, opts.Go)
+		f, err := openGoose(dir, opts.Go, seen)
 		if err != nil {
 			return nil, fmt.Errorf("open goose history: %w", err)
 		}
@@ -56,8 +57,22 @@ func Open(dir string, tool Tool, opts Options) (Files, error) {
 	}
 }
 
+// contents are those of files that were read, by path: whoever wants to know whose files these are has read them all.
+type contents map[string][]byte
+
+func (c contents) read(path string) ([]byte, error) {
+	if content, ok := c[path]; ok {
+		return content, nil
+	}
+	content, err := os.ReadFile(path)
+	if err == nil {
+		c[path] = content
+	}
+	return content, err
+}
+
 // recognise says whose files are in a directory.
-func recognise(dir string, opts Options) (Tool, error) {
+func recognise(dir string, opts Options, seen contents) (Tool, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return "", err
@@ -67,7 +82,7 @@ func recognise(dir string, opts Options) (Tool, error) {
 	var foreignFile string
 	for _, e := range entries {
 		path := filepath.Join(dir, e.Name())
-		switch tool := whose(path); tool {
+		switch tool := seen.whose(path); tool {
 		case Goose:
 			gooseFile = path
 		case Alembic:
@@ -122,7 +137,7 @@ func names(entries []os.DirEntry) string {
 
 // whose says which tool a file belongs to, by its name and content. Empty: it
 // cannot be told.
-func whose(path string) Tool {
+func (c contents) whose(path string) Tool {
 	name := filepath.Base(path)
 	switch {
 	case name == "env.py":
@@ -130,7 +145,7 @@ func whose(path string) Tool {
 	case name == "atlas.sum":
 		return Atlas
 	case filepath.Ext(name) == ".py":
-		return ifContains(path, Alembic, "down_revision")
+		return c.ifContains(path, Alembic, "down_revision")
 	case strings.HasSuffix(name, ".up.sql") || strings.HasSuffix(name, ".down.sql"):
 		return GolangMigrate
 	case filepath.Ext(name) == ".go" && !strings.HasSuffix(name, "_test.go"):
@@ -138,7 +153,7 @@ func whose(path string) Tool {
 			return Goose
 		}
 	case filepath.Ext(name) == ".sql":
-		return ofSQL(path, name)
+		return c.ofSQL(path, name)
 	case name == defaultVersions:
 		if found, err := filepath.Glob(filepath.Join(path, "*.py")); err == nil && len(found) > 0 {
 			return Alembic
@@ -147,13 +162,13 @@ func whose(path string) Tool {
 	return ""
 }
 
-func ofSQL(path, name string) Tool {
+func (c contents) ofSQL(path, name string) Tool {
 	_, err := goose.NumericComponent(name)
 	for _, t := range []struct {
 		tool   Tool
 		marker string
 	}{{Goose, "-- +goose"}, {Dbmate, "-- migrate:up"}, {Tern, "---- create above / drop below ----"}} {
-		if ifContains(path, t.tool, t.marker) != "" && (err == nil || t.tool != Goose) {
+		if c.ifContains(path, t.tool, t.marker) != "" && (err == nil || t.tool != Goose) {
 			return t.tool
 		}
 	}
@@ -163,8 +178,8 @@ func ofSQL(path, name string) Tool {
 	return ""
 }
 
-func ifContains(path string, tool Tool, marker string) Tool {
-	content, err := os.ReadFile(path)
+func (c contents) ifContains(path string, tool Tool, marker string) Tool {
+	content, err := c.read(path)
 	if err != nil || !strings.Contains(string(content), marker) {
 		return ""
 	}

@@ -19,11 +19,14 @@ import (
 //
 // Its errors are of a [Kind]: see [KindOf].
 func Apply(ctx context.Context, s Spec) (Result, error) {
+	begun := s.beginOpen(ctx)
 	r, err := newConfigured(s)
 	if err != nil {
+		begun.drop(ctx)
 		return r.result, err
 	}
 	defer r.close(ctx)
+	r.begun = begun
 	if err := r.open(ctx); err != nil {
 		return r.result, err
 	}
@@ -49,6 +52,7 @@ type run struct {
 	spec    Spec
 	files   history.Files // nil: there are none
 	logger  *slog.Logger
+	begun   *opening  // of conn; nil: it is opened when it is needed
 	conn    *pgx.Conn // its session holds the lock
 	record  *record
 	models  declared // nil: they were not read yet
@@ -77,7 +81,7 @@ func newConfigured(s Spec) (*run, error) {
 
 // open connects, and creates the database where there is none and it may be.
 func (r *run) open(ctx context.Context) error {
-	conn, err := r.spec.open(ctx)
+	conn, err := r.spec.openWith(ctx, r.begun)
 	if errors.Is(err, errNoDatabase) {
 		f := conclude(r.spec, r.files, sight{missing: true})
 		if err := r.ready(ctx, f); err != nil {

@@ -26,11 +26,13 @@ type DB interface {
 //
 // The error is a [*ConfigError] where files cannot be read, or an [*UnreachableError].
 func Inspect(ctx context.Context, s Spec) (Finding, error) {
+	begun := s.beginOpen(ctx)
 	files, err := openFiles(s)
 	if err != nil {
+		begun.drop(ctx)
 		return Finding{}, err
 	}
-	conn, err := s.open(ctx)
+	conn, err := s.openWith(ctx, begun)
 	if errors.Is(err, errNoDatabase) {
 		return conclude(s, files, sight{missing: true}), nil
 	}
