@@ -24,9 +24,13 @@ type JobState struct {
 
 	// SecondsUntilNextAttempt is set for pending jobs; not positive: now.
 	SecondsUntilNextAttempt *float64   `json:"seconds_until_next_attempt"`
-	StartedAt               *time.Time `json:"started_at"`
+	StartedAt               *time.Time `json:"started_at"` // nil: half of a job that was split, not tried yet
 	FinishedAt              *time.Time `json:"finished_at"`
 }
+
+// Untried reports whether the job is half of one that was split, and has not been tried
+// yet: its error and its attempts are those of the whole.
+func (j JobState) Untried() bool { return j.Status == "pending" && j.StartedAt == nil }
 
 // secondsUntilNextAttempt makes a JobState of a job's row j.
 const secondsUntilNextAttempt = `CASE WHEN j.status = 'pending' THEN extract(epoch FROM j.next_attempt_at - clock_timestamp())::float8 END AS seconds_until_next_attempt`

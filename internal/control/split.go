@@ -22,18 +22,19 @@ WITH old AS (
   FROM bbm.batched_background_migration_jobs WHERE id = $1 AND owner = $2 AND status = 'running' FOR UPDATE
 ), upper AS (
   UPDATE bbm.batched_background_migration_jobs j
-  SET after_value = $3, min_value = $4, status = 'pending', owner = NULL, attempts = $5, crashes = 0, transients = 0, careful = false,
+  SET after_value = $3, min_value = $4, status = 'pending', owner = NULL, attempts = $5, crashes = 0, transients = 0, careful = false, started_at = NULL,
     batch_size = greatest($8::bigint - $8 / 2, 1)::int, error_message = $6, error_sqlstate = nullif($7, ''), next_attempt_at = clock_timestamp()
   FROM old WHERE j.id = old.id
 )
 INSERT INTO bbm.batched_background_migration_jobs
-  (batched_background_migration_id, ordinal, after_value, min_value, max_value, batch_size, status, attempts, error_message, error_sqlstate)
-SELECT m, NULL, after_value, min_value, $3, greatest($8 / 2, 1)::int, 'pending', $5, $6, nullif($7, '') FROM old
+  (batched_background_migration_id, ordinal, after_value, min_value, max_value, batch_size, status, attempts, error_message, error_sqlstate, started_at)
+SELECT m, NULL, after_value, min_value, $3, greatest($8 / 2, 1)::int, 'pending', $5, $6, nullif($7, ''), NULL FROM old
 RETURNING id`
 
 // Split cuts an owner's running job in two at its middle. The row keeps the upper half, with its
 // ordinal and its end, so that the chain's tail never moves; the lower half is a
-// new row without an ordinal. Each half counts attempts failures already. It returns the new row's id, 0
+// new row without an ordinal. Each half counts attempts failures already, and has the error of the whole until it is
+// tried itself (see [JobState.Untried]). It returns the new row's id, 0
 // when the job is not the owner's any more.
 func (s Store) Split(ctx context.Context, db DB, job int64, epoch int32, m Middle, attempts int32, f Failure) (lower int64, err error) {
 	err = db.QueryRow(ctx, s.sql(splitSQL), job, epoch, m.Mid, m.Next, attempts, f.Message, f.SQLState, m.Rows).Scan(&lower)

@@ -200,7 +200,7 @@ func (w *detailWriter) jobs(d *control.Detail) {
 		}
 		w.text.WriteString("  " + w.screen.Paint(styleOfOpen(j), terminal.Clean(line)) + "\n")
 		if j.Error != nil {
-			terminal.WriteNote(&w.text, w.screen, 4, terminal.Cell{Text: withState(j.SQLState, *j.Error)})
+			terminal.WriteNote(&w.text, w.screen, 4, terminal.Cell{Text: errorOf(j)})
 		}
 	}
 	if rest := d.PendingJobs + d.RunningJobs + d.FailedJobs - int64(len(d.Jobs)-waiting); rest > 0 {

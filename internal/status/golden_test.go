@@ -52,6 +52,9 @@ func everything() []control.Progress {
 			Reason: new("waits to try a failed batch again: division by zero"),
 			Troubles: []control.JobState{{
 				ID: 8, After: new("11000"), Max: "12000", Status: "pending", Attempts: 2, SecondsUntilNextAttempt: new(3.2),
+				Error: new("division by zero"), SQLState: new("22012"), StartedAt: new(noon),
+			}, {
+				ID: 9, After: new("10500"), Max: "11000", Status: "pending", Attempts: 4, SecondsUntilNextAttempt: new(-1.0),
 				Error: new("division by zero"), SQLState: new("22012"),
 			}},
 		},

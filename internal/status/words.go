@@ -63,9 +63,18 @@ func quarantine(p *control.Progress) string {
 func trouble(j *control.JobState) string {
 	message := "no error was recorded"
 	if j.Error != nil {
-		message = withState(j.SQLState, *j.Error)
+		message = errorOf(j)
 	}
 	return fmt.Sprintf("job %d, %s, %s: %s", j.ID, keysOf(j), outcome(j), message)
+}
+
+// errorOf returns the error that a job has, and whose it is.
+func errorOf(j *control.JobState) string {
+	message := withState(j.SQLState, *j.Error)
+	if j.Untried() {
+		return "it is half of a batch that failed: " + message
+	}
+	return message
 }
 
 // keysOf describes a job's range.
@@ -81,6 +90,8 @@ func outcome(j *control.JobState) string {
 	switch {
 	case j.Status == "failed":
 		return "failed " + times(int64(j.Attempts))
+	case j.Untried():
+		return "not tried yet"
 	case j.Status == "pending" && j.SecondsUntilNextAttempt != nil && *j.SecondsUntilNextAttempt > 0:
 		return "is tried again in " + terminal.Seconds(*j.SecondsUntilNextAttempt)
 	case j.Status == "pending":
