@@ -118,7 +118,7 @@ func RunStorm(tb testing.TB, s Storm, programs Programs) *Figures {
 	cell := Cell{Work: Go, Workers: 2, Replicas: 2, Network: true, World: true}
 	r := &storm{rows: s.Rows, fields: fields(), late: lateFields(s.Count(Enqueue))}
 	// None waits for a free worker.
-	r.run = newRun(tb, Scenario{Cell: cell, Seed: s.Seed, PerDaemon: 30}, pgserver.Options{Binaries: around.binaries()})
+	r.run = newRun(tb, Scenario{Cell: cell, Seed: s.Seed, PerDaemon: 16}, pgserver.Options{Binaries: around.binaries()})
 	r.world, r.figures.name = around, "storm"
 	r.data = pgtest.One[string](tb, r.db.Superuser(tb), "SHOW data_directory")
 	r.plant()

@@ -21,6 +21,7 @@ type field struct {
 	values  string // of the key of row i
 	share   int    // of the storm's rows the table has one in so many
 	parts   string // of the table; empty: it has none
+	workers int
 	work    string
 	args    string
 	counter string // the column that the Work counts in
@@ -31,15 +32,15 @@ type field struct {
 func fields() []field {
 	const sql, counts = "execute_sql", `{"sql": "UPDATE public.@t SET @n = @n + 1 WHERE :range"}`
 	return []field{
-		{table: "plain", columns: "id bigint", key: "id", values: "i * 3", share: 2, work: sql, args: counts, counter: "n"},
-		{table: "plain", key: "id", work: sql, args: counts, counter: "again"},
-		{table: "random", columns: "id uuid", key: "id", values: "md5(i::text)::uuid", share: 1, work: GoWork, args: "{}", counter: "n"},
-		{table: "pair", columns: "a int, b text", key: "a, b", values: "i / 7, md5(i::text)", share: 4, work: sql, args: counts, counter: "n"},
+		{table: "plain", columns: "id bigint", key: "id", values: "i * 3", share: 2, workers: 2, work: sql, args: counts, counter: "n"},
+		{table: "plain", key: "id", workers: 1, work: sql, args: counts, counter: "again"},
+		{table: "random", columns: "id uuid", key: "id", values: "md5(i::text)::uuid", share: 1, workers: 2, work: GoWork, args: "{}", counter: "n"},
+		{table: "pair", columns: "a int, b text", key: "a, b", values: "i / 7, md5(i::text)", share: 4, workers: 1, work: sql, args: counts, counter: "n"},
 		{
-			table: "parted", columns: "id bigint", key: "id", values: "i", share: 1, work: GoWork, args: "{}", counter: "n", parts: "CREATE TABLE @t_1 PARTITION OF @t FOR VALUES FROM (0) TO (700);" +
+			table: "parted", columns: "id bigint", key: "id", values: "i", share: 1, workers: 1, work: GoWork, args: "{}", counter: "n", parts: "CREATE TABLE @t_1 PARTITION OF @t FOR VALUES FROM (0) TO (700);" +
 				"CREATE TABLE @t_2 PARTITION OF @t FOR VALUES FROM (700) TO (1400); CREATE TABLE @t_3 PARTITION OF @t FOR VALUES FROM (1400) TO (1000000);",
 		},
-		{table: "words", columns: "code text", key: "code", values: "md5(i::text)", share: 2, work: "backfill_column", args: `{"column": "n", "expression": "n + 1"}`, counter: "n", after: "pair_n"},
+		{table: "words", columns: "code text", key: "code", values: "md5(i::text)", share: 2, workers: 1, work: "backfill_column", args: `{"column": "n", "expression": "n + 1"}`, counter: "n", after: "pair_n"},
 	}
 }
 
@@ -48,7 +49,7 @@ func lateFields(n int) []field {
 	all := make([]field, n)
 	for i := range all {
 		all[i] = fields()[0]
-		all[i].table, all[i].share = "late_"+strconv.Itoa(i+1), 10
+		all[i].table, all[i].share, all[i].workers = "late_"+strconv.Itoa(i+1), 10, 1
 	}
 	return all
 }
@@ -77,8 +78,8 @@ ANALYZE @t`, f.columns, by, f.parts, f.values, rows/f.share))
 // enqueue enqueues the migration, unless it is there. It rests after each batch, so that it lasts.
 func (f field) enqueue() string {
 	return fmt.Sprintf(`SELECT bbm.enqueue('%s', 'public.%s', '%s', name => '%[4]s', depends_on => array_remove(ARRAY['%s'], ''), batch_size => 10, max_batch_size => 2000,
-		target_duration => '0', parallelism => 2, max_attempts => 3, pause => '100ms')
-		WHERE NOT EXISTS (SELECT FROM bbm.batched_background_migrations WHERE name = '%[4]s')`, f.work, f.table, f.about(f.args), f.migration(), f.after)
+		target_duration => '0', parallelism => %[6]d, max_attempts => 3, pause => '100ms')
+		WHERE NOT EXISTS (SELECT FROM bbm.batched_background_migrations WHERE name = '%[4]s')`, f.work, f.table, f.about(f.args), f.migration(), f.after, f.workers)
 }
 
 // plant makes the tables, and enqueues a migration on each.
