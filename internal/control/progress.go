@@ -23,7 +23,7 @@ type Progress struct {
 	Work     string  `json:"job_signature_name"`
 	Table    string  `json:"table_name"`
 	Status   string  `json:"status"`
-	Reason   *string `json:"status_reason"` // why nothing moves; nil: it moves, or is over, or nobody has looked yet
+	Reason   *string `json:"status_reason"` // why nothing moves, also where the view has none because it is far behind; nil: it moves, or is over, or nobody has looked yet
 	Percent  float64 `json:"percent"`       // 0 to 100; it never falls, and is 100 only for a migration that has finished
 	Keys     int64   `json:"keys_done"`     // rows passed
 	Rows     int64   `json:"rows_done"`     // rows changed
@@ -128,7 +128,7 @@ func (s Store) Progress(ctx context.Context, db DB, sel Selection) ([]Progress, 
 	for i := range all {
 		all[i].judge()
 	}
-	return all, nil
+	return all, s.explainTurns(ctx, db, all)
 }
 
 // Detail is all that there is to know of one migration.

@@ -12,11 +12,12 @@ import (
 const (
 	ReasonBusy = "waits for a free worker"
 	ReasonOff  = "background migrations are switched off"
+	ReasonTurn = "waits for its turn" // is on no row: Progress says it
 )
 
 // OfDaemon reports whether a reason only holds while a daemon is there.
 func OfDaemon(reason string) bool {
-	return strings.HasPrefix(reason, ReasonBusy) || strings.HasPrefix(reason, ReasonOff)
+	return strings.HasPrefix(reason, ReasonBusy) || strings.HasPrefix(reason, ReasonOff) || strings.HasPrefix(reason, ReasonTurn)
 }
 
 // workedOn is true of a migration m that a worker of any replica is at.
