@@ -23,7 +23,9 @@ type failedAttempt struct {
 
 // spec returns what the schema should be.
 func (b *bringup) spec(cfg Config) initialize.Spec {
-	return specOf(cfg, b.name, schemaContext{dialer: b.dialer, works: b.options.works, logger: b.options.logger, version: b.options.version})
+	return specOf(cfg, b.name, schemaContext{
+		dialer: b.dialer, works: b.options.works, logger: b.options.logger, version: b.options.version, telemetry: b.options.telemetry,
+	})
 }
 
 // migrate brings the schema up. What has failed or was refused is not tried

@@ -197,7 +197,7 @@ func (d *database) newExecutor(pool *pgxpool.Pool) *executor.Executor {
 		Store:    control.NewStore(d.schema),
 		Registry: d.works,
 		Logger:   d.options.logger, // it adds the database itself
-		Observer: &observer{database: d.name, metrics: d.metrics, telemetry: d.options.telemetry},
+		Observer: &observer{reporter: reporter{database: d.name, telemetry: d.options.telemetry}, metrics: d.metrics},
 		Tracer:   d.options.telemetry.tracer(),
 		Settings: d.effective(),
 	})

@@ -23,5 +23,5 @@ func ProgramEvent(d *Daemon, plugin, event string) { d.programEvent(plugin, even
 
 // NewObserver returns what turns an executor's news into metrics.
 func NewObserver(r prometheus.Registerer) executor.Observer {
-	return &observer{database: "default", metrics: health.NewMetrics(r).Database("default"), telemetry: new(telemetry)}
+	return &observer{reporter: reporter{database: "default", telemetry: new(telemetry)}, metrics: health.NewMetrics(r).Database("default")}
 }

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -49,6 +50,12 @@ type FinalizeOptions struct {
 	Logger *slog.Logger
 	// Works may run. Nil: [registry.Default].
 	Works *registry.Registry
+	// Version of bbmd, for traces and Sentry. Empty: unknown.
+	Version string
+	// Process says that the process is bbmd's own: OpenTelemetry's variables count.
+	Process bool
+
+	telemetry *telemetry // nil: one of its own, for as long as it lasts
 }
 
 // Finalize runs what is left of one migration in this process, without
@@ -73,6 +80,10 @@ func Finalize(ctx context.Context, cfg Config, database, name string, opts Final
 		return Progress{}, fmt.Errorf("no database %q in the configuration: it has %s", database, strings.Join(cfg.Names(), ", "))
 	}
 	f := newFinalizer(cfg, database, name, opts)
+	if f.opts.telemetry == nil {
+		f.opts.telemetry = new(telemetry)
+		defer f.opts.telemetry.begin(ctx, cfg, options{logger: f.opts.Logger, version: f.opts.Version, process: f.opts.Process})()
+	}
 	f.works = newWorks(cfg.Plugins, f.opts.Works, f.opts.Logger, "", nil, nil)
 	defer func() { err = errors.Join(err, f.works.close(context.WithoutCancel(ctx))) }()
 	f.works.load(ctx, f.opts.Logger)
@@ -123,6 +134,7 @@ func newFinalizer(cfg Config, database, name string, opts FinalizeOptions) *fina
 	if f.opts.Works == nil {
 		f.opts.Works = registry.Default()
 	}
+	f.opts.Version = cmp.Or(f.opts.Version, unknownVersion)
 	return f
 }
 
@@ -183,6 +195,7 @@ func (f *finalizer) run(ctx context.Context, url string) (Progress, error) {
 	f.executor = executor.New(executor.Options{
 		Database: f.database, Only: f.name, Pool: f.pool, Connect: f.dialer.Connect, Store: f.store,
 		Registry: f.works, Logger: f.opts.Logger, Settings: f.settings,
+		Observer: reporter{database: f.database, telemetry: f.opts.telemetry}, Tracer: f.opts.telemetry.tracer(),
 	})
 	following, stop := context.WithCancelCause(ctx)
 	defer stop(nil)

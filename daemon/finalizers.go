@@ -68,7 +68,9 @@ func (f *finalizers) start(database, migration string) error {
 func (f *finalizers) finalize(ctx context.Context, database, migration string) {
 	log := f.options.logger.With("database", database, "migration", migration)
 	log.InfoContext(ctx, "finalizing: the rest runs without throttle")
-	p, err := Finalize(ctx, f.config, database, migration, FinalizeOptions{Logger: f.options.logger, Works: f.options.works})
+	p, err := Finalize(ctx, f.config, database, migration, FinalizeOptions{
+		Logger: f.options.logger, Works: f.options.works, Version: f.options.version, telemetry: f.options.telemetry,
+	})
 	switch {
 	case err == nil:
 		log.InfoContext(ctx, "finalized", "status", p.Status)

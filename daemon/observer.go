@@ -13,13 +13,26 @@ import (
 // enough to be scraped, and few enough to bound what a scrape costs.
 const keptMigrations = 100
 
-// observer turns what an executor tells into metrics.
-type observer struct {
+// reporter reports migrations that have failed, and hears of nothing else.
+type reporter struct {
 	executor.NoObserver
 
 	database  string
-	metrics   *health.DatabaseMetrics
 	telemetry *telemetry
+}
+
+var _ executor.Observer = reporter{}
+
+// MigrationFailed reports a migration that has failed.
+func (r reporter) MigrationFailed(f executor.MigrationFailure) {
+	r.telemetry.migrationFailed(r.database, f)
+}
+
+// observer turns what an executor tells into metrics.
+type observer struct {
+	reporter
+
+	metrics *health.DatabaseMetrics
 
 	mu    sync.Mutex
 	open  map[string]bool // as the last complete scan has seen them
@@ -135,11 +148,6 @@ func (o *observer) Throttled(migration, signal string, duty float64) {
 	if !o.over(migration) {
 		o.metrics.Throttled(migration, signal, duty)
 	}
-}
-
-// MigrationFailed reports a migration that has failed.
-func (o *observer) MigrationFailed(f executor.MigrationFailure) {
-	o.telemetry.migrationFailed(o.database, f)
 }
 
 // MigrationEnded counts the end of a migration.

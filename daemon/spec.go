@@ -23,6 +23,8 @@ type schemaContext struct {
 	logger   *slog.Logger
 	version  string
 	finalize bool // required background migrations run here, instead of being waited for
+
+	telemetry *telemetry // nil: each of these has one of its own
 }
 
 // specOf returns what a database's schema should be, and how to get there.
@@ -53,7 +55,7 @@ func specOf(cfg Config, name string, c schemaContext) initialize.Spec {
 		Limits:       limitsOf(cfg.SchemaMigrations),
 
 		Finalize: func(ctx context.Context, migration string) error {
-			_, err := Finalize(ctx, cfg, name, migration, FinalizeOptions{Logger: c.logger, Works: c.works})
+			_, err := Finalize(ctx, cfg, name, migration, FinalizeOptions{Logger: c.logger, Works: c.works, Version: c.version, telemetry: c.telemetry})
 			return err
 		},
 		FinalizeAlways: c.finalize,

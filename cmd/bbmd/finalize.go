@@ -74,7 +74,9 @@ func (a *app) finalize(cmd *cobra.Command, name string, timeout time.Duration) e
 	if screen.Live && !asJSON {
 		log = view // between the bars and not across them
 	}
-	_, err = daemon.Finalize(ctx, c.Config, c.Name, name, daemon.FinalizeOptions{View: view, Logger: c.quietLogger(log)})
+	_, err = daemon.Finalize(ctx, c.Config, c.Name, name, daemon.FinalizeOptions{
+		View: view, Logger: c.quietLogger(log), Version: buildVersion(), Process: true,
+	})
 	view.Close()
 	switch {
 	case cmd.Context().Err() != nil && err != nil:

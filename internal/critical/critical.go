@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"log/slog"
+	"net/http"
 	"strconv"
 	"time"
 
@@ -55,6 +56,7 @@ type Options struct {
 // Reporter tells Sentry. A nil one tells nobody.
 type Reporter struct {
 	client *sentry.Client
+	sends  *persistent
 	log    *slog.Logger
 }
 
@@ -64,6 +66,9 @@ func New(o Options) (*Reporter, error) {
 	if o.DSN == "" {
 		return nil, nil //nolint:nilnil // nil is a Reporter that tells nobody
 	}
+	sends := newPersistent(o.Logger)
+	queue := sentry.NewHTTPTransport()
+	queue.BufferSize = queued
 	client, err := sentry.NewClient(sentry.ClientOptions{
 		Dsn:                    o.DSN,
 		Environment:            o.Environment,
@@ -72,13 +77,15 @@ func New(o Options) (*Reporter, error) {
 		DisableTelemetryBuffer: true,
 		DisableClientReports:   true,
 		Integrations:           func([]sentry.Integration) []sentry.Integration { return nil },
-		HTTPTransport:          nil,
+		Transport:              queue,
+		HTTPClient:             &http.Client{Transport: sends},
 	})
 	if err != nil {
+		sends.end()
 		// The error quotes the DSN.
 		return nil, errors.New("sentry.dsn is not one that Sentry gives out: write https://<key>@<host>/<project>")
 	}
-	return &Reporter{client: client, log: o.Logger}, nil
+	return &Reporter{client: client, sends: sends, log: o.Logger}, nil
 }
 
 // Report tells Sentry of e. It does not wait.
@@ -94,13 +101,15 @@ func (r *Reporter) Report(e Event) {
 	r.log.Debug("error reported", "event", string(e.Kind), "event_id", string(*id))
 }
 
-// Close sends what is left, for at most the given time, and ends.
+// Close sends what is left, for at most the given time, and ends. It is called once, and no report follows.
 func (r *Reporter) Close(within time.Duration) {
 	if r == nil {
 		return
 	}
+	close(r.sends.hurry)
 	r.client.Flush(within)
 	r.client.Close()
+	r.sends.end()
 }
 
 // sentry returns what is sent.
