@@ -145,9 +145,13 @@ func total(all []statement) (milliseconds float64) {
 // kindOf says which of bbmd's statements a text is, by words that only that one has.
 func kindOf(text string) string {
 	for _, k := range [][2]string{
-		{"SET b = b +", "the Work's own"}, {"FROM fenced", "the fence"}, {"WITH RECURSIVE mig", "the claim of a block, where its batches end"},
-		{"pg_advisory_xact_lock", "the lock before it"}, {"m.min_batch_size, m.max_batch_size, extract(epoch FROM m.target_duration), extract", "the knobs, asked for with it"},
-		{"bbm_progress", "the count, once a second"}, {"slots AS MATERIALIZED", "the scan of a reconcile"},
+		{"SET b = b +", "the Work's own"},
+		{"FROM fenced", "the fence"},
+		{"WITH RECURSIVE mig", "the claim of a block, where its batches end"},
+		{"pg_advisory_xact_lock", "the lock before it"},
+		{"m.min_batch_size, m.max_batch_size, extract(epoch FROM m.target_duration), extract", "the knobs, asked for with it"},
+		{"bbm_progress", "the count, once a second"},
+		{"slots AS MATERIALIZED", "the scan of a reconcile"},
 	} {
 		if strings.Contains(text, k[0]) {
 			return k[1]

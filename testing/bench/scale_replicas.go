@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -105,18 +106,22 @@ func (r *Report) measureReplicas(ctx context.Context, server *pgserver.Server, o
 		}
 		phase.end(all)
 	}
+	r.addReplicas(n, &own, &base, &again)
+	return nil
+}
+
+func (r *Report) addReplicas(n scaleSizes, own, base, again *figuresOfReplicas) {
 	beside := fmt.Sprintf(", %d replicas beside one", n.replicas)
 	r.flat(SectionReplicas, "a claim"+beside, spread(own.claims), spread(base.claims), median(own.claims)/median(base.claims),
 		uncertainty(own.claims)/median(own.claims)+uncertainty(base.claims)/median(base.claims))
-	control := median(again.lone) / median(base.lone)
-	r.flat(SectionReplicas, fmt.Sprintf("a reconcile, one at a time%s (A/A %.2f)", beside, control), spread(own.lone), spread(append(base.lone, again.lone...)),
-		median(own.lone)/median(append(base.lone, again.lone...)), math.Abs(control-1))
+	alone, control := slices.Concat(base.lone, again.lone), median(again.lone)/median(base.lone)
+	r.flat(SectionReplicas, fmt.Sprintf("a reconcile, one at a time%s (A/A %.2f)", beside, control), spread(own.lone), spread(alone),
+		median(own.lone)/median(alone), math.Abs(control-1))
 	r.flat(SectionReplicas, "transactions that write, per batch"+beside, fmt.Sprintf("%.2f", own.written), fmt.Sprintf("%.2f", base.written), own.written/base.written, 0)
-	r.flat(SectionReplicas, "reconciles of a replica per migration"+beside, fmt.Sprintf("%.1f", float64(len(own.reconciles))/float64(migrations*n.replicas)),
-		fmt.Sprintf("%.1f", float64(len(base.reconciles))/float64(migrations)), float64(len(own.reconciles))/float64(len(base.reconciles)*n.replicas), 0)
+	r.flat(SectionReplicas, "reconciles of a replica per migration"+beside, fmt.Sprintf("%.1f", float64(len(own.reconciles))/float64(n.worked*n.replicas)),
+		fmt.Sprintf("%.1f", float64(len(base.reconciles))/float64(n.worked)), float64(len(own.reconciles))/float64(len(base.reconciles)*n.replicas), 0)
 	// All hear of an event at once: most of them wait for a core, which is no cost of theirs.
 	r.shown(SectionReplicas, "a reconcile while all others do the same"+beside, spread(own.reconciles), spread(base.reconciles))
-	return nil
 }
 
 // figuresOfReplicas are those of so many replicas.
@@ -145,6 +150,7 @@ func (f *figuresOfReplicas) alone(ctx context.Context, rig *rig, tries int) erro
 		}
 	}
 	_, f.lone = rig.effort.end()
+	f.lone = f.lone[len(f.lone)/4:] // the first fill caches
 	return nil
 }
 
