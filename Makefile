@@ -60,7 +60,7 @@ bench-quick: build peers postgres ## the same in two minutes, and less exact
 	$(GO) run ./testing/bench/cmd/bench -bbmd bin/bbmd -peers bin/bench-peers -quick $(ARGS)
 
 .PHONY: bench-scale
-bench-scale: build postgres ## measure at size: 30 million rows, 3 million jobs, 10,000 migrations, 50 databases (about twenty minutes, 20 GB of disk)
+bench-scale: build postgres ## measure at size: 30 million rows, 3 million jobs, 10,000 migrations, 50 databases (about a quarter of an hour, 12 GB of disk)
 	$(GO) run ./testing/bench/cmd/bench -bbmd bin/bbmd -scale $(ARGS)
 
 # A module of its own: what bbmd is measured beside is nobody else's dependency.
