@@ -30,3 +30,20 @@ func TestCountersSurviveAClockThatIsSetBack(t *testing.T) {
 	require.NoError(t, err)
 	require.GreaterOrEqual(t, *all[0].SecondsElapsed, 0.0)
 }
+
+// The last change of status may lie ahead then: the speed is told by what was counted since.
+func TestSpeedIsToldAfterTheClockWasSetBack(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	startMigration(t, db, "m")
+	db.Exec(t, "UPDATE bbm.transitions SET at = clock_timestamp() + interval '3 hours'; UPDATE bbm.batched_background_migrations SET started_at = clock_timestamp() + interval '2 hours'")
+	db.Exec(t, `INSERT INTO bbm.counters (batched_background_migration_id, owner, batches, keys, rows, p90_ms, window_start, window_keys, updated_at)
+		SELECT 1, owner, 1, keys, keys, 600000, at - interval '4 seconds', keys, at
+		FROM (VALUES (1, 400, clock_timestamp()), (2, 1000000, clock_timestamp() + interval '1 hour')) v(owner, keys, at)`)
+
+	all, err := control.Store{}.Progress(t.Context(), db.Conn(t), control.Selection{})
+	require.NoError(t, err)
+	require.Equal(t, control.PaceMoving, all[0].Pace)
+	require.Positive(t, *all[0].KeysPerSecond)
+	require.LessOrEqual(t, *all[0].KeysPerSecond, 100.0, "what was counted before says nothing")
+}
