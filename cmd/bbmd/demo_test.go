@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -16,13 +17,21 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// program is bbmd, built as users have it, where everybody can run it: the demo
-// runs itself once more, as its daemon.
+// building keeps tests from building the same at the same time, from nothing: the second one finds it done.
+//
+//nolint:gochecknoglobals // the cache of builds is the process's
+var building sync.Mutex
+
+// program is bbmd, built as users have it (`make build`), where everybody can run it: the
+// demo runs itself once more, as its daemon.
 func program(t *testing.T) string {
 	t.Helper()
 	dir := openDir(t)
 	path := filepath.Join(dir, "bbmd")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", path, ".")
+	build := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-o", path, ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	building.Lock()
+	defer building.Unlock()
 	output, err := build.CombinedOutput()
 	require.NoError(t, err, string(output))
 	return path
