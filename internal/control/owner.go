@@ -11,6 +11,10 @@ import (
 // that a session runs only once: preparing it first would take two.
 const Once = pgx.QueryExecModeExec
 
+// runningOfSQL are the jobs that are running under an epoch.
+const runningOfSQL = `SELECT FROM bbm.batched_background_migrations m CROSS JOIN ` + openJobs + ` j
+	WHERE m.status = 'running' AND j.owner = $1::int AND j.status = 'running'`
+
 // TakeEpoch gives conn's session a new owner epoch and the advisory lock that
 // says it lives: as long as any session holds it, nobody takes its jobs over.
 // An epoch whose exclusive lock cannot be had belongs to somebody else, bbmd or not,
@@ -23,8 +27,7 @@ func (s Store) TakeEpoch(ctx context.Context, conn *pgx.Conn) (int32, error) {
 			return 0, fmt.Errorf("take an owner epoch: %w", err)
 		}
 		var free bool
-		err := conn.QueryRow(ctx, s.sql(`SELECT pg_try_advisory_lock(7701, $1) AND NOT EXISTS (
-			SELECT FROM bbm.batched_background_migrations m CROSS JOIN `+openJobs+` j WHERE m.status = 'running' AND j.owner = $1 AND j.status = 'running')`), Once, epoch).Scan(&free)
+		err := conn.QueryRow(ctx, s.sql("SELECT pg_try_advisory_lock(7701, $1) AND NOT EXISTS ("+runningOfSQL+")"), Once, epoch).Scan(&free)
 		if err != nil {
 			return 0, fmt.Errorf("take an owner epoch: %w", err)
 		}
@@ -43,43 +46,46 @@ func (s Store) TakeEpoch(ctx context.Context, conn *pgx.Conn) (int32, error) {
 	return 0, fmt.Errorf("take an owner epoch: the advisory locks (%d, *) of %d epochs are held by others; does an application use the same keys?", lockOwner, tries)
 }
 
-// ShareEpoch makes conn another session of the owner.
-func (s Store) ShareEpoch(ctx context.Context, conn *pgx.Conn, epoch int32) (bool, error) {
-	var ok bool
-	if err := conn.QueryRow(ctx, "SELECT pg_try_advisory_lock_shared(7701, $1)", Once, epoch).Scan(&ok); err != nil {
-		return false, fmt.Errorf("share owner epoch %d: %w", epoch, err)
-	}
-	return ok, nil
+// SeatSQL gives a session the lowest free of the migration's places for workers, and after that an owner
+// epoch with its exclusive lock, in one statement: one row of (whether the session's backend is the one that is meant, as
+// it may not be behind a transaction pooler; slot, NULL where all places are taken; epoch; whether its lock was
+// free). Parameters: migration, parallelism, the backend's process number.
+// [Store.KeepEpochSQL] goes after it.
+func (s Store) SeatSQL() string {
+	return s.sql(`
+WITH place AS MATERIALIZED (
+  SELECT slot FROM generate_series(0, least($2::int, 64) - 1) slot
+  WHERE CASE WHEN pg_backend_pid() = $3::int THEN pg_try_advisory_lock(7703, $1::int * 64 + slot) END LIMIT 1
+), drawn AS MATERIALIZED (
+  SELECT slot, nextval('bbm.owner_epoch')::int AS epoch FROM place
+)
+SELECT pg_backend_pid() = $3::int, slot, epoch, CASE WHEN pg_try_advisory_lock(7701, epoch) THEN set_config('bbmd.epoch', epoch::text, false) END IS NOT NULL
+FROM (VALUES (0)) one LEFT JOIN drawn ON true`)
 }
 
-// HoldsEpoch looks, in a statement of its own, whether the server still sees the lock under
-// this session's backend. A transaction pooler makes it false.
-func (s Store) HoldsEpoch(ctx context.Context, conn *pgx.Conn, epoch int32) (bool, error) {
-	var ok bool
-	err := conn.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND classid = 7701 AND objid = $1::int::oid
-		AND pid = pg_backend_pid() AND granted)`, Once, epoch).Scan(&ok)
+// KeepEpochSQL turns the exclusive lock of the epoch that the session has just got into the shared one that
+// it keeps: one row that says whether the server did. It goes in a transaction of its own: that the lock is
+// there to be released proves that the session is the same as before, which it is not behind a transaction pooler.
+func (s Store) KeepEpochSQL() string {
+	return `SELECT coalesce(pg_try_advisory_lock_shared(7701, epoch) AND pg_advisory_unlock(7701, epoch), false)
+FROM (SELECT nullif(current_setting('bbmd.epoch', true), '')::int AS epoch OFFSET 0) e`
+}
+
+// ShareEpochSQL makes a session another one of the owner: one row that says whether it is.
+// Parameters: epoch, the backend's process number.
+func (s Store) ShareEpochSQL() string {
+	return "SELECT coalesce(CASE WHEN pg_backend_pid() = $2::int THEN pg_try_advisory_lock_shared(7701, $1::int) END, false)"
+}
+
+// EpochInUse reports whether jobs are running under an epoch: then it was somebody else's once, and the sequence of
+// epochs has begun anew since. To be asked while the epoch's lock is held, before anything is claimed.
+func (s Store) EpochInUse(ctx context.Context, db DB, epoch int32) (bool, error) {
+	var used bool
+	err := db.QueryRow(ctx, s.sql("SELECT EXISTS ("+runningOfSQL+")"), epoch).Scan(&used)
 	if err != nil {
 		return false, fmt.Errorf("check owner epoch %d: %w", epoch, err)
 	}
-	return ok, nil
-}
-
-// slotsPerMigration is how many slot locks the key space has room for: the
-// upper bound of parallelism.
-const slotsPerMigration = 64
-
-// TakeSlot takes the lowest free of the migration's places for workers, for as long as
-// conn's session lives, and returns its number. It reports false when all are taken.
-func (s Store) TakeSlot(ctx context.Context, conn *pgx.Conn, migration, parallelism int32) (slot int32, ok bool, err error) {
-	for slot := range min(parallelism, slotsPerMigration) {
-		if err := conn.QueryRow(ctx, "SELECT pg_try_advisory_lock($1::int, $2::int)", Once, lockSlot, migration*slotsPerMigration+slot).Scan(&ok); err != nil {
-			return 0, false, fmt.Errorf("take a worker's slot: %w", err)
-		}
-		if ok {
-			return slot, true, nil
-		}
-	}
-	return 0, false, nil
+	return used, nil
 }
 
 // ReleaseLocks gives up the session's epoch and slot at once, without waiting for

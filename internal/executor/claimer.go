@@ -1,12 +1,10 @@
 package executor
 
 import (
-	"context"
 	"strconv"
 	"sync/atomic"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/bbmd-dev/bbmd/internal/control"
@@ -44,12 +42,9 @@ const (
 	stmtState     = "bbmd_state"
 )
 
-func prepareClaim(ctx context.Context, conn *pgx.Conn, store control.Store, l control.Lookups) error {
-	err := prepareAll(ctx, conn, []named{{stmtClaimLock, store.ClaimLockSQL()}, {stmtClaim, store.ClaimSQL(l)}, {stmtState, store.StateSQL()}})
-	if err != nil {
-		return &claimError{err}
-	}
-	return nil
+// claimStatements are what a claim's connection has to know, to be prepared.
+func claimStatements(store control.Store, l control.Lookups) []statement {
+	return []statement{prepared(stmtClaimLock, store.ClaimLockSQL()), prepared(stmtClaim, store.ClaimSQL(l)), prepared(stmtState, store.StateSQL())}
 }
 
 // observe learns from a finished batch how long batches take.
@@ -128,15 +123,11 @@ func limitsOf(k control.Knobs, target time.Duration) limits {
 
 // knobsFromRow reads integers and numbers that the server has just written.
 func knobsFromRow(row [][]byte) control.Knobs {
-	integer := func(i int) int32 {
-		n, _ := strconv.ParseInt(string(row[i]), 10, 32)
-		return int32(n)
-	}
 	seconds := func(i int) time.Duration {
 		s, _ := strconv.ParseFloat(string(row[i]), 64)
 		return time.Duration(s * float64(time.Second))
 	}
-	k := control.Knobs{BatchSize: integer(0), MinBatchSize: integer(1), MaxBatchSize: integer(2), Pause: seconds(4)}
+	k := control.Knobs{BatchSize: integer(row[0]), MinBatchSize: integer(row[1]), MaxBatchSize: integer(row[2]), Pause: seconds(4)}
 	if row[3] != nil {
 		target := seconds(3)
 		k.Target = &target
@@ -147,8 +138,7 @@ func knobsFromRow(row [][]byte) control.Knobs {
 
 func jobFromRow(row [][]byte) control.Job {
 	id, _ := strconv.ParseInt(string(row[0]), 10, 64) // a bigint that the server has just written
-	size, _ := strconv.ParseInt(string(row[4]), 10, 32)
-	return control.Job{ID: id, After: optional(row[1]), First: optional(row[2]), End: string(row[3]), BatchSize: int32(size)}
+	return control.Job{ID: id, After: optional(row[1]), First: optional(row[2]), End: string(row[3]), BatchSize: integer(row[4])}
 }
 
 func optional(value []byte) *string {

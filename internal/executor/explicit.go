@@ -22,6 +22,18 @@ const (
 	stmtChain      = "bbmd_commit_and_chain"
 )
 
+// explicitStatements are what a callback's session has to know, to be prepared.
+func explicitStatements(store control.Store, t *target) []statement {
+	return []statement{
+		prepared(stmtBegin, "BEGIN"),
+		prepared(stmtResetRole, "RESET ROLE"),
+		prepared(stmtOpen, "SELECT set_config('bbmd.batch', $1, true), set_config('search_path', $2, false)"),
+		prepared(stmtTokenFence, store.TokenFenceSQL(t.index)),
+		prepared(stmtCommit, "COMMIT"),
+		prepared(stmtChain, "COMMIT AND CHAIN"),
+	}
+}
+
 // explicit runs Works that are callbacks, each batch in a transaction of its own:
 // {begin, set the token}; callback; {fence that demands the token, commit}. Where the next job is known, its
 // beginning travels with the commit.
@@ -47,9 +59,6 @@ var errRenew = fmt.Errorf("%w: the Work dropped the session's prepared statement
 
 func (r *explicit) run(ctx context.Context) error {
 	defer r.drop(ctx)
-	if err := r.prepare(ctx); err != nil {
-		return err
-	}
 	for {
 		if err := r.batches(ctx); err != nil {
 			return r.leave(ctx, err)
@@ -57,26 +66,15 @@ func (r *explicit) run(ctx context.Context) error {
 		switch {
 		case r.stopping() || r.source.paused:
 			return r.leave(ctx, nil)
-		case r.source.due:
-			r.source.due = false
-			if err := r.careful(ctx, r.one); err != nil {
+		case r.source.due || r.source.later && r.source.drained():
+			if err := r.careful(ctx, r.source, r.one); err != nil {
 				return r.leave(ctx, err)
 			}
-		case !r.source.open && len(r.source.queue) == 0:
+		case r.source.drained():
+			r.through = true
 			return nil
 		}
 	}
-}
-
-func (r *explicit) prepare(ctx context.Context) error {
-	return prepareAll(ctx, r.session.conn, []named{
-		{stmtBegin, "BEGIN"},
-		{stmtResetRole, "RESET ROLE"},
-		{stmtOpen, "SELECT set_config('bbmd.batch', $1, true), set_config('search_path', $2, false)"},
-		{stmtTokenFence, r.opts.Store.TokenFenceSQL(r.target.index)},
-		{stmtCommit, "COMMIT"},
-		{stmtChain, "COMMIT AND CHAIN"},
-	})
 }
 
 // leave gives back what has not started, and passes cause on.
@@ -126,10 +124,7 @@ func (r *explicit) wait(ctx context.Context) error {
 // when the one before is nearly done, or claims would run ahead without end.
 func (r *explicit) topUp(ctx context.Context) error {
 	if r.nulls == nil {
-		if len(r.source.queue) > depth {
-			return nil
-		}
-		return r.source.fromAhead(len(r.source.queue) == 0, r.soft.Done())
+		return r.takeBlock(ctx)
 	}
 	if !r.source.open {
 		return nil
@@ -142,6 +137,24 @@ func (r *explicit) topUp(ctx context.Context) error {
 		r.source.queue = append(r.source.queue, *j)
 	}
 	return nil
+}
+
+// takeBlock takes the next block when the one before is nearly done. The first is claimed on the session itself.
+func (r *explicit) takeBlock(ctx context.Context) error {
+	s := r.source
+	switch {
+	case !s.open || len(s.queue) > depth:
+		return nil
+	case s.ahead != nil:
+		return s.fromAhead(len(s.queue) == 0, r.soft.Done())
+	}
+	began := time.Now()
+	b, err := claimNow(ctx, r.session.conn, s.claims)
+	if err != nil {
+		return &claimError{err}
+	}
+	r.claimed(len(b.jobs), time.Since(began))
+	return s.take(b)
 }
 
 // one runs one job, and records its failure if it fails.

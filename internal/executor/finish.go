@@ -96,7 +96,7 @@ func (r *explicit) know(ctx context.Context, sql string) error {
 		return nil
 	}
 	name := fmt.Sprintf("bbmd_last_%d", len(r.known))
-	if err := prepareAll(ctx, r.session.conn, []named{{name, sql}}); err != nil {
+	if err := prepareAll(ctx, r.session.conn, []statement{prepared(name, sql)}); err != nil {
 		return err
 	}
 	r.known[sql] = name

@@ -32,21 +32,87 @@ func readingGroup(ctx context.Context, conn *pgx.Conn, send func(*pgconn.Pipelin
 	return err
 }
 
-// named is a prepared statement: its name and its text.
-type named [2]string
+// statement is a part of a group that is sent with its text.
+type statement struct {
+	sql     string
+	args    []string
+	row     func(values [][]byte) // called with every row; nil: nobody reads them
+	prepare bool                  // under this name, and no more
+	name    string
+}
 
-// prepareAll prepares statements in one round trip. Only a pipeline can use them.
-func prepareAll(ctx context.Context, conn *pgx.Conn, statements []named) error {
-	err := runGroup(ctx, conn, func(p *pgconn.Pipeline) {
-		for _, s := range statements {
-			p.SendPrepare(s[0], s[1], nil)
+// prepared is a statement to be prepared, not executed.
+func prepared(name, sql string) statement { return statement{sql: sql, prepare: true, name: name} }
+
+// sendGroup writes one group of statements, without flushing it.
+func sendGroup(p *pgconn.Pipeline, group []statement) {
+	for _, s := range group {
+		if s.prepare {
+			p.SendPrepare(s.name, s.sql, nil)
+			continue
 		}
-	})
+		values := make([][]byte, len(s.args))
+		for i, arg := range s.args {
+			values[i] = []byte(arg)
+		}
+		p.SendQueryParams(s.sql, values, nil, nil, nil)
+	}
+	p.SendPipelineSync()
+}
+
+// readAnswers reads the answer to one group of statements.
+func readAnswers(p *pgconn.Pipeline, group []statement) error {
+	err := readGroup(p, func(i int, values [][]byte) {
+		if row := group[i].row; row != nil {
+			row(values)
+		}
+	}, nil)
 	var g *groupError
-	if errors.As(err, &g) && g.statement < len(statements) {
-		return fmt.Errorf("prepare %s: %w", statements[g.statement][0], err)
+	if errors.As(err, &g) && g.statement < len(group) && group[g.statement].prepare {
+		return fmt.Errorf("prepare %s: %w", group[g.statement].name, err)
 	}
 	return err
+}
+
+// converse sends groups of statements in one write, each a transaction of its own, and reads the answers. It
+// returns the first error; the groups behind it are executed all the same.
+func converse(ctx context.Context, conn *pgx.Conn, groups ...[]statement) error {
+	p := conn.PgConn().StartPipeline(ctx)
+	for _, g := range groups {
+		sendGroup(p, g)
+	}
+	err := flush(p)
+	for _, g := range groups {
+		if err == nil {
+			err = readAnswers(p, g)
+		}
+	}
+	if closeErr := closePipeline(p); err == nil {
+		err = closeErr
+	}
+	return err
+}
+
+// prepareAll prepares statements in one round trip. Only a pipeline can use them.
+func prepareAll(ctx context.Context, conn *pgx.Conn, group []statement) error {
+	return converse(ctx, conn, group)
+}
+
+// flush sends what was written.
+func flush(p *pgconn.Pipeline) error {
+	if err := p.Flush(); err != nil {
+		return fmt.Errorf("%w: %w", errConnection, err)
+	}
+	return nil
+}
+
+// closePipeline reads what has not been read, and only returns how the connection ended, if it did.
+func closePipeline(p *pgconn.Pipeline) error {
+	err := p.Close()
+	if _, answered := errors.AsType[*pgconn.PgError](err); err == nil || answered {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", errConnection, err)
 }
 
 // groupError is an error of the server inside a group, with the place of its statement.

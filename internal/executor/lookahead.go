@@ -19,39 +19,44 @@ const (
 	// inlineFirst is the first block's size: what is in flight, and as much again, so
 	// that the second block is cut when it is known how long batches take.
 	inlineFirst = 2 * depth
-	aheadFirst  = 2
-	mostBatches = 64
+	// scatteredFirst is the same where looking up is dear, and the first batch waits for it.
+	scatteredFirst = depth
+	mostBatches    = 64
+	// mostRetries is how many jobs are tried again at once, between those that are tried for the first time.
+	mostRetries = depth
 	// While the throttle makes batches short, a claim is to be no longer than they are.
 	slowBlock = 4 * depth
 )
 
 // lookAhead claims blocks on a connection of its own, beside the batches:
 // where batches lie scattered, looking their ends up reads the very pages that
-// the work needs next; and a Work in Go does not have to wait for it.
+// the work needs next; and a Work in Go does not have to wait for it. The connection is
+// opened when the first block, which the session claims itself, was not all.
 type lookAhead struct {
-	conn   *pgx.Conn
+	conn   *pgx.Conn // of the goroutine, and after ended for close
 	claims *claimer
 	blocks chan block
-	quit   chan struct{} // closed: end after the claim under way
-	ended  chan struct{} // closed when the goroutine has ended
-	err    error         // why it ended, to be read after ended
+	quit   chan struct{}      // closed: end after the claim under way
+	leave  context.CancelFunc // with quit: nobody waits for the connection any more
+	ended  chan struct{}      // closed when the goroutine has ended
+	err    error              // why it ended, to be read after ended
 }
 
-func startLookAhead(ctx context.Context, conn *pgx.Conn, claims *claimer, scattered bool) *lookAhead {
-	claims.first = aheadFirst // short, so that the first block overlaps already
-	if scattered {
-		claims.blockTime = scatteredBlockTime
-	}
-	l := &lookAhead{conn: conn, claims: claims, blocks: make(chan block, 1), quit: make(chan struct{}), ended: make(chan struct{})}
+func startLookAhead(ctx context.Context, open func(connecting context.Context) (*pgx.Conn, error), claims *claimer) *lookAhead {
+	connecting, leave := context.WithCancel(ctx)
+	l := &lookAhead{claims: claims, blocks: make(chan block, 1), quit: make(chan struct{}), leave: leave, ended: make(chan struct{})}
 	go func() {
 		defer close(l.ended)
-		l.err = l.run(ctx)
+		defer leave()
+		if l.conn, l.err = open(connecting); l.err == nil {
+			l.err = l.run(ctx)
+		}
 	}()
 	return l
 }
 
 func (l *lookAhead) run(ctx context.Context) error {
-	for {
+	for !l.quitting() {
 		began := time.Now()
 		b, err := claimNow(ctx, l.conn, l.claims)
 		if err != nil {
@@ -66,28 +71,34 @@ func (l *lookAhead) run(ctx context.Context) error {
 		if b.complete || b.lostLock || b.status != control.StatusRunning {
 			return nil
 		}
-		select {
-		case <-l.quit:
-			return nil
-		default:
-		}
+	}
+	return nil
+}
+
+func (l *lookAhead) quitting() bool {
+	select {
+	case <-l.quit:
+		return true
+	default:
+		return false
 	}
 }
 
 // stop waits until no claim is under way any more. What was claimed and not
 // taken stays with the owner, to be given back. It may be called twice.
 func (l *lookAhead) stop() {
-	select {
-	case <-l.quit:
-	default:
+	if !l.quitting() {
 		close(l.quit)
+		l.leave()
 	}
 	<-l.ended
 }
 
 func (l *lookAhead) close(ctx context.Context) {
 	l.stop()
-	closeConn(ctx, l.conn)
+	if l.conn != nil {
+		closeConn(ctx, l.conn)
+	}
 }
 
 // claimNow sends one claim and waits for its answer.
@@ -108,10 +119,12 @@ func claimNow(ctx context.Context, conn *pgx.Conn, claims *claimer) (block, erro
 // source hands jobs to a worker's loop, from its own claims or from those made ahead.
 type source struct {
 	claims *claimer
-	ahead  *lookAhead // nil: the loop claims on its own connection
+	ahead  *lookAhead        // nil: the loop claims on its own connection
+	begin  func() *lookAhead // once there is more than the first block; nil: nobody looks ahead
 	queue  []control.Job
 	open   bool // the chain has not reached the end of the range
 	due    bool // a pending job may be tried
+	later  bool // another one, when the queue has been tried
 	paused bool // the migration is not running any more
 }
 
@@ -127,8 +140,14 @@ func (s *source) take(b block) error {
 		return nil
 	}
 	s.open = s.open && !b.complete
+	if s.open && s.begin != nil && s.ahead == nil {
+		s.ahead = s.begin()
+	}
 	return nil
 }
+
+// drained reports whether no job is left that nobody has tried.
+func (s *source) drained() bool { return !s.open && len(s.queue) == 0 }
 
 // next removes the first job of the queue; nil: it is empty.
 func (s *source) next() *control.Job {

@@ -71,12 +71,12 @@ func (r *pipelined) run(ctx context.Context) error {
 			return r.leave(ctx, r.kept)
 		case r.stopping() || r.source.paused:
 			return r.leave(ctx, nil)
-		case r.source.due:
-			r.source.due = false
-			if err := r.careful(ctx, r.alone); err != nil {
+		case r.source.due || r.source.later && r.source.drained():
+			if err := r.careful(ctx, r.source, r.alone); err != nil {
 				return r.leave(ctx, err)
 			}
-		case !r.source.open && len(r.source.queue) == 0:
+		case r.source.drained():
+			r.through = true
 			return nil
 		}
 	}

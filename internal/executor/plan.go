@@ -13,11 +13,12 @@ import (
 )
 
 // plan is the form in which a Work's batches run. Either run is set, for an
-// explicit transaction, or the work's statements are prepared on the session: a
+// explicit transaction, or first and next are, to be prepared on the session: a
 // [registry.Statement] is one that cannot end the transaction it shares with the fence.
 type plan struct {
-	run       runFunc
-	wantStart bool // batches need the first key of their range
+	run         runFunc
+	wantStart   bool // batches need the first key of their range
+	first, next string
 }
 
 // runFunc is a Work's callback.
@@ -30,7 +31,7 @@ const (
 	stmtNext  = "bbmd_work_next"
 )
 
-// plan decides how the Work runs, and refuses statements that the server does not accept.
+// plan decides how the Work runs.
 func (w *worker) plan(ctx context.Context) (plan, error) {
 	if w.work.Run != nil {
 		return plan{run: w.work.Run, wantStart: true}, nil
@@ -46,7 +47,7 @@ func (w *worker) plan(ctx context.Context) (plan, error) {
 	if err == nil {
 		var next string
 		if next, err = statement.Bind(w.target.key, false); err == nil {
-			return w.prepareWork(ctx, statement, first, next)
+			return plan{wantStart: statement.UsesStart(), first: first, next: next}, nil
 		}
 	}
 	return plan{}, refuse(control.CodeWork, "statement of %s: %v", w.work.Name, err)
@@ -64,20 +65,24 @@ func (w *worker) byAddress(statement registry.Statement) (plan, error) {
 	}}, nil
 }
 
-func (w *worker) prepareWork(ctx context.Context, statement registry.Statement, first, next string) (plan, error) {
-	conn := w.session.conn
-	// The predicates are index conditions whatever the values: planning once per session
-	// is enough, and anything but the key's index would read the table.
-	if _, err := conn.Exec(ctx, `SELECT set_config(name, value, false) FROM (VALUES
-		('plan_cache_mode', 'force_generic_plan'), ('enable_seqscan', 'off'), ('enable_bitmapscan', 'off')) v(name, value)`, control.Once); err != nil {
-		return plan{}, err
+// genericSQL makes the server plan a Work in SQL once: its predicates are index conditions whatever the
+// values, and anything but the key's index would read the table.
+const genericSQL = `SELECT set_config('plan_cache_mode', 'force_generic_plan', false), set_config('enable_seqscan', 'off', false), set_config('enable_bitmapscan', 'off', false)`
+
+// statements are what the plan's batches need on their session, to be prepared.
+func (w *worker) statements(p plan) []statement {
+	if p.run != nil {
+		return explicitStatements(w.opts.Store, &w.target)
 	}
-	err := prepareAll(ctx, conn, []named{{stmtFirst, first}, {stmtNext, next}, {stmtFence, w.opts.Store.FenceSQL(w.target.table, w.target.index)}})
-	if err != nil {
-		return plan{}, statementError(w.work.Name, err)
+	return []statement{{sql: genericSQL}, prepared(stmtFirst, p.first), prepared(stmtNext, p.next), prepared(stmtFence, w.opts.Store.FenceSQL(w.target.table, w.target.index))}
+}
+
+// refusedStatement is the error of preparing a plan's statements: the server's opinion of the Work's.
+func (w *worker) refusedStatement(p plan, err error) error {
+	if p.run != nil {
+		return err
 	}
-	w.query = next
-	return plan{wantStart: statement.UsesStart()}, nil
+	return statementError(w.work.Name, err)
 }
 
 func statementError(work string, err error) error {

@@ -101,7 +101,7 @@ func (w *worker) refusedNow(ctx context.Context) (*refusal, error) {
 	now.candidate.TableOID, now.candidate.KeyColumns, now.candidate.KeyTypes, now.candidate.KeyCollation = &known.OID, known.KeyColumns, known.KeyTypes, &known.Collation
 	err := now.lookAtTable(ctx)
 	if err == nil && w.query != "" {
-		err = prepareAll(ctx, w.session.conn, []named{{"", w.query}})
+		err = prepareAll(ctx, w.session.conn, []statement{prepared("", w.query)})
 		if err = statementError(w.work.Name, err); err != nil {
 			err = fmt.Errorf("%w; %s", err, wayOut)
 		}

@@ -111,15 +111,11 @@ func (e *Executor) tidy(ctx context.Context, queue []control.Candidate) (again b
 	for i := range queue {
 		c := &queue[i]
 		if c.Done() {
-			finished, err := e.opts.Store.Finish(ctx, e.opts.Pool, c.ID)
+			finished, err := e.finish(ctx, c)
 			if err != nil {
 				return false, err
 			}
-			if finished {
-				e.log.InfoContext(ctx, "migration finished", "migration", c.Name)
-				e.opts.Observer.MigrationEnded(c.Name, control.StatusFinished)
-				again = true
-			}
+			again = again || finished
 		}
 		for _, owner := range c.Owners {
 			if slices.Contains(epochs, owner) {
@@ -139,6 +135,29 @@ func (e *Executor) tidy(ctx context.Context, queue []control.Candidate) (again b
 	return again, nil
 }
 
+// finish makes a migration finished if nothing of it is left, and reports whether this call did it.
+func (e *Executor) finish(ctx context.Context, c *control.Candidate) (bool, error) {
+	finished, err := e.opts.Store.Finish(ctx, e.opts.Pool, c.ID)
+	if finished {
+		e.log.InfoContext(ctx, "migration finished", "migration", c.Name)
+		e.opts.Observer.MigrationEnded(c.Name, control.StatusFinished)
+	}
+	return finished, err
+}
+
+// finishBehind spares the last worker of a migration the scan that would find it done. Others may be at its last batches:
+// then they, or a scan, finish it.
+func (e *Executor) finishBehind(ctx context.Context, w *worker) {
+	if w.work.Verify != nil || w.candidate.Unverified || w.target.null != "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, reconcileTimeout)
+	defer cancel()
+	if _, err := e.finish(ctx, &w.candidate); err != nil {
+		w.log.DebugContext(ctx, "end of the migration not looked for", "error", err)
+	}
+}
+
 // begin starts a worker's goroutine.
 func (e *Executor) begin(ctx context.Context, a assignment, settings Settings, tallies *counting) {
 	soft, tell := context.WithCancel(ctx)
@@ -153,8 +172,12 @@ func (e *Executor) begin(ctx context.Context, a assignment, settings Settings, t
 	go func() {
 		r.err = r.run(ctx)
 		r.progress = tallies.remove(context.WithoutCancel(ctx), r.worker)
-		if r.stopping() {
+		r.closing.Wait()
+		switch {
+		case r.stopping():
 			e.handOver(context.WithoutCancel(ctx), r.worker)
+		case r.err == nil && r.through:
+			e.finishBehind(ctx, r.worker)
 		}
 		e.ended <- r
 	}()

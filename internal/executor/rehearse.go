@@ -44,11 +44,12 @@ func Rehearse(ctx context.Context, opts Options, c control.Candidate) (*Rehearsa
 	if err := w.examine(ctx); err != nil {
 		return nil, err
 	}
-	conn, began, err := prepareConn(ctx, &opts, "dry-run", opts.Settings)
+	e := entry{opts: &opts, settings: opts.Settings}
+	conn, err := e.connect(ctx, ctx, "dry-run")
 	if err != nil {
 		return nil, err
 	}
-	w.session = &session{store: opts.Store, migration: c.ID, conn: conn, backend: began}
+	w.session = &session{store: opts.Store, migration: c.ID, conn: conn, backend: e.backend}
 	r := &Rehearsal{worker: w}
 	if err := r.prepare(ctx); err != nil {
 		r.Close(ctx)
@@ -74,6 +75,11 @@ func (r *Rehearsal) prepare(ctx context.Context) (err error) {
 	}
 	if r.plan, err = w.plan(ctx); err != nil || w.target.null != "" {
 		return err
+	}
+	if r.plan.run == nil {
+		if err := prepareAll(ctx, w.session.conn, w.statements(r.plan)); err != nil {
+			return w.refusedStatement(r.plan, err)
+		}
 	}
 	c := &w.candidate
 	if c.MinValue, c.MaxValue, err = w.target.bounds(ctx, w.session.conn, c); err != nil || c.ID == 0 {

@@ -68,124 +68,55 @@ func sessionSettings(s Settings) (names, values []string) {
 
 func milliseconds(d time.Duration) string { return fmt.Sprintf("%dms", d.Milliseconds()) }
 
-// settingsSQL asks for each setting by its name: to list all of pg_settings costs milliseconds.
-const settingsSQL = `SELECT set_config(name, value, false) FROM unnest($1::text[], $2::text[]) v(name, value)
-WHERE pg_backend_pid() = $3 AND current_setting(name, true) IS NOT NULL`
-
-// openSession connects for one worker of a migration, takes an epoch and one of
-// the migration's slots. It returns [errNoSlot] when others hold them all.
-func openSession(ctx context.Context, opts *Options, c *control.Candidate, settings Settings) (*session, error) {
-	conn, began, err := prepareConn(ctx, opts, c.Name, settings)
+// openSession connects for one worker of a migration, takes one of the migration's
+// slots, and then an epoch. It returns [errNoSlot] when others hold them all.
+// See [entry.connect] for connecting.
+func openSession(ctx, connecting context.Context, opts *Options, c *control.Candidate, settings Settings) (*session, error) {
+	var got seat
+	e := entry{opts: opts, settings: settings, take: func(pid string) [][]statement {
+		return [][]statement{
+			{{sql: opts.Store.SeatSQL(), args: []string{number(c.ID), number(c.Parallelism), pid}, row: got.taken}},
+			{{sql: opts.Store.KeepEpochSQL(), row: got.keeps}},
+		}
+	}}
+	conn, err := e.connect(ctx, connecting, c.Name)
 	if err != nil {
 		return nil, err
 	}
-	s := &session{store: opts.Store, migration: c.ID, conn: conn, backend: began}
-	if err := s.take(ctx, c.Parallelism); err != nil {
+	s := &session{store: opts.Store, migration: c.ID, conn: conn, slot: got.slot, epoch: got.epoch, trip: e.trip, backend: e.backend}
+	switch {
+	case !got.direct:
+		err = errNotDirect
+	case !got.placed:
+		err = errNoSlot
+	case !got.free: // the epoch's lock is somebody else's: it is passed over
+		s.epoch, err = s.store.TakeEpoch(ctx, s.conn)
+	case !got.kept:
+		err = errNotDirect
+	}
+	if err != nil {
 		s.close(ctx)
 		return nil, err
 	}
 	return s, nil
 }
 
-// backend is what a session's server process says of itself when it begins.
-type backend struct {
-	pid        int32 // the server's own, which a pooler's may hide
-	searchPath string
+// seat is the server's answer to what makes a session a worker's.
+type seat struct {
+	direct bool // the backend is the session's own
+	placed bool // a slot was free
+	slot   int32
+	epoch  int32
+	free   bool // the epoch's lock was to be had
+	kept   bool // and is held as it shall be, by the same backend
 }
 
-// prepareConn connects and makes the settings.
-func prepareConn(ctx context.Context, opts *Options, migration string, settings Settings) (*pgx.Conn, backend, error) {
-	conn, err := opts.Connect(ctx, "bbmd/"+opts.Database+"/"+migration)
-	if err != nil {
-		return nil, backend{}, fmt.Errorf("connect: %w", err)
-	}
-	began, err := setUp(ctx, opts, conn, settings)
-	if err != nil {
-		closeConn(ctx, conn)
-		return nil, backend{}, err
-	}
-	return conn, began, nil
+func (s *seat) taken(row [][]byte) {
+	s.direct, s.placed, s.free = string(row[0]) == "t", row[1] != nil, string(row[3]) == "t"
+	s.slot, s.epoch = integer(row[1]), integer(row[2])
 }
 
-// setUp makes the settings, unless the server is a standby, or the backend is not this session's
-// own: then nothing is left behind on sessions that a pooler lends to others.
-func setUp(ctx context.Context, opts *Options, conn *pgx.Conn, settings Settings) (began backend, err error) {
-	var readOnly bool
-	err = conn.QueryRow(ctx, "SELECT pg_backend_pid(), pg_is_in_recovery(), current_setting('search_path')", control.Once).Scan(&began.pid, &readOnly, &began.searchPath)
-	if err != nil {
-		return began, fmt.Errorf("set up the session: %w", err)
-	}
-	if readOnly {
-		return began, errReadOnly
-	}
-	if uint32(began.pid) != conn.PgConn().PID() { //nolint:gosec // process numbers are positive
-		if err := keepsBackend(ctx, opts, conn, began.pid); err != nil {
-			return began, err
-		}
-	}
-	names, values := sessionSettings(settings)
-	tag, err := conn.Exec(ctx, settingsSQL, control.Once, names, values, began.pid)
-	switch {
-	case err != nil:
-		return began, fmt.Errorf("set up the session: %w", err)
-	case tag.RowsAffected() == 0:
-		return began, errNotDirect
-	}
-	return began, nil
-}
-
-// besideTimeout bounds what takes milliseconds, unless a pooler has no second backend to give.
-const besideTimeout = 10 * time.Second
-
-// keepsBackend is asked where startup told another process number than the server: something is in
-// between. A pooler that lends the backend used last gives a lonely client the same one all the
-// time, and another one only while that is busy: so another session keeps it busy.
-func keepsBackend(ctx context.Context, opts *Options, conn *pgx.Conn, pid int32) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, besideTimeout, errors.New("the pooler has no second server connection to give"))
-	defer cancel()
-	other, err := opts.Connect(ctx, "bbmd/"+opts.Database+"/pooler")
-	if err != nil {
-		return fmt.Errorf("connect beside a session: %w", err)
-	}
-	defer closeConn(ctx, other)
-	tx, err := other.Begin(ctx)
-	if err != nil {
-		return fmt.Errorf("prove the session: %w", err)
-	}
-	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }() // it only read
-	var busy, mine int32
-	if err := tx.QueryRow(ctx, "SELECT pg_backend_pid()", control.Once).Scan(&busy); err != nil {
-		return fmt.Errorf("prove the session: %w", err)
-	}
-	if err := conn.QueryRow(ctx, "SELECT pg_backend_pid()", control.Once).Scan(&mine); err != nil {
-		return fmt.Errorf("prove the session: %w", err)
-	}
-	if busy == pid || mine != pid {
-		return errNotDirect
-	}
-	return nil
-}
-
-func (s *session) take(ctx context.Context, parallelism int32) error {
-	slot, ok, err := s.store.TakeSlot(ctx, s.conn, s.migration, parallelism)
-	if err != nil {
-		return err
-	}
-	if !ok {
-		return errNoSlot
-	}
-	s.slot = slot
-	if s.epoch, err = s.store.TakeEpoch(ctx, s.conn); err != nil {
-		return err
-	}
-	began := time.Now()
-	held, err := s.store.HoldsEpoch(ctx, s.conn, s.epoch)
-	s.trip = max(time.Since(began)-near, 0)
-	if err == nil && !held {
-		err = errNotDirect
-	}
-	return err
-}
+func (s *seat) keeps(row [][]byte) { s.kept = string(row[0]) == "t" }
 
 // near is how long a short statement takes of which the way to the server is no part to speak of.
 const near = time.Millisecond

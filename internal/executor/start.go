@@ -80,6 +80,13 @@ func (b *barriers) pass(ctx context.Context, db control.DB, migration int32, tab
 	}
 }
 
+// holds reports whether a migration waits for writers.
+func (b *barriers) holds(migration int32) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.all[migration] != nil
+}
+
 func writers(ctx context.Context, db control.DB, table uint32) (ids []string, names map[string]string, err error) {
 	rows, err := db.Query(ctx, writersSQL, table)
 	if err != nil {

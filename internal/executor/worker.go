@@ -5,10 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/bbmd-dev/bbmd/internal/control"
 	"github.com/bbmd-dev/bbmd/internal/throttle"
@@ -27,6 +28,8 @@ type worker struct {
 
 	target   target
 	session  *session
+	closing  sync.WaitGroup // while the session is ended
+	through  bool           // nothing was left to start
 	tally    tally
 	soft     context.Context // ends when the worker is to finish what was sent and give the rest back
 	tell     context.CancelFunc
@@ -38,6 +41,8 @@ type worker struct {
 	place    atomic.Int32                      // number of its slot, counted from 1; 0: no session yet
 	sizer    atomic.Pointer[sizer]             // nil: no session yet
 	rate     failureRate
+	given    [2]*string   // the ends of the range that the row names, once bounded
+	bounded  time.Time    // when the range in candidate was computed; zero: it is the row's
 	query    string       // of batches that are one statement; empty: they are code
 	toldSize atomic.Int32 // of batches, to the log
 }
@@ -48,36 +53,6 @@ var errLost = errors.New("a job was not this worker's any more")
 // stopping reports whether the worker was told to stop.
 func (w *worker) stopping() bool {
 	return w.soft.Err() != nil
-}
-
-// run works until nothing is left to start. Errors say how to go on: a
-// [refusal] fails the migration, a [waiting] is looked at again, [errNoSlot] means that
-// others are at it, anything else is tried again on a new session.
-func (w *worker) run(ctx context.Context) error {
-	var err error
-	c := &w.candidate
-	if err := w.lookAtTable(ctx); err != nil {
-		return err
-	}
-	if !c.Started() {
-		if err := w.preflight(ctx); err != nil {
-			return err
-		}
-	}
-	if err := w.beginThrottle(); err != nil {
-		return err
-	}
-	defer w.endThrottle()
-	if w.session, err = openSession(ctx, w.opts, c, w.settings); err != nil {
-		return err
-	}
-	defer w.session.close(ctx)
-	w.epoch.Store(w.session.epoch)
-	w.place.Store(w.session.slot + 1)
-	if a := w.activity.Load(); a != nil {
-		a.Backends(w.session.pid) // whoever waits for its locks counts
-	}
-	return w.process(ctx)
 }
 
 // lookAtTable looks the migration's table and key up.
@@ -127,96 +102,6 @@ func (w *worker) migration() registry.Migration {
 	return registry.Migration{Name: w.candidate.Name, Table: w.target.table, Key: w.target.key, Arguments: w.candidate.Arguments}
 }
 
-// process starts the migration if need be and runs its batches in the form that the Work allows.
-func (w *worker) process(ctx context.Context) error {
-	plan, err := w.plan(ctx)
-	if err != nil {
-		return err
-	}
-	if err := w.pass(0); err != nil {
-		return err
-	}
-	if w.candidate.Status == control.StatusActive {
-		if started, err := w.start(ctx); err != nil || !started {
-			return err
-		}
-	} else {
-		// Unconditionally: somebody may have written one since the scan.
-		if err := w.opts.Store.SetReason(ctx, w.opts.Pool, w.candidate.ID, ""); err != nil {
-			return err
-		}
-	}
-	if w.candidate.Processed() {
-		return w.verify(ctx)
-	}
-	claims := &claimer{
-		migration: w.candidate.ID, epoch: w.session.epoch, maxValue: value(w.candidate.MaxValue), blockTime: blockTime, first: inlineFirst, most: mostBatches,
-		sizer: newSizer(limitsOf(w.candidate.Knobs, w.settings.TargetDuration), value(w.candidate.LastBatchSize)), target: w.settings.TargetDuration,
-	}
-	w.pause.Store(int64(w.candidate.Knobs.Pause))
-	claims.follow = w.follow
-	claims.claimed = w.claimed
-	w.sizer.Store(claims.sizer)
-	return w.batches(ctx, plan, &source{claims: claims, open: !w.candidate.ChainComplete, due: w.candidate.DueIn != nil && *w.candidate.DueIn <= 0})
-}
-
-// batches runs the migration's batches in the form that the plan gives them.
-func (w *worker) batches(ctx context.Context, p plan, s *source) error {
-	if w.target.null != "" {
-		e := newExplicit(w, s, p.run)
-		e.nulls = &nulls{worker: w}
-		return e.run(ctx)
-	}
-	if err := prepareClaim(ctx, w.session.conn, w.opts.Store, w.target.lookups(p.wantStart)); err != nil {
-		return err
-	}
-	if p.run != nil || w.target.scattered() {
-		ahead, err := w.lookAhead(ctx, s.claims, p.wantStart)
-		if err != nil {
-			return err
-		}
-		defer ahead.close(ctx)
-		s.ahead = ahead
-	}
-	if p.run != nil {
-		return newExplicit(w, s, p.run).run(ctx)
-	}
-	return newPipelined(w, s, p).run(ctx)
-}
-
-// start makes an active migration running. It reports false when there is nothing to process.
-func (w *worker) start(ctx context.Context) (bool, error) {
-	c, store, pool := &w.candidate, w.opts.Store, w.opts.Pool
-	var ok bool
-	var err error
-	if c.Started() {
-		ok, err = store.GoOn(ctx, pool, c.ID)
-	} else {
-		if w.target.null == "" {
-			if c.MinValue, c.MaxValue, err = w.target.bounds(ctx, pool, c); err != nil {
-				return false, err
-			}
-		}
-		if c.MaxValue == nil && w.target.null == "" {
-			ended, err := store.FinishEmpty(ctx, pool, c.ID)
-			if ended {
-				w.log.InfoContext(ctx, "migration finished: no rows in its range")
-				w.opts.Observer.MigrationEnded(c.Name, control.StatusFinished)
-			}
-			return false, err
-		}
-		ok, err = store.Start(ctx, pool, c.ID, w.recordable())
-	}
-	var pgErr *pgconn.PgError
-	if errors.As(err, &pgErr) && pgErr.Code == uniqueViolation {
-		return false, &waiting{reason: "waits for another migration that is running on " + w.target.table}
-	}
-	if ok {
-		w.log.InfoContext(ctx, "migration running", "table", w.target.table, "min_value", value(c.MinValue), "max_value", value(c.MaxValue), "batch_size", c.Knobs.BatchSize)
-	}
-	return ok, err
-}
-
 func (w *worker) recordable() control.Target {
 	t := control.Target{
 		Table: w.target.table, OID: w.target.oid, Collation: w.target.collation, WorkVersion: w.work.Version, WorkDigest: w.work.Digest,
@@ -240,9 +125,15 @@ func (w *worker) maxAttempts() int32 {
 }
 
 // careful claims the pending jobs that are due, one at a time, and hands each
-// to run. It stops when none is left or the worker is told to.
-func (w *worker) careful(ctx context.Context, run func(context.Context, *control.Job) error) error {
-	for !w.stopping() {
+// to run. It stops when none is left or the worker is told to; or after some, while there are jobs that nobody has
+// tried: where everything fails, those shall not wait for ever behind what is tried again.
+func (w *worker) careful(ctx context.Context, s *source, run func(context.Context, *control.Job) error) error {
+	s.due = false
+	for n := 0; !w.stopping(); n++ {
+		if s.later = n == mostRetries && !s.drained(); s.later {
+			s.due = false // a claim, or a failure, makes it true again
+			return nil
+		}
 		if err := w.pass(0); err != nil {
 			return err
 		}
@@ -298,27 +189,6 @@ func (w *worker) batch(j *control.Job) registry.Batch {
 		b.After = b.Start
 	}
 	return b
-}
-
-// lookAhead opens the worker's second connection, of the same owner: nobody may take it for
-// dead while either lives.
-func (w *worker) lookAhead(ctx context.Context, claims *claimer, wantStart bool) (*lookAhead, error) {
-	conn, _, err := prepareConn(ctx, w.opts, w.candidate.Name, w.settings)
-	if err != nil {
-		return nil, err
-	}
-	shared, err := w.opts.Store.ShareEpoch(ctx, conn, w.session.epoch)
-	if err == nil && !shared {
-		err = errLost
-	}
-	if err == nil {
-		err = prepareClaim(ctx, conn, w.opts.Store, w.target.lookups(wantStart))
-	}
-	if err != nil {
-		closeConn(ctx, conn)
-		return nil, err
-	}
-	return startLookAhead(ctx, conn, claims, w.target.scattered()), nil
 }
 
 var _ pgx.Tx = (*handle)(nil)
