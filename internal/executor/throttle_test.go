@@ -91,17 +91,17 @@ func TestBatchesYieldToWhoWaitsForThem(t *testing.T) {
 	t.Parallel()
 	db := database(t)
 	table(t, db, 2000)
+	g := closeGate(t, db, 555)
 	r := start(t, db, throttledBy(func(c *throttle.Config) { c.Blocked.Mode = throttle.On }))
-	// Each batch keeps its rows locked for a moment, so that the waiter is seen.
-	db.Exec(t, `CREATE FUNCTION linger() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.3); RETURN NULL; END $$;
-		CREATE TRIGGER linger AFTER UPDATE ON t FOR EACH STATEMENT EXECUTE FUNCTION linger()`)
 	enqueue(t, db, "bump", "batch_size => 100")
-	db.WaitFor(t, "SELECT EXISTS (SELECT FROM "+jobsTable+" WHERE status = 'finished')")
-	conn := db.Conn(t)
-	for id := 100; id <= 2000; id += 100 {
-		_, err := conn.Exec(t.Context(), "SELECT FROM t WHERE id = $1 FOR UPDATE", id)
-		require.NoError(t, err)
-	}
-	require.Contains(t, r.log.String(), "blocked")
+	g.reached()
+	conn, waited := db.Conn(t), make(chan error, 1)
+	go func() {
+		_, err := conn.Exec(t.Context(), "SELECT FROM t WHERE id = 540 FOR UPDATE") // of the batch at the gate
+		waited <- err
+	}()
+	r.logs("signal=blocked")
+	g.open()
+	require.NoError(t, <-waited)
 	exactlyOnce(t, db)
 }
