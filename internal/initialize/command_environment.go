@@ -109,19 +109,15 @@ func refusedOptions() []string { return []string{"42704", "22023", "08P01"} }
 
 // leftSome reports whether there are new invalid indexes, over which another attempt would stumble.
 func leftSome(ctx context.Context, to target, known []string) bool {
-	now, err := invalidIndexes(ctx, to)
-	return err != nil || slices.ContainsFunc(now, func(index string) bool { return !slices.Contains(known, index) })
+	left, err := newInvalid(ctx, to, known)
+	return err != nil || len(left) > 0
 }
 
 // leftInvalid adds to an error which indexes have become invalid.
 func leftInvalid(ctx context.Context, to target, known []string, why error) error {
-	now, err := invalidIndexes(ctx, to)
+	left, err := newInvalid(ctx, to, known)
 	if err != nil {
 		return errors.Join(why, err)
 	}
-	left := slices.DeleteFunc(now, func(index string) bool { return slices.Contains(known, index) })
-	if len(left) == 0 {
-		return why
-	}
-	return fmt.Errorf("%w: it left invalid behind: %s: the next run drops it, or: DROP INDEX CONCURRENTLY %s", why, strings.Join(left, ", "), strings.Join(left, ", "))
+	return withInvalid(why, left)
 }

@@ -52,14 +52,13 @@ func (r *gooseRun) leftBehind(ctx context.Context, why error, known []string) er
 	if err := endSessions(ctx, r.to); err != nil {
 		return errors.Join(why, err)
 	}
-	now, err := invalidIndexes(ctx, r.to)
+	left, err := newInvalid(ctx, r.to, known)
 	if err != nil {
 		return errors.Join(why, err)
 	}
-	left := slices.DeleteFunc(now, func(index string) bool { return slices.Contains(known, index) })
 	switch {
 	case len(left) > 0:
-		return fmt.Errorf("%w: it left invalid behind: %s: the next run drops it, or: DROP INDEX CONCURRENTLY %s", why, strings.Join(left, ", "), strings.Join(left, ", "))
+		return withInvalid(why, left)
 	case !r.trace.undone():
 		return fmt.Errorf("%w: it runs outside a transaction, and what it did before this stays: take that back, or make its statements such that they can be run again (IF NOT EXISTS)", why)
 	case thereAlready(why):
@@ -107,4 +106,19 @@ func invalidIndexes(ctx context.Context, to target) ([]string, error) {
 		return nil, fmt.Errorf("look for invalid indexes: %w", err)
 	}
 	return names, nil
+}
+
+// newInvalid returns those that were not known to be invalid before.
+func newInvalid(ctx context.Context, to target, known []string) ([]string, error) {
+	now, err := invalidIndexes(ctx, to)
+	return slices.DeleteFunc(now, func(index string) bool { return slices.Contains(known, index) }), err
+}
+
+// withInvalid adds to an error which indexes have become invalid.
+func withInvalid(why error, left []string) error {
+	if len(left) == 0 {
+		return why
+	}
+	names := strings.Join(left, ", ")
+	return fmt.Errorf("%w: it left invalid behind: %s: the next run drops it, or: DROP INDEX CONCURRENTLY %s", why, names, names)
 }
