@@ -77,7 +77,7 @@ func newShell(t *testing.T) *shell {
 	require.NoError(t, err)
 	wrapper := "#!/bin/sh\n" + asProgram + " BBMD_LOG__LEVEL=error exec '" + self + "' \"$@\"\n"
 	require.NoError(t, os.Mkdir(filepath.Join(s.dir, "bin"), 0o700))
-	require.NoError(t, os.WriteFile(filepath.Join(s.dir, "bin", "bbmd"), []byte(wrapper), 0o700))
+	need.Executable(t, filepath.Join(s.dir, "bin", "bbmd"), []byte(wrapper))
 	require.NoError(t, os.WriteFile(filepath.Join(s.dir, "exports"), nil, 0o600))
 	return s
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/bbmd-dev/bbmd/internal/pgserver"
+	"github.com/bbmd-dev/bbmd/testing/need"
 	"github.com/bbmd-dev/bbmd/testing/pgtest"
 )
 
@@ -65,7 +66,7 @@ func slowInstallation(t *testing.T) string {
 	for name, does := range map[string]string{
 		"postgres": "echo 'postgres (PostgreSQL) 17.2'", "initdb": "exec sleep 600", "pg_ctl": "exit 1",
 	} {
-		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"+does+"\n"), 0o755))
+		need.Executable(t, filepath.Join(dir, name), []byte("#!/bin/sh\n"+does+"\n"))
 	}
 	return dir
 }

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/bbmd-dev/bbmd/testing/need"
 )
 
 // TestWatchingTheJob runs the script of examples/piefed/watch-job with a kubectl
@@ -22,7 +24,7 @@ esac
 `
 	for condition, succeeds := range map[string]bool{"SuccessCriteriaMet": true, "Complete": true, "FailureTarget": false, "Failed": false} {
 		dir := t.TempDir()
-		require.NoError(t, os.WriteFile(filepath.Join(dir, "kubectl"), []byte(kubectl), 0o700))
+		need.Executable(t, filepath.Join(dir, "kubectl"), []byte(kubectl))
 		script := exec.CommandContext(t.Context(), "sh", filepath.Join(repository, "examples/piefed/watch-job/wait-for-migrations.sh"))
 		script.Env = []string{"PATH=" + dir + ":" + os.Getenv("PATH"), "JOB=migrate-1", "TIMEOUT=10m", "CONDITION=" + condition}
 		output, err := script.CombinedOutput()

@@ -101,7 +101,7 @@ func TestPluginsTestKills(t *testing.T) {
 	write := func(old, now string) {
 		t.Helper()
 		require.Contains(t, string(source), old)
-		require.NoError(t, os.WriteFile(program, []byte(strings.Replace(string(source), old, now, 1)), 0o700))
+		need.Executable(t, program, []byte(strings.Replace(string(source), old, now, 1)))
 	}
 	write(`batch.arguments["prefix"] + row["a"]`, `row["a"]`)
 	refused(73, "1 of 1 cases failed", dir)

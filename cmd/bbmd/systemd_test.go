@@ -22,7 +22,7 @@ func TestUnitsAreAccepted(t *testing.T) {
 	analyze := need.Program(t, "systemd-analyze")
 	dir := t.TempDir()
 	program := filepath.Join(dir, "bbmd")
-	require.NoError(t, os.WriteFile(program, []byte("#!/bin/sh\n"), 0o700))
+	need.Executable(t, program, []byte("#!/bin/sh\n"))
 	for from, to := range map[string]string{"bbmd.service": "bbmd.service", "bbmd-migrate@.service": "bbmd-migrate@shop.service"} {
 		text, err := os.ReadFile(filepath.Join(unitsDirectory, from))
 		require.NoError(t, err)

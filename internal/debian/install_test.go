@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/bbmd-dev/bbmd/internal/debian"
+	"github.com/bbmd-dev/bbmd/testing/need"
 )
 
 const (
@@ -51,7 +52,7 @@ func onlyPrograms(t *testing.T, programs map[string]string) (dir string) {
 		require.NoError(t, os.Symlink(filepath.Join("/usr/bin", name), filepath.Join(dir, name)))
 	}
 	for name, content := range programs {
-		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(content), 0o755))
+		need.Executable(t, filepath.Join(dir, name), []byte(content))
 	}
 	t.Setenv("PATH", dir)
 	return dir

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/bbmd-dev/bbmd/internal/pgserver"
+	"github.com/bbmd-dev/bbmd/testing/need"
 )
 
 func TestParseVersion(t *testing.T) {
@@ -115,6 +116,6 @@ func fake(t *testing.T, dir, script string) {
 	t.Helper()
 	for _, program := range []string{"postgres", "initdb", "pg_ctl"} {
 		content := fmt.Appendf(nil, "#!/bin/sh\n%s\n", script)
-		require.NoError(t, os.WriteFile(filepath.Join(dir, program), content, 0o755))
+		need.Executable(t, filepath.Join(dir, program), content)
 	}
 }

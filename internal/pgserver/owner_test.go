@@ -2,7 +2,6 @@ package pgserver_test
 
 import (
 	"errors"
-	"io"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -15,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/bbmd-dev/bbmd/internal/pgserver"
+	"github.com/bbmd-dev/bbmd/testing/need"
 )
 
 const patience = 30 * time.Second
@@ -137,13 +137,9 @@ func openCopy(t *testing.T) string {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
 	require.NoError(t, os.Chmod(dir, 0o711))
-	source, err := os.Open(self(t))
+	program, err := os.ReadFile(self(t))
 	require.NoError(t, err)
-	defer source.Close() //nolint:errcheck // only read
-	copied, err := os.OpenFile(filepath.Join(dir, "owner"), os.O_CREATE|os.O_WRONLY, 0o755)
-	require.NoError(t, err)
-	_, err = io.Copy(copied, source)
-	require.NoError(t, err)
-	require.NoError(t, copied.Close())
-	return copied.Name()
+	owner := filepath.Join(dir, "owner")
+	need.Executable(t, owner, program)
+	return owner
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/bbmd-dev/bbmd/plugins/process"
+	"github.com/bbmd-dev/bbmd/testing/need"
 	"github.com/bbmd-dev/bbmd/testing/pgtest"
 )
 
@@ -73,7 +74,7 @@ fail "$0 $*"
 	answers := `hello() { echo '{"type":"hello","protocol":1,"name":"script","version":"1","works":["bump"]}'; }
 fail() { echo '{"type":"fail","id":1,"message":"'"$1"'"}'; }
 `
-	require.NoError(t, os.WriteFile(filepath.Join(h.dir, "script", "run"), []byte(script), 0o755))
+	need.Executable(t, filepath.Join(h.dir, "script", "run"), []byte(script))
 	require.NoError(t, os.WriteFile(filepath.Join(h.dir, "script", "answers"), []byte(answers), 0o644))
 	err := run(t.Context(), t, db.Conn(t), workOf(t, h.open()["script"], "bump"), whole())
 	require.ErrorContains(t, err, "/proc/self/fd/3 an argument")

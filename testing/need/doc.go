@@ -1,4 +1,4 @@
-// Package need gives tests the programs of others that they run.
+// Package need gives tests the programs of others that they run, and writes those of their own ([Executable]).
 //
 // [Program] returns the path of one. Where a machine has none that works, the
 // test fails if CI is set in the environment, since a machine that decides

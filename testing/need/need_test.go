@@ -2,7 +2,6 @@ package need_test
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"runtime"
 	"testing"
@@ -48,7 +47,7 @@ func only(t *testing.T, programs map[string]string) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
 	for name, script := range programs {
-		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"+script), 0o755))
+		need.Executable(t, filepath.Join(dir, name), []byte("#!/bin/sh\n"+script))
 	}
 	t.Setenv("PATH", dir)
 	return dir

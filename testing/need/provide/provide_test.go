@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -28,7 +27,7 @@ func machine(t *testing.T, programs ...string) (dir string) {
 
 func add(t *testing.T, dir, program string) {
 	t.Helper()
-	require.NoError(t, os.WriteFile(filepath.Join(dir, program), []byte("#!/bin/sh\n"), 0o755))
+	need.Executable(t, filepath.Join(dir, program), []byte("#!/bin/sh\n"))
 }
 
 func tools(names ...string) (some []need.Tool) {
