@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -117,13 +118,28 @@ func (w *watch) concerns(path string) bool {
 	return err == nil && filepath.IsLocal(within)
 }
 
-// renew watches the directories that matter now. One that is gone was forgotten
-// by the system.
+// mostRenewals bounds how often renew looks again; the next event, or the interval, brings another one.
+const mostRenewals = 20
+
+// renew watches the directories that matter now. It looks again until nothing has moved in
+// between: what appears after it was looked for and before its directory is watched is no event.
 func (w *watch) renew() {
 	if w.notify == nil {
 		return
 	}
-	wanted := w.directories()
+	for wanted, n := w.directories(), 0; n < mostRenewals; n++ {
+		w.follow(wanted)
+		now := w.directories()
+		if maps.Equal(now, wanted) {
+			return
+		}
+		wanted = now
+	}
+}
+
+// follow watches these directories, and no others. One that is gone was forgotten
+// by the system; adding one again renews it, where it is another one under the same name.
+func (w *watch) follow(wanted map[string]bool) {
 	for _, path := range w.notify.WatchList() {
 		if !wanted[path] {
 			_ = w.notify.Remove(path) // it is gone already, if that fails
@@ -166,8 +182,8 @@ func (w *watch) directories() map[string]bool {
 }
 
 // lead notes the entries that decide where a path leads: itself and what its
-// links name, or the first on the way that is missing. It adds the directories
-// that they are in.
+// links name, or the first on the way that is missing, and the directories
+// that they are in, which may move as a whole. It adds these directories.
 func (w *watch) lead(path string, into map[string]bool) {
 	path, err := filepath.Abs(path)
 	for range 40 { // links in a row, as in the kernel
@@ -181,7 +197,7 @@ func (w *watch) lead(path string, into map[string]bool) {
 			}
 			at, parent = parent, filepath.Dir(parent)
 		}
-		w.leads[at], into[parent] = true, true
+		w.leads[at], w.leads[parent], into[parent] = true, true, true
 		var target string
 		target, err = os.Readlink(path)
 		if err == nil && !filepath.IsAbs(target) {

@@ -105,6 +105,21 @@ func TestRunFollowsTheDirectory(t *testing.T) {
 	f.until(t, f.has("two", "two"))
 }
 
+// A directory above the plugins' may go and come back as a whole.
+func TestRunFollowsWhatLeadsToTheDirectory(t *testing.T) {
+	t.Parallel()
+	f := watched(t, func(o *plugins.Options) {
+		o.Dir = filepath.Join(o.Dir, "above", "plugins")
+	})
+	for _, content := range []string{"one", "two", "three"} {
+		write(t, filepath.Join(f.dir, "new", "plugins", "a.word"), content)
+		require.NoError(t, os.Chmod(filepath.Join(f.dir, "new"), 0o755))
+		require.NoError(t, os.Rename(filepath.Join(f.dir, "new"), filepath.Join(f.dir, "above")))
+		f.until(t, f.has(content, content))
+		require.NoError(t, os.Rename(filepath.Join(f.dir, "above"), filepath.Join(f.dir, "before "+content)))
+	}
+}
+
 func TestRunFollowsTheLock(t *testing.T) {
 	t.Parallel()
 	lockFile := filepath.Join(directory(t), "plugins.lock")
