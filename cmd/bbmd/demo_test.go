@@ -18,8 +18,6 @@ import (
 )
 
 // building keeps tests from building the same at the same time, from nothing: the second one finds it done.
-//
-//nolint:gochecknoglobals // the cache of builds is the process's
 var building sync.Mutex
 
 // program is bbmd, built as users have it (`make build`), where everybody can run it: the
