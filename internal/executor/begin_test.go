@@ -182,7 +182,7 @@ func TestABeginningThatBreaksOff(t *testing.T) {
 	for i := range 6 { // startup, what makes it a worker's, what is prepared, claim, first batch or what begins it, the next
 		points = append(points, point{"bump", 0, i}, point{"bump_in_go", 0, i})
 	}
-	for i := range 4 { // startup, what makes it the owner's, claim, claim
+	for i := range 3 { // startup, what makes it the owner's, claim
 		points = append(points, point{"bump_in_go", 1, i})
 	}
 	for _, p := range points {

@@ -192,6 +192,9 @@ func (e *Executor) reap(ctx context.Context, r *running) {
 	delete(e.workers, r)
 	id := r.candidate.ID
 	e.staffed(r)
+	if r.last {
+		e.tellFinished(ctx, &r.candidate)
+	}
 	if r.progress {
 		delete(e.errors, id)
 	}
@@ -316,6 +319,9 @@ func (e *Executor) drain(ctx context.Context, cancel context.CancelFunc) {
 		case r := <-e.ended:
 			delete(e.workers, r)
 			e.staffed(r)
+			if r.last {
+				e.tellFinished(ctx, &r.candidate)
+			}
 			if refused, ok := errors.AsType[*refusal](r.err); ok {
 				e.fail(ctx, r, refused)
 			}

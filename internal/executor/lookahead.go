@@ -22,7 +22,7 @@ const (
 	// scatteredFirst is the same where looking up is dear, and the first batch waits for it.
 	scatteredFirst = depth
 	mostBatches    = 64
-	// mostRetries is how many jobs are tried again at once, between those that are tried for the first time.
+	// mostRetries is how many jobs may fail again at once, between those that are tried for the first time.
 	mostRetries = depth
 	// While the throttle makes batches short, a claim is to be no longer than they are.
 	slowBlock = 4 * depth

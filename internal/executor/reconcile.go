@@ -139,23 +139,29 @@ func (e *Executor) tidy(ctx context.Context, queue []control.Candidate) (again b
 func (e *Executor) finish(ctx context.Context, c *control.Candidate) (bool, error) {
 	finished, err := e.opts.Store.Finish(ctx, e.opts.Pool, c.ID)
 	if finished {
-		e.log.InfoContext(ctx, "migration finished", "migration", c.Name)
-		e.opts.Observer.MigrationEnded(c.Name, control.StatusFinished)
+		e.tellFinished(ctx, c)
 	}
 	return finished, err
 }
 
-// finishBehind spares the last worker of a migration the scan that would find it done. Others may be at its last batches:
-// then they, or a scan, finish it.
-func (e *Executor) finishBehind(ctx context.Context, w *worker) {
+func (e *Executor) tellFinished(ctx context.Context, c *control.Candidate) {
+	e.log.InfoContext(ctx, "migration finished", "migration", c.Name)
+	e.opts.Observer.MigrationEnded(c.Name, control.StatusFinished)
+}
+
+// finishBehind spares the last worker of a migration the scan that would find it done, and reports whether it was. Others may be
+// at its last batches: then they, or a scan, finish it.
+func (e *Executor) finishBehind(ctx context.Context, w *worker) bool {
 	if w.work.Verify != nil || w.candidate.Unverified || w.target.null != "" {
-		return
+		return false
 	}
 	ctx, cancel := context.WithTimeout(ctx, reconcileTimeout)
 	defer cancel()
-	if _, err := e.finish(ctx, &w.candidate); err != nil {
+	finished, err := e.opts.Store.Finish(ctx, e.opts.Pool, w.candidate.ID)
+	if err != nil {
 		w.log.DebugContext(ctx, "end of the migration not looked for", "error", err)
 	}
+	return finished
 }
 
 // begin starts a worker's goroutine.
@@ -177,7 +183,7 @@ func (e *Executor) begin(ctx context.Context, a assignment, settings Settings, t
 		case r.stopping():
 			e.handOver(context.WithoutCancel(ctx), r.worker)
 		case r.err == nil && r.through:
-			e.finishBehind(ctx, r.worker)
+			r.last = e.finishBehind(ctx, r.worker)
 		}
 		e.ended <- r
 	}()

@@ -30,6 +30,7 @@ type worker struct {
 	session  *session
 	closing  sync.WaitGroup // while the session is ended
 	through  bool           // nothing was left to start
+	last     bool           // and it has made the migration finished
 	tally    tally
 	soft     context.Context // ends when the worker is to finish what was sent and give the rest back
 	tell     context.CancelFunc
@@ -125,15 +126,11 @@ func (w *worker) maxAttempts() int32 {
 }
 
 // careful claims the pending jobs that are due, one at a time, and hands each
-// to run. It stops when none is left or the worker is told to; or after some, while there are jobs that nobody has
-// tried: where everything fails, those shall not wait for ever behind what is tried again.
+// to run. It stops when none is left or the worker is told to; or when some have failed again, while there are jobs that
+// nobody has tried: where everything fails, those shall not wait for ever behind what is tried again.
 func (w *worker) careful(ctx context.Context, s *source, run func(context.Context, *control.Job) error) error {
-	s.due = false
-	for n := 0; !w.stopping(); n++ {
-		if s.later = n == mostRetries && !s.drained(); s.later {
-			s.due = false // a claim, or a failure, makes it true again
-			return nil
-		}
+	s.due, s.later = false, false
+	for failed := 0; !w.stopping(); {
 		if err := w.pass(0); err != nil {
 			return err
 		}
@@ -150,6 +147,13 @@ func (w *worker) careful(ctx context.Context, s *source, run func(context.Contex
 		}
 		if err := run(ctx, j); err != nil {
 			return err
+		}
+		if s.due { // it has failed
+			s.due = false
+			failed++
+		}
+		if s.later = failed == mostRetries && !s.drained(); s.later {
+			return nil // a claim, or a failure, makes it due again
 		}
 	}
 	return nil
