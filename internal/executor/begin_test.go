@@ -202,7 +202,7 @@ func TestABeginningThatBreaksOff(t *testing.T) {
 					return c
 				}
 				start(t, db, with(connect, watch(soon)))
-				enqueue(t, db, p.work, "batch_size => 4")
+				enqueue(t, db, p.work, "batch_size => 1") // more than one claim takes, whatever a batch takes
 
 				exactlyOnce(t, db)
 				gone(t, db)
@@ -273,7 +273,7 @@ func TestAnEpochUnderWhichJobsAreRunningIsGivenUp(t *testing.T) {
 		})
 		return err
 	}
-	r := start(t, db, with(connect, watch(soon)))
+	r := start(t, db, with(connect, watch(never))) // or a look finds the owner dead before that
 	r.logs("jobs are running under the owner epoch")
 
 	exactlyOnce(t, db)

@@ -178,19 +178,28 @@ func TestH17_LastCommitterDiesBeforeItFinishes(t *testing.T) {
 		table(t, db, 500)
 		var first atomic.Pointer[replica]
 		var batches atomic.Int32
-		ready := make(chan struct{})
+		begun, ready := make(chan struct{}), make(chan struct{})
 		first.Store(start(t, db, observe(hooks{batchDone: func(string) {
-			<-ready
-			if batches.Add(1) == 50 {
+			switch batches.Add(1) {
+			case 1:
+				close(begun) // nobody else has a place now
+				<-ready
+			case 50:
 				first.Load().process.kill()
 			}
 		}})))
-		close(ready)
+		enqueue(t, db, work, "batch_size => 10")
+		<-begun
 		finished := make(chan string, 1)
 		start(t, db, with(watch(soon), observe(hooks{ended: func(status string) { finished <- status }})))
-		enqueue(t, db, work, "batch_size => 10")
+		close(ready)
 
-		require.Equal(t, "finished", <-finished)
+		select {
+		case status := <-finished:
+			require.Equal(t, "finished", status)
+		case <-time.After(2 * time.Minute):
+			require.FailNow(t, "the other replica does not finish it")
+		}
 		exactlyOnce(t, db)
 	})
 }

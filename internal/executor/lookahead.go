@@ -21,6 +21,9 @@ const (
 	inlineFirst = 2 * depth
 	// scatteredFirst is the same where looking up is dear, and the first batch waits for it.
 	scatteredFirst = depth
+	// aheadFirst is the size of the blocks that are claimed ahead before it is known how long batches take: two of them
+	// may lie ready, and where batches are long, others are to find some, too.
+	aheadFirst = depth
 	mostBatches    = 64
 	// mostRetries is how many jobs may fail again at once, between those that are tried for the first time.
 	mostRetries = depth
@@ -44,6 +47,7 @@ type lookAhead struct {
 
 func startLookAhead(ctx context.Context, open func(connecting context.Context) (*pgx.Conn, error), claims *claimer) *lookAhead {
 	connecting, leave := context.WithCancel(ctx)
+	claims.first = aheadFirst
 	l := &lookAhead{claims: claims, blocks: make(chan block, 1), quit: make(chan struct{}), leave: leave, ended: make(chan struct{})}
 	go func() {
 		defer close(l.ended)
