@@ -23,8 +23,8 @@ const (
 	scatteredFirst = depth
 	// aheadFirst is the size of the blocks that are claimed ahead before it is known how long batches take: two of them
 	// may lie ready, and where batches are long, others are to find some, too.
-	aheadFirst = depth
-	mostBatches    = 64
+	aheadFirst  = depth
+	mostBatches = 64
 	// mostRetries is how many jobs may fail again at once, between those that are tried for the first time.
 	mostRetries = depth
 	// While the throttle makes batches short, a claim is to be no longer than they are.
