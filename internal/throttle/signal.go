@@ -27,6 +27,9 @@ type signal interface {
 	judge(c *Config, v view) opinion
 }
 
+// forgetful is a signal that has to know that nobody has looked for a while.
+type forgetful interface{ forget() }
+
 // view is what a signal needs to know of the migration that it judges for.
 type view struct {
 	now    time.Time
@@ -116,6 +119,9 @@ type slot struct {
 // forget makes it due, and takes nothing for known that it has seen.
 func (s *slot) forget() {
 	s.tried, s.read, s.err, s.failed = time.Time{}, time.Time{}, nil, time.Time{}
+	if signal, ok := s.signal.(forgetful); ok {
+		signal.forget()
+	}
 }
 
 // take takes in the outcome of one try, and reports whether the kind of

@@ -21,14 +21,23 @@ import (
 //
 // What a hidden session does is not to be seen, but which transaction it is in is. One that
 // is in another than at the last reading runs one after the other.
+//
+// Somebody who has just run one statement, as who enqueues a migration has, is met by the first reading
+// and is no traffic: it stands for the tenth of a second that it is about, and not for all that is known.
 type traffic struct {
 	sessions smooth
 	within   map[int32]string // transactions that hidden sessions were in at the last reading
+	idle     bool             // nobody has looked since then
 }
 
 // trafficSmoothing is the time constant: duties fall within a second of
 // the first statement, and are back some seconds after the last.
 const trafficSmoothing = time.Second
+
+const (
+	trafficWindow = 100 * time.Millisecond // that a reading is about
+	trafficFresh  = 10 * time.Second       // after which a reading says nothing of now; longer than the slowest interval
+)
 
 // hiddenCounts is how many sessions one counts for that was met in a transaction: most of those that run
 // short ones are between two of them when they are looked at.
@@ -67,6 +76,7 @@ func (s *traffic) observe(answer []byte, at time.Time) error {
 	if err := json.Unmarshal(answer, &a); err != nil {
 		return fmt.Errorf("read answer: %w", err)
 	}
+	s.afterIdle(a.Within, at)
 	for pid, transaction := range a.Within {
 		if s.within[pid] != transaction {
 			a.Sessions += hiddenCounts
@@ -75,6 +85,21 @@ func (s *traffic) observe(answer []byte, at time.Time) error {
 	s.within = a.Within
 	s.sessions.add(float64(a.Sessions), at)
 	return a.problem()
+}
+
+func (s *traffic) forget() { s.idle = true }
+
+// afterIdle makes the first reading after a while stand for what it is about. What was there a moment ago is taken
+// to be there still: many short migrations in a row are not to begin at full speed each.
+func (s *traffic) afterIdle(within map[int32]string, at time.Time) {
+	stale := at.Sub(s.sessions.last) > trafficFresh
+	if !stale && !s.idle {
+		return
+	}
+	if stale {
+		s.sessions.value = 0
+	}
+	s.sessions.last, s.within, s.idle = at.Add(-trafficWindow), within, false
 }
 
 func (s *traffic) judge(c *Config, v view) opinion {

@@ -89,6 +89,49 @@ func TestTrafficComesAndGoes(t *testing.T) {
 	})
 }
 
+// Who enqueues, or resumes, is met by the first reading. Their migration begins at full speed,
+// on a server that nobody else uses, and so does the next one after a pause.
+func TestOneStatementBeforeTheFirstReadingIsNoTraffic(t *testing.T) {
+	t.Parallel()
+	inWorld(t, only("traffic"), func(w *world) {
+		t := w.T
+		for _, pause := range []time.Duration{time.Second, time.Minute, 0} {
+			w.set(func() {
+				w.answers["traffic"] = `{"sessions": 1, "hidden": 1, "role": "app", "within": {"7": "/1200"}}`
+			})
+			a := w.begin(throttle.Scope{Migration: "m"})
+			v := state(t, a, "traffic")
+			require.InDelta(t, 0.1, v.Value, 0.01) // a tenth of a second of it
+			w.set(func() { w.answers["traffic"] = `{"sessions": 0}` })
+			for range 30 {
+				w.pass(100 * time.Millisecond)
+				require.Equal(t, throttle.Go, a.Verdict().Action, a.Verdict().Reason)
+			}
+			a.End()
+			w.pass(pause)
+		}
+	})
+}
+
+// Where there is traffic, each of many short migrations does not begin at full speed.
+func TestTrafficOutlivesAMigration(t *testing.T) {
+	t.Parallel()
+	inWorld(t, only("traffic"), func(w *world) {
+		t := w.T
+		first := w.begin(throttle.Scope{Migration: "first"})
+		w.answer("traffic", `{"sessions": 4}`)
+		first.End()
+		w.pass(time.Second)
+		second := w.begin(throttle.Scope{Migration: "second"})
+		require.InDelta(t, 0.02, second.Verdict().Duty, 1e-9)
+		second.End()
+		w.set(func() { w.answers["traffic"] = `{"sessions": 0}` })
+		w.pass(time.Minute)
+		third := w.begin(throttle.Scope{Migration: "third"})
+		require.Equal(t, throttle.Go, third.Verdict().Action, third.Verdict().Reason)
+	})
+}
+
 // Who rests is woken when the duty rises, however slowly.
 func TestRestEndsWithTheTraffic(t *testing.T) {
 	t.Parallel()
