@@ -3,7 +3,6 @@ package executor
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -243,7 +242,10 @@ func (w *worker) batches(ctx context.Context, p plan, s *source) error {
 	if w.target.scattered() {
 		s.claims.first, s.claims.blockTime = scatteredFirst, scatteredBlockTime
 	}
-	if p.run != nil || w.target.scattered() {
+	if w.looksAhead(p) {
+		s.alone = func(cause error) {
+			w.log.WarnContext(ctx, "no second connection: batches wait for their look-ups", "error", cause)
+		}
 		s.begin = func() *lookAhead {
 			return startLookAhead(ctx, func(connecting context.Context) (*pgx.Conn, error) { return w.openAhead(ctx, connecting, p) }, s.claims)
 		}
@@ -257,6 +259,13 @@ func (w *worker) batches(ctx context.Context, p plan, s *source) error {
 		return newExplicit(w, s, p.run).run(ctx)
 	}
 	return newPipelined(w, s, p).run(ctx)
+}
+
+// looksAhead reports whether a second connection cuts the next batches while the first is at work. That saves the time of
+// the look-ups, and costs a little more of the processor's: several workers of one migration keep the server busy as it is, and
+// only have it where looking up is dear, or would be waited for.
+func (w *worker) looksAhead(p plan) bool {
+	return p.run != nil || w.target.scattered() || w.candidate.Parallelism == 1
 }
 
 // openAhead opens the worker's second connection, of the same owner: nobody may take it for
@@ -275,7 +284,7 @@ func (w *worker) openAhead(ctx, connecting context.Context, p plan) (*pgx.Conn, 
 		closeConn(ctx, conn)
 		return nil, errLost
 	case err != nil:
-		return nil, fmt.Errorf("open a session to look ahead: %w", err)
+		return nil, &noAheadError{err}
 	}
 	return conn, nil
 }

@@ -117,7 +117,8 @@ func TestAStartWaitsForThreeAnswers(t *testing.T) {
 		create, work, first string
 		size, connections   int
 	}{
-		"statement":                {bigints, "bump", "bbmd_fence", 10, 1},
+		"statement":                {bigints, "bump", "bbmd_fence", 100, 1},
+		"further blocks":           {bigints, "bump", "bbmd_fence", 10, 2},
 		"callback":                 {bigints, "bump_in_go", "bbmd_begin", 100, 1},
 		"callback, further blocks": {bigints, "bump_in_go", "bbmd_begin", 10, 2},
 		"random keys":              {uuids, "bump", "bbmd_fence", 200, 1},
@@ -183,7 +184,7 @@ func TestABeginningThatBreaksOff(t *testing.T) {
 		points = append(points, point{"bump", 0, i}, point{"bump_in_go", 0, i})
 	}
 	for i := range 3 { // startup, what makes it the owner's, claim
-		points = append(points, point{"bump_in_go", 1, i})
+		points = append(points, point{"bump", 1, i}, point{"bump_in_go", 1, i})
 	}
 	for _, p := range points {
 		for _, sent := range []bool{false, true} {
@@ -207,7 +208,9 @@ func TestABeginningThatBreaksOff(t *testing.T) {
 				exactlyOnce(t, db)
 				gone(t, db)
 				require.True(t, hit.Load())
-				require.Greater(t, len(s.taps()), p.connection+1, "it was broken off, and tried again")
+				if p.connection == 0 || p.message > 1 { // without a second connection the first goes on
+					require.Greater(t, len(s.taps()), p.connection+1, "it was broken off, and tried again")
+				}
 			})
 		}
 	}

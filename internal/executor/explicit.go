@@ -139,7 +139,8 @@ func (r *explicit) topUp(ctx context.Context) error {
 	return nil
 }
 
-// takeBlock takes the next block when the one before is nearly done. The first is claimed on the session itself.
+// takeBlock takes the next block when the one before is nearly done. The first is claimed on the session itself,
+// and so are all where nobody can look ahead.
 func (r *explicit) takeBlock(ctx context.Context) error {
 	s := r.source
 	switch {
@@ -147,6 +148,9 @@ func (r *explicit) takeBlock(ctx context.Context) error {
 		return nil
 	case s.ahead != nil:
 		return s.fromAhead(len(s.queue) == 0, r.soft.Done())
+	}
+	if err := r.rollback(ctx); err != nil { // the next job's transaction may be open
+		return err
 	}
 	began := time.Now()
 	b, err := claimNow(ctx, r.session.conn, s.claims)

@@ -2,6 +2,7 @@ package executor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -32,9 +33,10 @@ const (
 )
 
 // lookAhead claims blocks on a connection of its own, beside the batches:
-// where batches lie scattered, looking their ends up reads the very pages that
-// the work needs next; and a Work in Go does not have to wait for it. The connection is
-// opened when the first block, which the session claims itself, was not all.
+// the server looks up on another core where the next batches end; where they lie scattered, that reads the very
+// pages that the work needs next; and a Work in Go does not have to wait for it. The connection is
+// opened when the first block, which the session claims itself, was not all. Where there is none to be had,
+// the session goes on by itself.
 type lookAhead struct {
 	conn   *pgx.Conn // of the goroutine, and after ended for close
 	claims *claimer
@@ -44,6 +46,12 @@ type lookAhead struct {
 	ended  chan struct{}      // closed when the goroutine has ended
 	err    error              // why it ended, to be read after ended
 }
+
+// noAheadError is why there is no connection to look ahead with: those of the server, or of the role, are all in use.
+type noAheadError struct{ err error }
+
+func (e *noAheadError) Error() string { return "open a session to look ahead: " + e.err.Error() }
+func (e *noAheadError) Unwrap() error { return e.err }
 
 func startLookAhead(ctx context.Context, open func(connecting context.Context) (*pgx.Conn, error), claims *claimer) *lookAhead {
 	connecting, leave := context.WithCancel(ctx)
@@ -125,6 +133,7 @@ type source struct {
 	claims *claimer
 	ahead  *lookAhead        // nil: the loop claims on its own connection
 	begin  func() *lookAhead // once there is more than the first block; nil: nobody looks ahead
+	alone  func(error)       // is told that nobody can
 	queue  []control.Job
 	open   bool // the chain has not reached the end of the range
 	due    bool // a pending job may be tried
@@ -187,8 +196,19 @@ func (s *source) fromAhead(wait bool, stop <-chan struct{}) error {
 		case b := <-s.ahead.blocks: // sent just before it ended
 			return s.take(b)
 		default:
-			s.open = false
-			return s.ahead.err
+			return s.without(s.ahead.err)
 		}
 	}
+}
+
+// without goes on when nobody looks ahead any more: alone, if nobody ever could.
+func (s *source) without(cause error) error {
+	var none *noAheadError
+	if errors.As(cause, &none) {
+		s.alone(cause)
+		s.ahead, s.begin = nil, nil
+		return nil
+	}
+	s.open = false
+	return cause
 }

@@ -118,7 +118,7 @@ func (r *Rehearsal) Subject() Subject {
 	if s.Null == "" {
 		last := w.candidate.MaxValue
 		s.Left = last != nil && (r.after == nil || *r.after != *last)
-		s.Ahead = r.plan.run != nil || w.target.scattered()
+		s.Ahead = w.looksAhead(r.plan)
 	}
 	return s
 }
