@@ -14,6 +14,7 @@ import (
 
 	"github.com/bbmd-dev/bbmd/internal/config"
 	"github.com/bbmd-dev/bbmd/internal/network"
+	"github.com/bbmd-dev/bbmd/internal/prelude"
 )
 
 // connectTimeout is per host, where the connection string says nothing.
@@ -54,6 +55,7 @@ func (d *Dialer) ConnectTo(ctx context.Context, application, database string) (*
 		if database != "" {
 			cfg.Database = database
 		}
+		prelude.Install(&cfg.Config)
 		conn, err := pgx.ConnectConfig(ctx, cfg)
 		switch {
 		case err == nil:

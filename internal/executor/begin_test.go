@@ -276,7 +276,7 @@ func TestAnEpochUnderWhichJobsAreRunningIsGivenUp(t *testing.T) {
 		})
 		return err
 	}
-	r := start(t, db, with(connect, watch(never))) // or a look finds the owner dead before that
+	r := startDeaf(t, db, with(connect, watch(never))) // or a look finds the owner dead before that
 	r.logs("jobs are running under the owner epoch")
 
 	exactlyOnce(t, db)

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/bbmd-dev/bbmd/internal/control"
+	"github.com/bbmd-dev/bbmd/internal/prelude"
 	"github.com/bbmd-dev/bbmd/registry"
 )
 
@@ -17,17 +18,22 @@ const (
 	stmtBegin      = "bbmd_begin"
 	stmtResetRole  = "bbmd_reset_role"
 	stmtOpen       = "bbmd_open"
+	stmtGuard      = "bbmd_guard"
 	stmtTokenFence = "bbmd_token_fence" //nolint:gosec // a statement's name, no credential
 	stmtCommit     = "bbmd_commit"
 	stmtChain      = "bbmd_commit_and_chain"
 )
+
+// openSQL sets the batch's token, and the path where a Work has changed it: to set it makes the server look up all that is on it.
+const openSQL = `SELECT set_config('bbmd.batch', $1, true), CASE WHEN current_setting('search_path') <> $2 THEN set_config('search_path', $2, false) END`
 
 // explicitStatements are what a callback's session has to know, to be prepared.
 func explicitStatements(store control.Store, t *target) []statement {
 	return []statement{
 		prepared(stmtBegin, "BEGIN"),
 		prepared(stmtResetRole, "RESET ROLE"),
-		prepared(stmtOpen, "SELECT set_config('bbmd.batch', $1, true), set_config('search_path', $2, false)"),
+		prepared(stmtOpen, openSQL),
+		prepared(stmtGuard, guardSQL),
 		prepared(stmtTokenFence, store.TokenFenceSQL(t.index)),
 		prepared(stmtCommit, "COMMIT"),
 		prepared(stmtChain, "COMMIT AND CHAIN"),
@@ -36,7 +42,7 @@ func explicitStatements(store control.Store, t *target) []statement {
 
 // explicit runs Works that are callbacks, each batch in a transaction of its own:
 // {begin, set the token}; callback; {fence that demands the token, commit}. Where the next job is known, its
-// beginning travels with the commit.
+// beginning travels with the commit, and both are answered with its callback's first statement (see [trailing]).
 type explicit struct {
 	*worker
 	source   *source
@@ -44,6 +50,10 @@ type explicit struct {
 	nulls    *nulls            // nil: batches are ranges of a key
 	took     time.Duration     // by the last batch
 	opened   *control.Job      // the transaction that is open is this job's
+	line     *prelude.Line     // nil: a commit is waited for
+	ending   prelude.Group     // of the last batch
+	guard    prelude.Group     // of the one behind it
+	trail    *trailing         // the batch whose commit is on its way; nil: none is
 	begun    *begun            // the Work has begun with the next job; nil: it has not
 	known    map[string]string // names of prepared last statements, by text
 	recorded bool              // the last batch's fence has said what it did
@@ -51,7 +61,7 @@ type explicit struct {
 }
 
 func newExplicit(w *worker, s *source, run runFunc) *explicit {
-	return &explicit{worker: w, source: s, call: run, known: map[string]string{}}
+	return &explicit{worker: w, source: s, call: run, line: prelude.Of(w.session.conn.PgConn()), known: map[string]string{}}
 }
 
 // errRenew ends a session that a Work has changed for good.
@@ -85,7 +95,7 @@ func (r *explicit) leave(ctx context.Context, cause error) error {
 	if cause != nil && connectionLost(cause) && !errors.Is(cause, errRenew) {
 		return cause
 	}
-	return errors.Join(cause, r.giveBack(ctx))
+	return errors.Join(cause, r.rollback(ctx), r.giveBack(ctx))
 }
 
 // batches runs the jobs of the chain until something interrupts it or none is
@@ -167,14 +177,30 @@ func (r *explicit) one(ctx context.Context, j *control.Job) error {
 	rows, err := r.traced(ctx, j, began)
 	took := time.Since(began)
 	r.took = took
-	var refused *refusal
+	var behind *behindError
 	switch {
-	case err == nil:
+	case errors.As(err, &behind): // what this one did is undone with it
+		r.source.queue = append([]control.Job{*j}, r.source.queue...)
+		return r.failed(ctx, behind.job, behind.err, took)
+	case err != nil:
+		return r.failed(ctx, j, err, took)
+	case r.trail == nil:
 		r.source.claims.observe(j, took)
 		r.finished(outcome{job: j, rows: rows, took: took, recorded: r.recorded})
-		if r.nulls != nil {
-			return r.nulls.check(rows)
-		}
+	}
+	if r.nulls != nil {
+		return r.nulls.check(rows)
+	}
+	if r.renew {
+		return errRenew
+	}
+	return nil
+}
+
+// failed records the failure of one job.
+func (r *explicit) failed(ctx context.Context, j *control.Job, err error, took time.Duration) error {
+	var refused *refusal
+	switch {
 	case errors.Is(err, errNoRows):
 		return r.empty(ctx, j)
 	case errors.Is(err, errLeftOpen):
@@ -248,7 +274,11 @@ func (r *explicit) transaction(ctx context.Context, j *control.Job, began time.T
 	}
 	r.renew = r.renew || h.deallocated
 	if r.session.conn.PgConn().IsBusy() {
+		r.trail = nil // whoever takes the session's jobs over will see
 		return 0, errors.Join(err, errLeftOpen)
+	}
+	if behind := r.confirm(ctx); behind != nil {
+		return 0, behind
 	}
 	if err != nil {
 		return 0, err
@@ -280,7 +310,11 @@ func (r *explicit) token(j *control.Job) string {
 // sendOpening puts the session as a Work may expect it, its role being back already, and sets
 // the token that lives exactly as long as the transaction.
 func (r *explicit) sendOpening(p *pgconn.Pipeline, j *control.Job) {
-	p.SendQueryPrepared(stmtOpen, [][]byte{[]byte(r.token(j)), []byte(r.session.searchPath)}, nil, nil)
+	p.SendQueryPrepared(stmtOpen, r.opening(j), nil, nil)
+}
+
+func (r *explicit) opening(j *control.Job) [][]byte {
+	return [][]byte{[]byte(r.token(j)), []byte(r.session.searchPath)}
 }
 
 // commit ends a job's transaction, in which the Work has changed rows so far. It returns how many
@@ -293,7 +327,11 @@ func (r *explicit) commit(ctx context.Context, j *control.Job, rows int64, h *fi
 		return 0, errAfterFail
 	}
 	fence := [][]byte{text(j.ID), text(int64(r.session.epoch)), []byte(r.token(j)), text(rows), fmt.Appendf(nil, "%.3f", took.Seconds()*1000)}
-	more, err := r.finish(ctx, j, h, fence)
+	next := r.upcoming(j)
+	if r.trails(h, next, took) {
+		return rows, r.sendAhead(&trailing{job: j, rows: rows, took: took, recorded: true}, fence, next)
+	}
+	more, err := r.finish(ctx, j, h, fence, next)
 	return rows + more, err
 }
 
@@ -325,8 +363,12 @@ func (r *explicit) endedItself(j *control.Job) error {
 	return refuse(control.CodeWork, "job %d (%s): the Work ended the batch's transaction itself (COMMIT or ROLLBACK); what it committed is not accounted for; check these rows, mend the Work, then retry", j.ID, rangeOf(j))
 }
 
-// rollback undoes what is open, if anything is, and lets go of what was begun.
+// rollback undoes what is open, if anything is, and lets go of what was begun. What is
+// on its way to be committed is not undone.
 func (r *explicit) rollback(ctx context.Context) error {
+	if err := r.confirmed(ctx); err != nil {
+		return err
+	}
 	r.opened = nil
 	r.drop(ctx)
 	if r.session.conn.PgConn().TxStatus() == 'I' {

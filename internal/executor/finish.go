@@ -50,14 +50,13 @@ func (f *finishing) Begun() registry.Begun {
 
 // finish sends the Work's last statements, puts the role back that may do so, fences and commits, and opens the
 // next job's transaction along with it. It returns how many rows the last statements have affected.
-func (r *explicit) finish(ctx context.Context, j *control.Job, f *finishing, fence [][]byte) (rows int64, err error) {
+func (r *explicit) finish(ctx context.Context, j *control.Job, f *finishing, fence [][]byte, next *control.Job) (rows int64, err error) {
 	last := f.last
 	for i, c := range last {
 		if err := r.know(ctx, c.SQL); err != nil {
 			return 0, fmt.Errorf("statement %d: %w", i+1, err)
 		}
 	}
-	next := r.upcoming(j)
 	err = readingGroup(ctx, r.session.conn, func(p *pgconn.Pipeline) {
 		for _, c := range last {
 			if name := r.known[c.SQL]; name != "" && !r.renew {

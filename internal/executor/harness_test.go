@@ -17,6 +17,7 @@ import (
 
 	"github.com/bbmd-dev/bbmd/internal/control"
 	"github.com/bbmd-dev/bbmd/internal/executor"
+	"github.com/bbmd-dev/bbmd/internal/prelude"
 	"github.com/bbmd-dev/bbmd/notify"
 	"github.com/bbmd-dev/bbmd/registry"
 	"github.com/bbmd-dev/bbmd/testing/pgtest"
@@ -46,6 +47,22 @@ func start(t *testing.T, db *pgtest.Database, change func(*executor.Options)) *r
 // startAs is start, as whom db says.
 func startAs(t *testing.T, db *pgtest.Database, change func(*executor.Options)) *replica {
 	t.Helper()
+	listener, err := notify.NewListener(notify.ListenerConfig{URL: db.URL})
+	require.NoError(t, err)
+	return startWith(t, db, change, listener.Run)
+}
+
+// startDeaf is start for a replica that hears nothing, and looks once.
+func startDeaf(t *testing.T, db *pgtest.Database, change func(*executor.Options)) *replica {
+	t.Helper()
+	return startWith(t, db.Worker(t), change, func(_ context.Context, handle func(notify.Event)) error {
+		handle(notify.Event{Channel: notify.ChannelNew})
+		return nil
+	})
+}
+
+func startWith(t *testing.T, db *pgtest.Database, change func(*executor.Options), listen func(context.Context, func(notify.Event)) error) *replica {
+	t.Helper()
 	r := &replica{t: t, process: newProcess(), log: &logbook{}, done: make(chan struct{})}
 	works := registry.New()
 	require.NoError(t, works.Register(bump, bumpInGo))
@@ -65,12 +82,10 @@ func startAs(t *testing.T, db *pgtest.Database, change func(*executor.Options)) 
 		change(&opts)
 	}
 	r.Executor = executor.New(opts)
-	listener, err := notify.NewListener(notify.ListenerConfig{URL: db.URL})
-	require.NoError(t, err)
 	ctx, cancel := context.WithCancelCause(context.Background())
 	r.cancel = cancel
 	var both sync.WaitGroup
-	both.Go(func() { _ = listener.Run(ctx, r.hear) })
+	both.Go(func() { _ = listen(ctx, r.hear) })
 	both.Go(func() { r.err = r.Run(ctx) })
 	go func() {
 		both.Wait()
@@ -257,6 +272,7 @@ func (p *process) connect(ctx context.Context, db *pgtest.Database, application 
 	}
 	config.DialFunc = p.dial
 	config.RuntimeParams["application_name"] = application
+	prelude.Install(&config.Config)
 	return pgx.ConnectConfig(ctx, config)
 }
 

@@ -203,8 +203,7 @@ func (s *source) fromAhead(wait bool, stop <-chan struct{}) error {
 
 // without goes on when nobody looks ahead any more: alone, if nobody ever could.
 func (s *source) without(cause error) error {
-	var none *noAheadError
-	if errors.As(cause, &none) {
+	if _, none := errors.AsType[*noAheadError](cause); none {
 		s.alone(cause)
 		s.ahead, s.begin = nil, nil
 		return nil
