@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"context"
+	"errors"
 	"syscall"
 	"time"
 
@@ -171,10 +172,17 @@ func (r *run) terminateBackend(f Fault) injury {
 // killBackend kills a server process, at which the server ends all others and recovers.
 func (r *run) killBackend(f Fault) injury {
 	r.tb.Helper()
-	s := r.choose(f)
-	i := injury{dead: r.watch.owners(everybody), at: time.Now(), crashed: true}
-	if err := syscall.Kill(s.PID, syscall.SIGKILL); err != nil {
-		r.tb.Fatalf("kill server process %d: %v", s.PID, err)
+	i := injury{crashed: true}
+	for {
+		s := r.choose(f)
+		i.dead, i.at = r.watch.owners(everybody), time.Now()
+		err := syscall.Kill(s.PID, syscall.SIGKILL)
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, syscall.ESRCH) { // a session may end by itself meanwhile: then it is another's turn
+			r.tb.Fatalf("kill server process %d: %v", s.PID, err)
+		}
 	}
 	r.watch.until("the server crashes", patience, func() (bool, error) {
 		return r.watch.try([]any{new(int)}, "SELECT 1") != nil, nil
