@@ -165,7 +165,7 @@ func (r *explicit) takeBlock(ctx context.Context) error {
 	began := time.Now()
 	b, err := claimNow(ctx, r.session.conn, s.claims)
 	if err != nil {
-		return &claimError{err}
+		return notClaimed(err)
 	}
 	r.claimed(len(b.jobs), time.Since(began))
 	return s.take(b)
@@ -181,7 +181,7 @@ func (r *explicit) one(ctx context.Context, j *control.Job) error {
 	switch {
 	case errors.As(err, &behind): // what this one did is undone with it
 		r.source.queue = append([]control.Job{*j}, r.source.queue...)
-		return r.failed(ctx, behind.job, behind.err, took)
+		return r.failedBehind(ctx, behind, took)
 	case err != nil:
 		return r.failed(ctx, j, err, took)
 	case r.trail == nil:
@@ -274,7 +274,7 @@ func (r *explicit) transaction(ctx context.Context, j *control.Job, began time.T
 	}
 	r.renew = r.renew || h.deallocated
 	if r.session.conn.PgConn().IsBusy() {
-		r.trail = nil // whoever takes the session's jobs over will see
+		r.heard() // the connection is given up: if it was not, whoever takes the session's jobs over will see
 		return 0, errors.Join(err, errLeftOpen)
 	}
 	if behind := r.confirm(ctx); behind != nil {

@@ -87,6 +87,14 @@ func structural(sqlstate string) bool {
 // claimError is an error of the look-ups that cut the next batches.
 type claimError struct{ err error }
 
+// notClaimed returns what a claim's error means; nil: somebody else was claiming for longer than we wait, ask again.
+func notClaimed(err error) error {
+	if errors.Is(err, errConnection) || !transient(err) || outOfRoom(err) {
+		return &claimError{err}
+	}
+	return nil
+}
+
 func (e *claimError) Error() string { return "claim: " + e.err.Error() }
 func (e *claimError) Unwrap() error { return e.err }
 

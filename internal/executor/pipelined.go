@@ -276,10 +276,7 @@ func (r *pipelined) readClaim(f flight) error {
 	r.claiming = false
 	b, err := r.source.claims.receive(r.p)
 	if err != nil {
-		if errors.Is(err, errConnection) || !transient(err) || outOfRoom(err) {
-			return &claimError{err}
-		}
-		return nil // somebody else was claiming for longer than we wait: ask again
+		return notClaimed(err)
 	}
 	_, took := r.answered(f)
 	r.took += took // others felt it as they do a batch

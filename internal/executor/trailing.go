@@ -74,12 +74,8 @@ func (r *explicit) confirm(ctx context.Context) error {
 			return fmt.Errorf("%w: %w", errConnection, err)
 		}
 	}
-	r.trail = nil
+	r.heard()
 	r.line.Forget()
-	if executed > placeChain {
-		r.source.claims.observe(t.job, t.took)
-		r.finished(outcome(*t))
-	}
 	switch {
 	case failure == nil:
 		return nil
@@ -95,13 +91,40 @@ func (r *explicit) confirm(ctx context.Context) error {
 	return &behindError{t.job, err}
 }
 
-// confirmed does the same where nothing runs behind it, and records a failure.
+// heard accounts for the batch whose commit was on its way, if it is known to be committed.
+func (r *explicit) heard() {
+	t := r.trail
+	r.trail = nil
+	if t == nil {
+		return
+	}
+	if executed, _, known := r.line.Outcome(); known && executed > placeChain {
+		r.source.claims.observe(t.job, t.took)
+		r.finished(outcome(*t))
+	}
+}
+
+// failedBehind records the failure of a batch that another one was begun behind. Where that one went on, the
+// connection has ended, and there is another to record it on.
+func (r *explicit) failedBehind(ctx context.Context, b *behindError, took time.Duration) error {
+	var refused *refusal
+	if !r.session.conn.IsClosed() || errors.Is(b.err, errConnection) || errors.Is(b.err, errLost) || errors.As(b.err, &refused) {
+		return r.failed(ctx, b.job, b.err, took)
+	}
+	r.opts.Observer.BatchDone(r.candidate.Name, kind(b.err), 0, took)
+	if err := r.setBack(ctx, r.opts.Pool, b.job, b.err); err != nil {
+		return err
+	}
+	return fmt.Errorf("%w: the Work went on behind a batch that was not committed: %w", errConnection, b.err)
+}
+
+// confirmed does what confirm does where nothing runs behind the batch, and records a failure.
 func (r *explicit) confirmed(ctx context.Context) error {
 	err := r.confirm(ctx)
 	var behind *behindError
 	switch {
 	case errors.As(err, &behind):
-		return r.failed(ctx, behind.job, behind.err, 0)
+		return r.failedBehind(ctx, behind, 0)
 	case errors.Is(err, errConnection):
 		return err
 	default:

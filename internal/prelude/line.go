@@ -1,7 +1,6 @@
 package prelude
 
 import (
-	"context"
 	"errors"
 	"io"
 
@@ -9,11 +8,8 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 )
 
-// Errors of the line, as a user of the connection sees them. Both end the connection.
-var (
-	ErrFailed = errors.New("statements that went before have failed: nothing more is sent")
-	ErrUnread = errors.New("statements that went before are not answered yet: nothing more is sent")
-)
+// ErrFailed is what a user of the connection sees who writes behind a prelude that has failed. It ends the connection.
+var ErrFailed = errors.New("statements that went before have failed: nothing more is sent")
 
 var errBusy = errors.New("a prelude is on its way already")
 
@@ -31,6 +27,8 @@ type Line struct {
 
 	answers
 	in []byte
+
+	through through
 }
 
 type state uint8
@@ -46,31 +44,6 @@ const (
 type awaited struct {
 	prelude bool // to the statements of the prelude, and to its Sync
 	guards  int  // to statements of the guard
-}
-
-// Install makes connections of a configuration have a line.
-func Install(cfg *pgconn.Config) {
-	var last *Line
-	cfg.BuildFrontend = func(r io.Reader, w io.Writer) *pgproto3.Frontend {
-		last = &Line{r: r, w: w}
-		return pgproto3.NewFrontend(last, last)
-	}
-	after := cfg.AfterConnect
-	cfg.AfterConnect = func(ctx context.Context, conn *pgconn.PgConn) error {
-		conn.CustomData()[key] = last
-		if after != nil {
-			return after(ctx, conn)
-		}
-		return nil
-	}
-}
-
-const key = "bbmd prelude"
-
-// Of returns the line of a connection; nil where it was made by a configuration without.
-func Of(conn *pgconn.PgConn) *Line {
-	line, _ := conn.CustomData()[key].(*Line) // nil otherwise
-	return line
 }
 
 // Send writes a prelude and its Sync, and keeps the guard for what the user writes next. The connection has to be
@@ -89,7 +62,7 @@ func (l *Line) Send(prelude, guard *Group) error {
 	prelude.data = data[:len(prelude.data)]
 	l.state, l.guard, l.awaited = sent, guard.data, awaited{prelude: true, guards: guard.count}
 	l.executed, l.failure = 0, nil
-	_, err = l.w.Write(data)
+	_, err = l.pass(data)
 	return err
 }
 
@@ -106,35 +79,46 @@ func (l *Line) Forget() {
 	}
 }
 
+// terminate is the message that says goodbye. pgx may send it from a goroutine of its own, when it gives a connection up.
+const terminate = 'X'
+
 // Write sends what the user has written, all that the server is to get before its next answer.
 func (l *Line) Write(data []byte) (int, error) {
-	switch l.state {
-	case sent:
-		if skippable(data) {
-			return l.writeGuarded(data)
-		}
-		if err := l.settle(); err != nil {
-			return 0, err
-		}
-	case covered:
-		return 0, ErrUnread
-	case failed:
-		return 0, ErrFailed
-	case idle:
+	if len(data) > 0 && data[0] == terminate {
+		l.through.Add(1)
+		return l.w.Write(data)
 	}
-	return l.w.Write(data)
+	if l.state == sent && skippable(data) {
+		return l.writeGuarded(data)
+	}
+	if err := l.settle(); err != nil {
+		return 0, err
+	}
+	return l.pass(data)
+}
+
+func (l *Line) pass(data []byte) (int, error) {
+	return l.through.do(func() (int, error) { return l.w.Write(data) })
+}
+
+// admit waits until somebody else than the line may write.
+func (l *Line) admit() error {
+	if l.through.Load() > 0 {
+		return nil
+	}
+	return l.settle()
 }
 
 func (l *Line) writeGuarded(data []byte) (int, error) {
 	l.state = covered
 	before := len(l.guard)
-	n, err := l.w.Write(append(l.guard[:before:before], data...))
+	n, err := l.pass(append(l.guard[:before:before], data...))
 	return max(n-before, 0), err
 }
 
-// settle waits for the answers to the prelude.
+// settle waits until a prelude is answered, and its guard where one was sent. What the server says besides is kept for the user.
 func (l *Line) settle() error {
-	for l.state == sent {
+	for l.state == sent || l.state == covered {
 		if err := l.fill(0); err != nil {
 			return err
 		}
@@ -165,7 +149,7 @@ func (l *Line) fill(size int) error {
 	if size = max(size, leastRead); len(l.in) < size {
 		l.in = make([]byte, size)
 	}
-	n, err := l.r.Read(l.in)
+	n, err := l.through.do(func() (int, error) { return l.r.Read(l.in) })
 	l.sort(l.in[:n], l)
 	if n > 0 {
 		return nil // an error comes again

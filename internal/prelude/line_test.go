@@ -130,9 +130,12 @@ func TestTheGuardTravelsWithTheUsersStatements(t *testing.T) {
 		&pgproto3.Bind{PreparedStatement: "commit"}, &pgproto3.Execute{}, &pgproto3.Sync{}), writes[0])
 	require.Equal(t, append(encode(t, &pgproto3.Bind{PreparedStatement: "guard", Parameters: [][]byte{nil}}, &pgproto3.Execute{}), sent...), writes[1])
 
-	_, err = line.Write(sent)
-	require.ErrorIs(t, err, prelude.ErrUnread)
 	require.Error(t, line.Send(ending, guard))
+	_, err = line.Write(sent)
+	require.ErrorIs(t, err, io.EOF, "the guard is to be answered first")
+	_, err = line.Write(encode(t, &pgproto3.Terminate{}))
+	require.NoError(t, err)
+	require.Len(t, writes, 3)
 }
 
 type writer func([]byte)
