@@ -89,6 +89,7 @@ postgres: ## make sure that there is a PostgreSQL server to run: found, installe
 # Behind postgres, so that no two of them install something at the same time.
 .PHONY: programs
 programs: postgres ## make sure that what else the tests run is there: found, installed, or built
+	@$(GO) list -m all >/dev/null # tests build other modules beside this one, and ask nobody then
 	@$(GO) run ./testing/need/provide
 	@$(GO) -C .ci/render run . path >/dev/null
 	@$(GO) -C testing/manifests/strict build -o /dev/null .
