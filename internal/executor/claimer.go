@@ -17,6 +17,7 @@ type block struct {
 	due      bool   // a pending job may be tried
 	complete bool   // the chain has reached the end of the range
 	lostLock bool   // somebody takes the owner for dead
+	took     time.Duration
 }
 
 // claimer cuts the next jobs of a migration's chain. It speaks for one

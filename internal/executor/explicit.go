@@ -121,13 +121,14 @@ func (r *explicit) batches(ctx context.Context) error {
 
 // wait lets the next batch through, or keeps it back: with no transaction open meanwhile.
 func (r *explicit) wait(ctx context.Context) error {
+	felt := r.source.feel(r.took) // asked of every batch, so that it is of this one
 	if r.free() {
 		return nil
 	}
 	if err := r.rollback(ctx); err != nil {
 		return err
 	}
-	return r.pass(r.took)
+	return r.pass(felt)
 }
 
 // topUp sees to it that a job is there, if there is any. It takes another block only

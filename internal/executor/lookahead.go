@@ -74,7 +74,8 @@ func (l *lookAhead) run(ctx context.Context) error {
 		if err != nil {
 			return &claimError{err}
 		}
-		l.claims.claimed(len(b.jobs), time.Since(began))
+		b.took = time.Since(began)
+		l.claims.claimed(len(b.jobs), b.took)
 		select {
 		case l.blocks <- b:
 		case <-l.quit:
@@ -139,6 +140,8 @@ type source struct {
 	due    bool // a pending job may be tried
 	later  bool // another one, when the queue has been tried
 	paused bool // the migration is not running any more
+
+	felt time.Duration // by others of claims beside the batches, for which nobody has rested yet
 }
 
 // take adds a block to the queue.
@@ -146,7 +149,7 @@ func (s *source) take(b block) error {
 	if b.lostLock {
 		return errLost
 	}
-	s.queue = append(s.queue, b.jobs...)
+	s.queue, s.felt = append(s.queue, b.jobs...), s.felt+b.took
 	s.due = s.due || b.due
 	if b.status != control.StatusRunning {
 		s.paused, s.open = true, false
@@ -157,6 +160,13 @@ func (s *source) take(b block) error {
 		s.ahead = s.begin()
 	}
 	return nil
+}
+
+// feel returns what others have felt since it was asked last: of a batch that took so long, and of claims.
+func (s *source) feel(batch time.Duration) time.Duration {
+	felt := batch + s.felt
+	s.felt = 0
+	return felt
 }
 
 // drained reports whether no job is left that nobody has tried.

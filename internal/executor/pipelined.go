@@ -135,7 +135,7 @@ func (r *pipelined) fill() error {
 		if len(r.source.queue) == 0 || !r.free() && len(r.flight) > 0 {
 			break // without freedom, one batch at a time
 		}
-		if r.kept = r.pass(r.took); r.kept != nil || r.stopping() {
+		if r.kept = r.pass(r.source.feel(r.took)); r.kept != nil || r.stopping() {
 			continue
 		}
 		if err := r.send(r.source.next()); err != nil {
