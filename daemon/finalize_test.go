@@ -176,7 +176,7 @@ func TestFinalizeTellsThatItFailed(t *testing.T) {
 func TestFinalizeOfAMigrationThatIsPausedMeanwhile(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t)
-	rows(t, db, "t", 100)
+	rows(t, db, "t", 9000) // more than can be done before the worker hears that it is to stop
 	enqueue(t, db, "gate", "t", 10)
 	g := newGate()
 	f := finalize(t, configFor(t, db), "t", g.work())
@@ -198,7 +198,7 @@ func TestFinalizeOfAMigrationThatIsPausedMeanwhile(t *testing.T) {
 func TestFinalizeThatIsInterruptedLosesNothing(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t)
-	rows(t, db, "t", 100)
+	rows(t, db, "t", 9000) // more than can be done before the worker hears that it is to stop
 	enqueue(t, db, "gate", "t", 10)
 	g := newGate()
 	f := finalize(t, configFor(t, db), "t", g.work())
