@@ -36,7 +36,7 @@ const trafficSmoothing = time.Second
 
 const (
 	trafficWindow = 100 * time.Millisecond // that a reading is about
-	trafficFresh  = 10 * time.Second       // after which a reading says nothing of now; longer than the slowest interval
+	trafficFresh  = 10 * time.Second       // after which one from before an idle time says nothing of now
 )
 
 // hiddenCounts is how many sessions one counts for that was met in a transaction: most of those that run
@@ -92,11 +92,10 @@ func (s *traffic) forget() { s.idle = true }
 // afterIdle makes the first reading after a while stand for what it is about. What was there a moment ago is taken
 // to be there still: many short migrations in a row are not to begin at full speed each.
 func (s *traffic) afterIdle(within map[int32]string, at time.Time) {
-	stale := at.Sub(s.sessions.last) > trafficFresh
-	if !stale && !s.idle {
+	if !s.idle {
 		return
 	}
-	if stale {
+	if at.Sub(s.sessions.last) > trafficFresh {
 		s.sessions.value = 0
 	}
 	s.sessions.last, s.within, s.idle = at.Add(-trafficWindow), within, false

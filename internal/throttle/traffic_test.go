@@ -113,6 +113,24 @@ func TestOneStatementBeforeTheFirstReadingIsNoTraffic(t *testing.T) {
 	})
 }
 
+// However seldom it is looked at, and later and later.
+func TestTrafficAtTheLongestInterval(t *testing.T) {
+	t.Parallel()
+	config := only("traffic")
+	config.Interval = throttle.Duration(10 * time.Second)
+	inWorld(t, config, func(w *world) {
+		t := w.T
+		a := w.begin(throttle.Scope{Migration: "m"})
+		for n := range 6 {
+			w.set(func() {
+				w.answers["traffic"], w.slow = `{"sessions": 4}`, time.Duration(n)*10*time.Millisecond
+			})
+			w.pass(10 * time.Second)
+		}
+		require.InDelta(t, 0.02, a.Verdict().Duty, 1e-9)
+	})
+}
+
 // Where there is traffic, each of many short migrations does not begin at full speed.
 func TestTrafficOutlivesAMigration(t *testing.T) {
 	t.Parallel()

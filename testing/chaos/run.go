@@ -268,7 +268,7 @@ func (r *run) explain() {
 	}
 	r.tb.Logf("what happened:\n%s", strings.Join(r.story, "\n"))
 	r.tb.Logf("sessions and jobs:\n%s", r.watch.describe())
-	r.tb.Logf("rows that fail:\n%s", r.watch.describeOdd())
+	r.tb.Logf("rows that fail:\n%s", r.watch.describeOdd(r.Key))
 	for _, daemon := range r.replicas {
 		daemon.dump()
 		r.tb.Logf("the log of %s ends:\n%s", daemon.name, daemon.logTail(40))

@@ -3,6 +3,7 @@ package chaos
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -206,15 +207,15 @@ func (w *watch) describe() string {
 }
 
 // describeOdd says of each row that fails what became of it and of its jobs, and of the quarantine.
-func (w *watch) describeOdd() string {
+func (w *watch) describeOdd(key Key) string {
 	var text string
-	err := w.try([]any{&text}, `SELECT concat_ws(E'\n', (
+	err := w.try([]any{&text}, strings.ReplaceAll(`SELECT concat_ws(E'\n', (
 		SELECT string_agg(format('row %s n %s: %s', t.id, t.n, (
 			SELECT string_agg(j::text, E'\n  ' ORDER BY j.id) FROM bbm.batched_background_migration_jobs j
-			WHERE j.after_value::text < t.id::text AND t.id::text <= j.max_value)), E'\n') FROM t WHERE odd), (
+			WHERE (j.after_value IS NULL OR j.after_value::@key@ < t.id) AND t.id <= j.max_value::@key@)), E'\n') FROM t WHERE odd), (
 		SELECT string_agg(q::text, E'\n') FROM bbm.quarantine q), (
 		SELECT string_agg(e::text, E'\n' ORDER BY e.id) FROM (SELECT * FROM invariants.job_events WHERE new_attempts > 1 OR old_status = 'pending' ORDER BY id DESC LIMIT 40) e), (
-		SELECT p::text || ' claimed ' || chaos.claimed() FROM chaos.pace p))`)
+		SELECT p::text || ' claimed ' || chaos.claimed() FROM chaos.pace p))`, "@key@", string(key)))
 	if err != nil {
 		return err.Error()
 	}
