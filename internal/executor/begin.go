@@ -123,7 +123,7 @@ func (w *worker) process(ctx context.Context, p plan) error {
 	}
 	w.pause.Store(int64(w.candidate.Knobs.Pause))
 	w.sizer.Store(claims.sizer)
-	return w.batches(ctx, p, &source{claims: claims, open: !w.candidate.ChainComplete, due: w.candidate.DueIn != nil && *w.candidate.DueIn <= 0})
+	return w.batches(ctx, p, &source{claims: claims, nearEnd: w.nearEnd, open: !w.candidate.ChainComplete, due: w.candidate.DueIn != nil && *w.candidate.DueIn <= 0})
 }
 
 // errEpochUsed is why a worker gives an epoch up.
@@ -252,7 +252,7 @@ func (w *worker) batches(ctx context.Context, p plan, s *source) error {
 	}
 	defer func() {
 		if s.ahead != nil {
-			s.ahead.close(ctx)
+			s.ahead.close()
 		}
 	}()
 	if p.run != nil {

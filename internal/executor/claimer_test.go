@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -34,6 +35,26 @@ func TestObserverHearsOfEveryClaim(t *testing.T) {
 			exactlyOnce(t, db)
 			require.Equal(t, pgtest.One[int64](t, db, "SELECT count(*) FROM "+jobsTable), claimed.Load())
 		})
+	}
+}
+
+// What a migration has done is counted beside its last batches, and not all of it behind them.
+func TestAMigrationIsEndingShortlyBeforeItsLastBatch(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		open bool
+		left int
+		each time.Duration
+		ends bool
+	}{
+		"more are to be claimed":          {true, 0, time.Millisecond, false},
+		"many are left":                   {false, 50, time.Millisecond, false},
+		"few are left":                    {false, 20, time.Millisecond, true},
+		"few are left, and each is long":  {false, 20, time.Second, false},
+		"the last is begun, however long": {false, 0, time.Minute, true},
+		"nobody knows how long they take": {false, 4, 0, true},
+	} {
+		require.Equal(t, c.ends, executor.EndsSoon(c.open, c.left, c.each), name)
 	}
 }
 

@@ -21,13 +21,14 @@ type counting struct {
 	mu      sync.Mutex
 	workers map[*worker]bool // whether it has committed a batch
 	first   chan struct{}    // a worker was added: begin to tick
+	ending  chan *worker     // is at its last batches
 	sized   map[int32]bool   // migrations whose rows were estimated, for the first time
 	revised map[int32]time.Time
 	tenths  map[int32]int // of the way, that the log was told of
 }
 
 func newCounting(e *Executor) *counting {
-	return &counting{e: e, workers: make(map[*worker]bool), first: make(chan struct{}, 1), sized: make(map[int32]bool), revised: make(map[int32]time.Time), tenths: make(map[int32]int)}
+	return &counting{e: e, workers: make(map[*worker]bool), first: make(chan struct{}, 1), ending: make(chan *worker, 1), sized: make(map[int32]bool), revised: make(map[int32]time.Time), tenths: make(map[int32]int)}
 }
 
 func (c *counting) add(w *worker) {
@@ -37,6 +38,21 @@ func (c *counting) add(w *worker) {
 	select {
 	case c.first <- struct{}{}:
 	default:
+	}
+}
+
+// worthCounting is how many batches a worker has to have done for a count of its own, beside its last ones.
+const worthCounting = 32
+
+// ahead counts a worker's tally while its last batches run, so that the end of the migration does not wait for much of that.
+// It does not wait itself.
+func (c *counting) ahead(w *worker) {
+	if w.tally.batches() < worthCounting {
+		return
+	}
+	select {
+	case c.ending <- w:
+	default: // it is busy counting
 	}
 }
 
@@ -71,6 +87,9 @@ func (c *counting) tick(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
+		case w := <-c.ending:
+			c.count(ctx, w)
+			continue
 		case <-ticker.C:
 		}
 		all := c.all()
@@ -103,6 +122,8 @@ func (c *counting) all() []*worker {
 
 // count writes a worker's tally, and reports whether there was anything to count.
 func (c *counting) count(ctx context.Context, w *worker) bool {
+	w.counted.Lock() // who finds the tally empty knows that all of it is in the counters
+	defer w.counted.Unlock()
 	t := w.tally.take()
 	if t.Batches == 0 {
 		return false

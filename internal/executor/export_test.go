@@ -51,6 +51,13 @@ func Decide(queue []control.Candidate, in Situation) Decision {
 	return out
 }
 
+// EndsSoon reports whether a migration is ending that has so many batches left, of which each takes so long. Open: there are more.
+func EndsSoon(open bool, left int, each time.Duration) bool {
+	s := source{open: open, queue: make([]control.Job, left), claims: &claimer{}}
+	s.claims.batchTime.Store(int64(each))
+	return s.ends()
+}
+
 // Transient and ConnectionLost classify errors.
 var (
 	Transient      = transient

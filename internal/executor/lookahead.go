@@ -38,13 +38,13 @@ const (
 // opened when the first block, which the session claims itself, was not all. Where there is none to be had,
 // the session goes on by itself.
 type lookAhead struct {
-	conn   *pgx.Conn // of the goroutine, and after ended for close
 	claims *claimer
 	blocks chan block
 	quit   chan struct{}      // closed: end after the claim under way
 	leave  context.CancelFunc // with quit: nobody waits for the connection any more
-	ended  chan struct{}      // closed when the goroutine has ended
-	err    error              // why it ended, to be read after ended
+	ended  chan struct{}      // closed when nothing more is claimed
+	err    error              // why not, to be read after ended
+	closed chan struct{}      // closed when the connection is, too
 }
 
 // noAheadError is why there is no connection to look ahead with: those of the server, or of the role, are all in use.
@@ -56,21 +56,25 @@ func (e *noAheadError) Unwrap() error { return e.err }
 func startLookAhead(ctx context.Context, open func(connecting context.Context) (*pgx.Conn, error), claims *claimer) *lookAhead {
 	connecting, leave := context.WithCancel(ctx)
 	claims.first = aheadFirst
-	l := &lookAhead{claims: claims, blocks: make(chan block, 1), quit: make(chan struct{}), leave: leave, ended: make(chan struct{})}
+	l := &lookAhead{claims: claims, blocks: make(chan block, 1), quit: make(chan struct{}), leave: leave, ended: make(chan struct{}), closed: make(chan struct{})}
 	go func() {
-		defer close(l.ended)
+		defer close(l.closed)
 		defer leave()
-		if l.conn, l.err = open(connecting); l.err == nil {
-			l.err = l.run(ctx)
+		conn, err := open(connecting)
+		if err == nil {
+			defer closeConn(ctx, conn) // while the last batches run
+			err = l.run(ctx, conn)
 		}
+		l.err = err
+		close(l.ended)
 	}()
 	return l
 }
 
-func (l *lookAhead) run(ctx context.Context) error {
+func (l *lookAhead) run(ctx context.Context, conn *pgx.Conn) error {
 	for !l.quitting() {
 		began := time.Now()
-		b, err := claimNow(ctx, l.conn, l.claims)
+		b, err := claimNow(ctx, conn, l.claims)
 		if err != nil {
 			return &claimError{err}
 		}
@@ -107,11 +111,10 @@ func (l *lookAhead) stop() {
 	<-l.ended
 }
 
-func (l *lookAhead) close(ctx context.Context) {
+// close waits until the connection is gone.
+func (l *lookAhead) close() {
 	l.stop()
-	if l.conn != nil {
-		closeConn(ctx, l.conn)
-	}
+	<-l.closed
 }
 
 // claimNow sends one claim and waits for its answer.
@@ -131,15 +134,16 @@ func claimNow(ctx context.Context, conn *pgx.Conn, claims *claimer) (block, erro
 
 // source hands jobs to a worker's loop, from its own claims or from those made ahead.
 type source struct {
-	claims *claimer
-	ahead  *lookAhead        // nil: the loop claims on its own connection
-	begin  func() *lookAhead // once there is more than the first block; nil: nobody looks ahead
-	alone  func(error)       // is told that nobody can
-	queue  []control.Job
-	open   bool // the chain has not reached the end of the range
-	due    bool // a pending job may be tried
-	later  bool // another one, when the queue has been tried
-	paused bool // the migration is not running any more
+	claims  *claimer
+	ahead   *lookAhead        // nil: the loop claims on its own connection
+	begin   func() *lookAhead // once there is more than the first block; nil: nobody looks ahead
+	alone   func(error)       // is told that nobody can
+	nearEnd func()            // is told once that the last batches are there to be taken; nil: it was
+	queue   []control.Job
+	open    bool // the chain has not reached the end of the range
+	due     bool // a pending job may be tried
+	later   bool // another one, when the queue has been tried
+	paused  bool // the migration is not running any more
 
 	felt time.Duration // by others of claims beside the batches, for which nobody has rested yet
 }
@@ -179,7 +183,19 @@ func (s *source) next() *control.Job {
 	}
 	j := s.queue[0]
 	s.queue = s.queue[1:]
+	if s.nearEnd != nil && s.ends() {
+		s.nearEnd()
+		s.nearEnd = nil
+	}
 	return &j
+}
+
+// lastTime is how long before its last batch a migration is said to be ending.
+const lastTime = 20 * time.Millisecond
+
+// ends reports whether what is left will be done soon.
+func (s *source) ends() bool {
+	return !s.open && time.Duration(len(s.queue))*time.Duration(s.claims.batchTime.Load()) <= lastTime
 }
 
 // fromAhead takes the blocks that are there. With wait it waits for one, or

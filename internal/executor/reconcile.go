@@ -174,16 +174,17 @@ func (e *Executor) begin(ctx context.Context, a assignment, settings Settings, t
 	}}
 	e.workers[r] = struct{}{}
 	r.log.DebugContext(ctx, "worker begins", "status", a.candidate.Status, "workers", len(e.workers))
+	r.nearEnd = func() { tallies.ahead(r.worker) }
 	tallies.add(r.worker)
 	go func() {
 		r.err = r.run(ctx)
 		r.progress = tallies.remove(context.WithoutCancel(ctx), r.worker)
-		r.closing.Wait()
-		switch {
-		case r.stopping():
-			e.handOver(context.WithoutCancel(ctx), r.worker)
-		case r.err == nil && r.through:
+		if r.err == nil && r.through && !r.stopping() {
 			r.last = e.finishBehind(ctx, r.worker)
+		}
+		r.closing.Wait()
+		if r.stopping() {
+			e.handOver(context.WithoutCancel(ctx), r.worker)
 		}
 		e.ended <- r
 	}()

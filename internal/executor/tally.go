@@ -26,10 +26,13 @@ func (t *tally) finished(j *control.Job, rows int64, ms float32, recorded bool) 
 }
 
 // empty reports whether nothing was collected.
-func (t *tally) empty() bool {
+func (t *tally) empty() bool { return t.batches() == 0 }
+
+// batches returns how many batches are not counted yet.
+func (t *tally) batches() int64 {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.t.Batches == 0
+	return t.t.Batches
 }
 
 // keys returns how many keys the batches had that are not counted yet.

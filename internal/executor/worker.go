@@ -32,6 +32,8 @@ type worker struct {
 	through  bool           // nothing was left to start
 	last     bool           // and it has made the migration finished
 	tally    tally
+	counted  sync.Mutex      // held while a tally is counted
+	nearEnd  func()          // is told that few batches are left
 	soft     context.Context // ends when the worker is to finish what was sent and give the rest back
 	tell     context.CancelFunc
 	throttle *throttle.Sampler
