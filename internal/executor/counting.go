@@ -10,6 +10,8 @@ import (
 const (
 	// countInterval is how often progress is counted while anything runs.
 	countInterval = time.Second
+	// countTimeout bounds a count: somebody may hold a lock on the migration's row.
+	countTimeout = 5 * time.Second
 	// reviseInterval is how often the rows of a migration are estimated anew while it runs.
 	reviseInterval = 2 * time.Second
 )
@@ -58,8 +60,6 @@ func (c *counting) ahead(w *worker) {
 
 // remove counts what is left of a worker's tally, and reports whether it has committed a batch.
 func (c *counting) remove(ctx context.Context, w *worker) bool {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
 	c.count(ctx, w)
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -124,6 +124,8 @@ func (c *counting) all() []*worker {
 func (c *counting) count(ctx context.Context, w *worker) bool {
 	w.counted.Lock() // who finds the tally empty knows that all of it is in the counters
 	defer w.counted.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, countTimeout)
+	defer cancel()
 	t := w.tally.take()
 	if t.Batches == 0 {
 		return false

@@ -44,7 +44,8 @@ type Executor struct {
 type running struct {
 	*worker
 	began    time.Time
-	told     bool // to stop
+	told     bool        // to stop
+	over     atomic.Bool // there is nothing to tell it any more
 	err      error
 	progress bool // at least one batch was committed
 }

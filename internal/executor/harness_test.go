@@ -52,13 +52,10 @@ func startAs(t *testing.T, db *pgtest.Database, change func(*executor.Options)) 
 	return startWith(t, db, change, listener.Run)
 }
 
-// startDeaf is start for a replica that hears nothing, and looks once.
+// startDeaf is start for a replica that hears nothing, and looks once, as it begins.
 func startDeaf(t *testing.T, db *pgtest.Database, change func(*executor.Options)) *replica {
 	t.Helper()
-	return startWith(t, db.Worker(t), change, func(_ context.Context, handle func(notify.Event)) error {
-		handle(notify.Event{Channel: notify.ChannelNew})
-		return nil
-	})
+	return startWith(t, db.Worker(t), change, func(context.Context, func(notify.Event)) error { return nil })
 }
 
 func startWith(t *testing.T, db *pgtest.Database, change func(*executor.Options), listen func(context.Context, func(notify.Event)) error) *replica {

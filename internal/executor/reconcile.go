@@ -77,7 +77,7 @@ func (e *Executor) recall(q queue, settings Settings) {
 	working := make(map[int32]int32)
 	total := 0
 	for r := range e.workers {
-		if r.told {
+		if r.told || r.over.Load() {
 			continue
 		}
 		c := byID[r.candidate.ID]
@@ -178,6 +178,7 @@ func (e *Executor) begin(ctx context.Context, a assignment, settings Settings, t
 	tallies.add(r.worker)
 	go func() {
 		r.err = r.run(ctx)
+		r.over.Store(true)
 		r.progress = tallies.remove(context.WithoutCancel(ctx), r.worker)
 		if r.err == nil && r.through && !r.stopping() {
 			r.last = e.finishBehind(ctx, r.worker)

@@ -66,12 +66,19 @@ func (t target) sample(ctx context.Context, db control.TxDB, first, last string)
 }
 
 // sampleSQL counts the rows of a sample between two keys and the pages that they are on, and
-// picks some of these rows in their order.
+// picks some of these rows in their order. They are tens of thousands: the pages are told apart by a hash, since to sort them takes as
+// long as all the rest, and keys are rendered that are picked.
 func (t target) sampleSQL() string {
 	return fmt.Sprintf(`
-SELECT coalesce(max(total), 0), count(DISTINCT (tableoid, page))::float8, array_agg(k ORDER BY n) FILTER (WHERE n %% greatest(total / $4::int, 1) = 0)
-FROM (SELECT %[1]s AS k, row_number() OVER (ORDER BY %[2]s) AS n, count(*) OVER () AS total, x.tableoid, (x.ctid::text::point)[0] AS page
-  FROM %[3]s x TABLESAMPLE SYSTEM ($3::float4) REPEATABLE (0) WHERE %[4]s >= %[5]s AND %[4]s <= %[6]s) s`,
+WITH x AS MATERIALIZED (
+  SELECT %[2]s, x.tableoid AS "bbm table", split_part(x.ctid::text, ',', 1) AS "bbm page"
+  FROM %[3]s x TABLESAMPLE SYSTEM ($3::float4) REPEATABLE (0) WHERE %[4]s >= %[5]s AND %[4]s <= %[6]s
+), numbered AS (
+  SELECT %[2]s, row_number() OVER (ORDER BY %[2]s) AS "bbm n", count(*) OVER () AS "bbm total" FROM x
+)
+SELECT coalesce(max("bbm total"), 0), (SELECT count(*) FROM (SELECT DISTINCT "bbm table", "bbm page" FROM x) p)::float8,
+  array_agg(%[1]s ORDER BY "bbm n") FILTER (WHERE "bbm n" %% greatest("bbm total" / $4::int, 1) = 0)
+FROM numbered x`,
 		t.rendered(), t.orderBy(), t.table, t.columns(), t.value("$1::text"), t.value("$2::text"))
 }
 
