@@ -143,7 +143,7 @@ func (r *rest) line(ctx context.Context, o Options) (line, error) {
 		section: SectionIdle, what: "statements of " + r.what + " with nothing to do", value: fmt.Sprintf("%d in %.1f minutes", count, minutes),
 		beside: "-", ratio: "-", target: "≤ 1 a minute", verdict: Reached,
 	}
-	if float64(count) > max(1, minutes) {
+	if count > int(minutes)+1 { // as many as pings that are a minute apart, however they lie
 		l.verdict = Missed
 	}
 	r.perMinute = float64(count) / minutes
