@@ -126,13 +126,11 @@ func unreachable(err error) bool {
 // progress is how far migration m is.
 type progress struct {
 	Status, Reason                     string
-	Finished, Running, Pending, Failed int // running: by somebody who lives
+	Finished, Running, Pending, Failed int
 }
 
-// The jobs of a dead worker are taken over while their migration runs: one that is paused before that keeps them until it is resumed.
 const progressSQL = `
-SELECT m.status, coalesce(m.status_reason, ''), count(*) FILTER (WHERE j.status = 'finished'),
-  count(*) FILTER (WHERE j.status = 'running' AND EXISTS (SELECT FROM pg_locks l WHERE l.classid = 7701 AND l.objid::bigint = j.owner AND ` + mine + `)),
+SELECT m.status, coalesce(m.status_reason, ''), count(*) FILTER (WHERE j.status = 'finished'), count(*) FILTER (WHERE j.status = 'running'),
   count(*) FILTER (WHERE j.status = 'pending'), count(*) FILTER (WHERE j.status = 'failed')
 FROM bbm.batched_background_migrations m LEFT JOIN bbm.batched_background_migration_jobs j ON j.batched_background_migration_id = m.id
 WHERE m.name = 'm' GROUP BY m.id`
