@@ -87,10 +87,21 @@ func (r *run) sessionsEnd(v *replica) {
 	})
 }
 
+// takenOver waits until no job is a dead worker's: while its migration is paused, nobody takes it over.
+func (r *run) takenOver() {
+	r.tb.Helper()
+	r.watch.until("the jobs of the dead are taken over", patience, func() (none bool, err error) {
+		err = r.watch.try([]any{&none}, `SELECT NOT EXISTS (SELECT FROM bbm.batched_background_migration_jobs j WHERE j.status = 'running'
+			AND NOT EXISTS (SELECT FROM pg_locks l WHERE l.classid = 7701 AND l.objid::bigint = j.owner AND `+mine+`))`)
+		return none, err
+	})
+}
+
 // pause pauses the migration, looks that nothing moves, and resumes it. Every
 // third time a daemon dies meanwhile.
 func (r *run) pause(f Fault) injury {
 	r.tb.Helper()
+	r.takenOver()
 	r.watch.exec("SELECT bbm.pause('m', 'by chaos')")
 	before := r.watch.reaches("paused, and nothing runs", func(p progress) bool { return p.Status == "paused" && p.Running == 0 })
 	if f.Pick/2%3 == 0 {
