@@ -13,21 +13,17 @@ import (
 func TestBatchesOfEveryShapeOfKeys(t *testing.T) {
 	t.Parallel()
 	shapes := map[string]struct{ typ, keys string }{
-		"without a gap":            {"bigint", "SELECT i FROM generate_series(1, 2000) i"},
-		"one short of a batch":     {"bigint", "SELECT i FROM generate_series(1, 1999) i"},
-		"one more than a batch":    {"bigint", "SELECT i FROM generate_series(1, 2001) i"},
-		"negative":                 {"bigint", "SELECT i FROM generate_series(-1000, 999) i"},
-		"the largest":              {"bigint", "SELECT 9223372036854775807 - i FROM generate_series(0, 1999) i"},
-		"the smallest":             {"bigint", "SELECT -9223372036854775808 + i FROM generate_series(0, 1999) i"},
-		"from end to end":          {"bigint", "SELECT -9223372036854775808 + i FROM generate_series(0, 999) i UNION ALL SELECT 9223372036854775807 - i FROM generate_series(0, 999) i"},
-		"the largest integer":      {"integer", "SELECT 2147483647 - i FROM generate_series(0, 1999) i"},
-		"the smallest integer":     {"integer", "SELECT -2147483648 + i FROM generate_series(0, 1999) i"},
-		"all of smallint's end":    {"smallint", "SELECT (32767 - i)::smallint FROM generate_series(0, 1999) i"},
-		"every second":             {"bigint", "SELECT i * 2 FROM generate_series(1, 2000) i"},
-		"one in ten is missing":    {"bigint", "SELECT i FROM generate_series(1, 2222) i WHERE i % 10 <> 7"},
-		"one in hundred":           {"bigint", "SELECT i FROM generate_series(1, 2020) i WHERE i % 101 <> 50"},
-		"islands of three batches": {"bigint", "SELECT i::bigint / 150 * 1000000000 + i % 150 FROM generate_series(0, 2999) i"},
-		"dense, then thin":         {"bigint", "SELECT CASE WHEN i <= 1000 THEN i ELSE i * 1000 END FROM generate_series(1, 2000) i"},
+		"without a gap":         {"bigint", "SELECT i FROM generate_series(1, 2000) i"},
+		"one short of a batch":  {"bigint", "SELECT i FROM generate_series(1, 1999) i"},
+		"one more than a batch": {"bigint", "SELECT i FROM generate_series(1, 2001) i"},
+		"negative":              {"bigint", "SELECT i FROM generate_series(-1000, 999) i"},
+		"the largest":           {"bigint", "SELECT 9223372036854775807 - i FROM generate_series(0, 1999) i"},
+		"the smallest":          {"bigint", "SELECT -9223372036854775808 + i FROM generate_series(0, 1999) i"},
+		"from end to end":       {"bigint", "SELECT -9223372036854775808 + i FROM generate_series(0, 999) i UNION ALL SELECT 9223372036854775807 - i FROM generate_series(0, 999) i"},
+		"the largest integer":   {"integer", "SELECT 2147483647 - i FROM generate_series(0, 1999) i"},
+		"the smallest integer":  {"integer", "SELECT -2147483648 + i FROM generate_series(0, 1999) i"},
+		"the largest smallint":  {"smallint", "SELECT (32767 - i)::smallint FROM generate_series(0, 1999) i"},
+		"one in ten is missing": {"bigint", "SELECT i FROM generate_series(1, 2222) i WHERE i % 10 <> 7"},
 	}
 	for name, s := range shapes {
 		t.Run(name, func(t *testing.T) {

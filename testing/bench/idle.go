@@ -98,7 +98,7 @@ func (r *rest) settle(ctx context.Context) error {
 	defer cancel()
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
-	for {
+	for looked := time.Now(); ; {
 		select {
 		case <-tick.C:
 		case err := <-r.died:
@@ -106,14 +106,15 @@ func (r *rest) settle(ctx context.Context) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
+		before := looked
+		looked = time.Now()
 		statements, size, err := r.statements()
 		switch {
 		case err != nil:
 			return err
 		case statements > 0 || r.since.IsZero():
-			r.since, r.from = time.Now(), size
+			r.since, r.from = before, size // the silence counts: a ping comes a minute after the last statement
 		case time.Since(r.since) > silence && r.listens():
-			r.since = time.Now()
 			return nil
 		}
 	}
@@ -143,7 +144,7 @@ func (r *rest) line(ctx context.Context, o Options) (line, error) {
 		section: SectionIdle, what: "statements of " + r.what + " with nothing to do", value: fmt.Sprintf("%d in %.1f minutes", count, minutes),
 		beside: "-", ratio: "-", target: "≤ 1 a minute", verdict: Reached,
 	}
-	if count > int(minutes)+1 { // as many as pings that are a minute apart, however they lie
+	if float64(count) > max(1, minutes) {
 		l.verdict = Missed
 	}
 	r.perMinute = float64(count) / minutes

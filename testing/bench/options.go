@@ -135,7 +135,7 @@ func (o Options) sizesOfOthers() sizes {
 		}
 	default:
 		return sizes{
-			cases: [4]extent{{9, 384_000}, {8, 256_000}, {8, 192_000}, {6, 1_536_000}}, tableRows: 2_000_000,
+			cases: [4]extent{{9, 384_000}, {8, 256_000}, {8, 192_000}, {8, 768_000}}, tableRows: 2_000_000,
 			wakes: 600, idleWakes: 20, finished: []int{1000, 100_000, 3_000_000}, claims: 2000,
 		}
 	}
