@@ -30,7 +30,9 @@ func (w *worker) run(ctx context.Context) error {
 	if a := w.activity.Load(); a != nil {
 		a.Backends(w.session.pid) // whoever waits for its locks counts
 	}
-	return w.process(ctx, p)
+	err = w.process(ctx, p)
+	w.session.sound = err == nil
+	return err
 }
 
 // look finds out, on the control pool, what is to be done and whether it can begin.
@@ -69,7 +71,7 @@ type opening struct {
 // opens begins to open the worker's session, unless it is known that the migration waits for others.
 func (w *worker) opens(ctx context.Context) *opening {
 	o := &opening{open: func(connecting context.Context) (*session, error) {
-		return openSession(ctx, connecting, w.opts, &w.candidate, w.settings)
+		return openSession(ctx, connecting, w.opts, w.spares, &w.candidate, w.settings)
 	}}
 	if !w.barriers.holds(w.candidate.ID) {
 		o.begin(ctx)
@@ -247,7 +249,7 @@ func (w *worker) batches(ctx context.Context, p plan, s *source) error {
 			w.log.WarnContext(ctx, "no second connection: batches wait for their look-ups", "error", cause)
 		}
 		s.begin = func() *lookAhead {
-			return startLookAhead(ctx, func(connecting context.Context) (*pgx.Conn, error) { return w.openAhead(ctx, connecting, p) }, s.claims)
+			return startLookAhead(ctx, func(connecting context.Context) (*pgx.Conn, error) { return w.openAhead(ctx, connecting, p) }, w.spares, s.claims)
 		}
 	}
 	defer func() {
@@ -272,7 +274,7 @@ func (w *worker) looksAhead(p plan) bool {
 // dead while either lives.
 func (w *worker) openAhead(ctx, connecting context.Context, p plan) (*pgx.Conn, error) {
 	shared := false
-	e := entry{opts: w.opts, settings: w.settings, take: func(pid string) [][]statement {
+	e := entry{opts: w.opts, spares: w.spares, settings: w.settings, take: func(pid string) [][]statement {
 		return [][]statement{
 			{{sql: w.opts.Store.ShareEpochSQL(), args: []string{number(w.session.epoch), pid}, row: func(row [][]byte) { shared = string(row[0]) == "t" }}},
 			claimStatements(w.opts.Store, w.target.lookups(p.wantStart)),

@@ -16,6 +16,7 @@ import (
 // entry is how a session of a worker begins: with one write, and one answer to wait for.
 type entry struct {
 	opts     *Options
+	spares   *spares // nil: every session is a new one
 	settings Settings
 	backend  backend
 	trip     time.Duration // to the server and back, where it is long enough to matter
@@ -38,23 +39,39 @@ const helloSQL = "SELECT pg_backend_pid(), pg_is_in_recovery(), current_setting(
 const settingsSQL = `SELECT count(set_config(name, value, false)) FROM unnest(string_to_array($1::text, chr(10)), string_to_array($2::text, chr(10))) v(name, value)
 WHERE pg_backend_pid() = $3::int AND NOT pg_is_in_recovery() AND current_setting(name, true) IS NOT NULL`
 
-// connect opens a session for a migration, makes the settings, and takes what is to be had, unless the
+// connect opens a session for a migration, or takes a spare one, makes the settings, and takes what is to be had, unless the
 // server is a standby, or the backend is not this session's own: then nothing is
 // left behind on sessions that a pooler lends to others. The end of connecting only ends what
 // comes before the first statement.
 func (e *entry) connect(ctx, connecting context.Context, migration string) (*pgx.Conn, error) {
-	conn, err := e.opts.Connect(connecting, "bbmd/"+e.opts.Database+"/"+migration)
+	application := "bbmd/" + e.opts.Database + "/" + migration
+	if spare := e.spares.take(); spare != nil {
+		if e.goesOn(ctx, spare, application) {
+			return spare, nil
+		}
+		closeConn(ctx, spare)
+		e.spares.drop(ctx) // whatever it was, a new session tells
+	}
+	conn, err := e.opts.Connect(connecting, application)
 	if err != nil {
 		return nil, fmt.Errorf("connect: %w", err)
 	}
-	if err := e.begin(ctx, conn); err != nil {
+	noteAge(conn)
+	if err := e.begin(ctx, conn, application); err != nil {
 		closeConn(ctx, conn)
 		return nil, err
 	}
 	return conn, nil
 }
 
-func (e *entry) begin(ctx context.Context, conn *pgx.Conn) error {
+// goesOn begins on a session that has waited, and reports whether it could.
+func (e *entry) goesOn(ctx context.Context, spare *pgx.Conn, application string) bool {
+	ctx, cancel := context.WithTimeout(ctx, spareTimeout)
+	defer cancel()
+	return e.begin(ctx, spare, application) == nil
+}
+
+func (e *entry) begin(ctx context.Context, conn *pgx.Conn, application string) error {
 	var readOnly, made bool
 	sent := time.Now()
 	hello := []statement{{sql: helloSQL, row: func(values [][]byte) {
@@ -66,7 +83,7 @@ func (e *entry) begin(ctx context.Context, conn *pgx.Conn) error {
 	if conn.PgConn().PID() > maxPID {
 		told = "0" // a pooler's invention
 	}
-	err := converse(ctx, conn, append([][]statement{hello}, e.rest(told, &made)...)...)
+	err := converse(ctx, conn, append([][]statement{hello}, e.rest(told, application, &made)...)...)
 	switch {
 	case readOnly:
 		return errReadOnly
@@ -77,7 +94,7 @@ func (e *entry) begin(ctx context.Context, conn *pgx.Conn) error {
 		if err := keepsBackend(ctx, e.opts, conn, e.backend.pid); err != nil {
 			return err
 		}
-		if err := converse(ctx, conn, e.rest(number(e.backend.pid), &made)...); err != nil {
+		if err := converse(ctx, conn, e.rest(number(e.backend.pid), application, &made)...); err != nil {
 			return fmt.Errorf("set up the session: %w", err)
 		}
 	}
@@ -91,8 +108,9 @@ func (e *entry) begin(ctx context.Context, conn *pgx.Conn) error {
 const maxPID = 1<<31 - 1
 
 // rest returns the groups that make the settings and take what is to be had.
-func (e *entry) rest(pid string, made *bool) [][]statement {
+func (e *entry) rest(pid, application string, made *bool) [][]statement {
 	names, values := sessionSettings(e.settings)
+	names, values = append(names, "application_name"), append(values, application) // a spare session has another
 	groups := [][]statement{{{
 		sql: settingsSQL, args: []string{strings.Join(names, "\n"), strings.Join(values, "\n"), pid},
 		row: func(values [][]byte) { *made = string(values[0]) != "0" },

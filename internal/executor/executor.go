@@ -25,6 +25,7 @@ type Executor struct {
 	problem  atomic.Pointer[error]
 	locked   atomic.Pointer[error] // see LockInUse
 	throttle *throttle.Sampler
+	spares   *spares
 	holding  atomic.Bool // the throttle keeps some migration back
 
 	// What follows belongs to the goroutine of Run.
@@ -56,7 +57,7 @@ func New(opts Options) *Executor {
 		opts.Observer = NoObserver{}
 	}
 	e := &Executor{
-		opts: opts, log: opts.Logger.With("database", opts.Database), made: time.Now(),
+		opts: opts, log: opts.Logger.With("database", opts.Database), made: time.Now(), spares: newSpares(opts.Database),
 		wake: make(chan struct{}, 1), workers: make(map[*running]struct{}), ended: make(chan *running),
 		barriers: barriers{all: make(map[int32]*barrier)}, again: make(map[int32]time.Time), errors: make(map[int32]int), held: make(map[int32]*throttled),
 	}
@@ -129,6 +130,7 @@ func (e *Executor) Run(ctx context.Context) error {
 	tallies := newCounting(e)
 	counters.Go(func() { tallies.run(counting) })
 	counters.Go(func() { _ = e.throttle.Run(counting) }) // it only ends with its context
+	defer e.spares.close(hard)
 	defer counters.Wait()
 	defer stopCounting()
 

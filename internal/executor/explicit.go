@@ -273,7 +273,7 @@ func (r *explicit) transaction(ctx context.Context, j *control.Job, began time.T
 	if h.begun != nil {
 		r.letGo(ctx, h.begun) // the Work did not ask for it
 	}
-	r.renew = r.renew || h.deallocated
+	r.renew, r.session.lent = r.renew || h.deallocated, r.session.lent || h.lent
 	if r.session.conn.PgConn().IsBusy() {
 		r.heard() // the connection is given up: if it was not, whoever takes the session's jobs over will see
 		return 0, errors.Join(err, errLeftOpen)

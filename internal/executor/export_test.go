@@ -109,3 +109,10 @@ func ServersPart(first time.Duration, took ...time.Duration) []time.Duration {
 	}
 	return parts
 }
+
+// KeepSpares says for how long a session waits for the next migration.
+func KeepSpares(e *Executor, patience time.Duration) {
+	e.spares.mu.Lock()
+	defer e.spares.mu.Unlock()
+	e.spares.patience = patience
+}

@@ -37,6 +37,7 @@ type handle struct {
 	tracer      trace.Tracer // nil: no spans
 	over        bool
 	deallocated bool // the Work dropped prepared statements, the executor's among them
+	lent        bool // the Work has got what is pgx's own: it may keep it
 }
 
 // see notes statements that take the session's prepared statements away.
@@ -60,6 +61,7 @@ func (h *handle) baseTx(ctx context.Context) (pgx.Tx, error) {
 	if h.over {
 		return nil, errHandedIn
 	}
+	h.lent = true
 	if h.base != nil {
 		return h.base, nil
 	}
@@ -172,4 +174,7 @@ func (h *handle) Prepare(ctx context.Context, name, sql string) (*pgconn.Stateme
 
 // Conn returns the batch's connection, for what only pgx.Conn can do. Ending
 // the transaction on it fails the migration.
-func (h *handle) Conn() *pgx.Conn { return h.conn }
+func (h *handle) Conn() *pgx.Conn {
+	h.lent = true
+	return h.conn
+}

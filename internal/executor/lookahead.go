@@ -53,7 +53,7 @@ type noAheadError struct{ err error }
 func (e *noAheadError) Error() string { return "open a session to look ahead: " + e.err.Error() }
 func (e *noAheadError) Unwrap() error { return e.err }
 
-func startLookAhead(ctx context.Context, open func(connecting context.Context) (*pgx.Conn, error), claims *claimer) *lookAhead {
+func startLookAhead(ctx context.Context, open func(connecting context.Context) (*pgx.Conn, error), spares *spares, claims *claimer) *lookAhead {
 	connecting, leave := context.WithCancel(ctx)
 	claims.first = aheadFirst
 	l := &lookAhead{claims: claims, blocks: make(chan block, 1), quit: make(chan struct{}), leave: leave, ended: make(chan struct{}), closed: make(chan struct{})}
@@ -62,8 +62,12 @@ func startLookAhead(ctx context.Context, open func(connecting context.Context) (
 		defer leave()
 		conn, err := open(connecting)
 		if err == nil {
-			defer closeConn(ctx, conn) // while the last batches run
 			err = l.run(ctx, conn)
+			defer func() { // while the last batches run
+				if err != nil || !spares.put(ctx, conn) {
+					closeConn(ctx, conn)
+				}
+			}()
 		}
 		l.err = err
 		close(l.ended)

@@ -168,7 +168,7 @@ func (e *Executor) finishBehind(ctx context.Context, w *worker) bool {
 func (e *Executor) begin(ctx context.Context, a assignment, settings Settings, tallies *counting) {
 	soft, tell := context.WithCancel(ctx)
 	r := &running{began: time.Now(), worker: &worker{
-		opts: &e.opts, settings: settings, barriers: &e.barriers, candidate: a.candidate, work: a.work,
+		opts: &e.opts, spares: e.spares, settings: settings, barriers: &e.barriers, candidate: a.candidate, work: a.work,
 		log: e.log.With("migration", a.candidate.Name, "work", a.work.Name), soft: soft, tell: tell,
 		throttle: e.throttle,
 	}}

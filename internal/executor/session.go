@@ -20,8 +20,8 @@ var errReadOnly = errors.New("the server is read-only: it is a standby; connect 
 
 // session is a worker's place on the server: one connection for its batches,
 // whose advisory locks say that the owner lives and hold its slot, and perhaps a second one
-// for looking ahead. A session serves one migration, so that whatever a Work leaves
-// behind on its connection goes with it.
+// for looking ahead. Whatever a Work leaves behind on its connection goes with the migration: the
+// session ends with it, or is made as new.
 type session struct {
 	store     control.Store
 	migration int32
@@ -29,6 +29,9 @@ type session struct {
 	epoch     int32
 	slot      int32         // number of its place among the migration's workers
 	trip      time.Duration // to the server and back, where it is long enough to matter
+	spares    *spares       // where it goes in the end, if it may be used again
+	lent      bool          // a Work has got the connection itself, and may have kept it
+	sound     bool          // all went well on it
 	backend
 }
 
@@ -71,9 +74,9 @@ func milliseconds(d time.Duration) string { return fmt.Sprintf("%dms", d.Millise
 // openSession connects for one worker of a migration, takes one of the migration's
 // slots, and then an epoch. It returns [errNoSlot] when others hold them all.
 // See [entry.connect] for connecting.
-func openSession(ctx, connecting context.Context, opts *Options, c *control.Candidate, settings Settings) (*session, error) {
+func openSession(ctx, connecting context.Context, opts *Options, spares *spares, c *control.Candidate, settings Settings) (*session, error) {
 	var got seat
-	e := entry{opts: opts, settings: settings, take: func(pid string) [][]statement {
+	e := entry{opts: opts, spares: spares, settings: settings, take: func(pid string) [][]statement {
 		return [][]statement{
 			{{sql: opts.Store.SeatSQL(), args: []string{number(c.ID), number(c.Parallelism), pid}, row: got.taken}},
 			{{sql: opts.Store.KeepEpochSQL(), row: got.keeps}},
@@ -83,7 +86,7 @@ func openSession(ctx, connecting context.Context, opts *Options, c *control.Cand
 	if err != nil {
 		return nil, err
 	}
-	s := &session{store: opts.Store, migration: c.ID, conn: conn, slot: got.slot, epoch: got.epoch, trip: e.trip, backend: e.backend}
+	s := &session{store: opts.Store, migration: c.ID, conn: conn, slot: got.slot, epoch: got.epoch, trip: e.trip, spares: spares, backend: e.backend}
 	switch {
 	case !got.direct:
 		err = errNotDirect
@@ -128,11 +131,14 @@ func (s *session) work(took time.Duration) time.Duration {
 	return max(took-s.trip, took/4)
 }
 
-// close ends the session. The locks are given up first, so that another worker
+// close ends the session, or keeps it for the next migration. The locks are given up first, so that another worker
 // finds the slot free as soon as close returns.
 func (s *session) close(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
+	if s.sound && !s.lent && s.spares.put(ctx, s.conn) {
+		return
+	}
 	if !s.conn.IsClosed() {
 		// A session that cannot answer any more is ended by the server: nothing to add.
 		_ = s.store.ReleaseLocks(ctx, s.conn)

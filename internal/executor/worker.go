@@ -20,6 +20,7 @@ import (
 // it may start, or it is told to stop.
 type worker struct {
 	opts      *Options
+	spares    *spares
 	settings  Settings
 	barriers  *barriers
 	candidate control.Candidate

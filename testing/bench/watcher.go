@@ -29,6 +29,8 @@ type watcher struct {
 	mu       sync.Mutex
 	scanned  time.Time        // when the last scan had ended
 	sessions []uint32         // backends of workers
+	spent    time.Duration    // by these
+	rested   time.Time        // since when they have spent no more
 	batch    func(rows int64) // hears of finished batches; nil: nobody does
 }
 
@@ -101,7 +103,7 @@ func (w *watcher) forget() {
 	}
 }
 
-// quiet waits until no worker's session is left and no scan has ended for some
+// quiet waits until no worker's session has done anything and no scan has ended for some
 // milliseconds, so that what one slice set off is not measured in the next.
 func (w *watcher) quiet(ctx context.Context) error {
 	const silence = 8 * time.Millisecond
@@ -114,7 +116,7 @@ func (w *watcher) quiet(ctx context.Context) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
-		if w.gone() && time.Since(began) > silence && time.Since(w.lastScan()) > silence {
+		if time.Since(w.lastSpent()) > silence && time.Since(began) > silence && time.Since(w.lastScan()) > silence {
 			return nil
 		}
 	}
@@ -126,14 +128,20 @@ func (w *watcher) lastScan() time.Time {
 	return w.scanned
 }
 
-func (w *watcher) gone() bool {
+// lastSpent returns when the workers' sessions have last used a processor, as far as anybody has looked: some of them
+// wait for the next migration.
+func (w *watcher) lastSpent() time.Time {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if slices.ContainsFunc(w.sessions, alive) {
-		return false
+	w.sessions = slices.DeleteFunc(w.sessions, func(pid uint32) bool { return !alive(pid) })
+	var spent time.Duration
+	for _, pid := range w.sessions {
+		spent += running(int(pid))
 	}
-	w.sessions = w.sessions[:0]
-	return true
+	if spent != w.spent {
+		w.spent, w.rested = spent, time.Now()
+	}
+	return w.rested
 }
 
 // arm makes the watcher note the next write of the control pool.
