@@ -142,9 +142,9 @@ type BackgroundMigrations struct {
 	// environment. Defaults to empty.
 	Throttle Object `koanf:"throttle" live:"true"`
 
-	// TakeoverInterval is how often, while a migration runs elsewhere, its
+	// TakeoverInterval is how often, while a migration runs elsewhere or its last batches end after it was stopped, its
 	// owner is checked for being alive, from 100ms to 10m. Nothing is checked
-	// while no migration runs. Defaults to 2s.
+	// while no batch runs. Defaults to 2s.
 	TakeoverInterval time.Duration `koanf:"takeover_interval" live:"true"`
 
 	// StatementTimeout is how long one statement of a batch may take, from

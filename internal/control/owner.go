@@ -128,3 +128,36 @@ func (s Store) TakeOver(ctx context.Context, db TxDB, migration, owner int32) (j
 	}
 	return jobs, alive, nil
 }
+
+// nobodyAtSQL takes the lock of claims, unless there is one under way, and is true if no worker has a place. The parameter is the migration.
+const nobodyAtSQL = `SELECT pg_try_advisory_xact_lock(7702, $1::int) AND NOT EXISTS (SELECT FROM pg_catalog.pg_locks
+	WHERE locktype = 'advisory' AND classid = 7703 AND objid::bigint / 64 = $1::int AND objsubid = 2 AND granted
+	  AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()))`
+
+const settleSQL = `UPDATE bbm.batched_background_migrations SET unsettled = false
+	WHERE id = $1::int AND NOT EXISTS (SELECT FROM ` + openJobsOf + ` j WHERE j.status = 'running')`
+
+// Settle takes note that no job of a migration that was stopped is running any more: no scan looks at it until it goes on and is
+// stopped again. It reports false, and changes nothing, while one is, or one could yet be claimed by somebody who has not heard of it.
+// The statements have snapshots of their own. From the first on the status stays as it is; the second finds no claim under way, which
+// may have begun before the migration was stopped, and whoever claims later sees that it was; so the third sees all that there will be.
+func (s Store) Settle(ctx context.Context, db TxDB, migration int32) (settled bool, err error) {
+	err = pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, s.sql(`SELECT FROM bbm.batched_background_migrations
+			WHERE id = $1 AND unsettled AND status NOT IN ('active', 'running') FOR NO KEY UPDATE SKIP LOCKED`), migration)
+		if err != nil || tag.RowsAffected() == 0 { // somebody is changing it, or has: the next scan tells
+			return err
+		}
+		var nobody bool
+		if err := tx.QueryRow(ctx, nobodyAtSQL, migration).Scan(&nobody); err != nil || !nobody {
+			return err
+		}
+		tag, err = tx.Exec(ctx, s.sql(settleSQL), migration)
+		settled = tag.RowsAffected() > 0
+		return err
+	})
+	if err != nil {
+		return false, fmt.Errorf("look whether jobs of migration %d are running: %w", migration, err)
+	}
+	return settled, nil
+}

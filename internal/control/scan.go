@@ -27,8 +27,8 @@ const (
 	StrategyNull   = "null"   // rows whose column IS NULL, until none is left
 )
 
-// Candidate is a migration that is active or running, and what a reconcile has
-// to know to decide about it.
+// Candidate is a migration that is active or running, or was [Candidate.Stopped] while somebody was at it, and
+// what a reconcile has to know to decide about it.
 type Candidate struct {
 	ID              int32
 	Name            string
@@ -78,6 +78,9 @@ type Knobs struct {
 
 // Started reports whether the migration's table, key and range are recorded.
 func (c *Candidate) Started() bool { return c.TableOID != nil }
+
+// Stopped reports whether it was paused, has failed, or was cancelled.
+func (c *Candidate) Stopped() bool { return c.Status != StatusActive && c.Status != StatusRunning }
 
 // Done reports whether nothing is left but to call the migration finished.
 func (c *Candidate) Done() bool { return c.Processed() && !c.Unverified }
@@ -131,6 +134,8 @@ const (
   SELECT * FROM bbm.batched_background_migrations WHERE status = 'running'
   UNION ALL
   (SELECT * FROM bbm.batched_background_migrations WHERE status = 'active' AND status IN ('active', 'running') ORDER BY priority, id LIMIT 100)
+  UNION ALL
+  (SELECT * FROM bbm.batched_background_migrations WHERE unsettled AND status NOT IN ('active', 'running') ORDER BY id LIMIT 100)
 )`
 	scanBehindFrom = `(
   SELECT * FROM bbm.batched_background_migrations
@@ -141,8 +146,9 @@ const (
 )
 
 // Scan returns the migrations that are running, and of those that are active the first
-// [ScanLimit], in the order in which they want to run. Its cost grows with the open jobs, neither with those that have
-// finished, however long other sessions hold their snapshots, nor with the length of the queue.
+// [ScanLimit], in the order in which they want to run; among them those that were stopped, at most as many, where jobs may still be
+// running (see [Store.Settle]). Its cost grows with the open jobs, neither with those that have
+// finished, however long other sessions hold their snapshots, nor with the length of the queue, nor with how many were ever stopped.
 func (s Store) Scan(ctx context.Context, db DB) ([]Candidate, error) {
 	return s.scan(ctx, db, scanFrom)
 }

@@ -93,7 +93,7 @@ type Settings struct {
 	Throttle *throttle.Config
 
 	// TakeoverInterval is how often a replica that is not working on a running
-	// migration looks whether its owners still live.
+	// migration, or on one whose last batches are under way after it was stopped, looks whether its owners still live.
 	TakeoverInterval time.Duration
 
 	// StatementTimeout bounds every statement of a batch. 0: no bound.

@@ -17,6 +17,8 @@ type queue struct {
 	all  []control.Candidate
 	part bool           // there are more, further behind, that are active and not listed
 	near map[int32]bool // those that came first
+
+	stopped []control.Candidate // paused, failed or cancelled, and some of their jobs may still be running: no part of the above
 }
 
 // scan returns the queue of all migrations, or of the one that the executor is for.
@@ -30,11 +32,24 @@ func (e *Executor) scan(ctx context.Context) (queue, error) {
 		return queue{}, err
 	}
 	q := queue{near: make(map[int32]bool, len(page))}
+	page, q.stopped = apart(page)
 	for i := range page {
 		q.near[page[i].ID] = true
 	}
 	err = e.scanOn(ctx, &q, page)
 	return q, err
+}
+
+// apart sets those apart that are stopped, for which there is nothing to decide.
+func apart(page []control.Candidate) (open, stopped []control.Candidate) {
+	for i := range page {
+		if page[i].Stopped() {
+			stopped = append(stopped, page[i])
+		} else {
+			open = append(open, page[i])
+		}
+	}
+	return open, stopped
 }
 
 // scanOn reads on behind the first page for as long as workers are left that nobody there can use: whoever cannot run,
@@ -124,7 +139,9 @@ func (e *Executor) scanOnly(ctx context.Context) (queue, error) {
 		return queue{}, nil
 	case err != nil:
 		return queue{}, err
-	case c.Status != control.StatusActive && c.Status != control.StatusRunning:
+	case c.Stopped() && len(c.Owners) > 0:
+		return queue{stopped: []control.Candidate{c}}, nil
+	case c.Stopped():
 		return queue{}, nil
 	default:
 		return queue{all: []control.Candidate{c}}, nil

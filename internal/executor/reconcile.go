@@ -40,8 +40,15 @@ func (e *Executor) reconcile(ctx, hard context.Context, tallies *counting) (time
 	if again, err := e.tidy(bounded, queue); err != nil || again {
 		return time.Millisecond, err
 	}
+	left, err := e.settle(bounded, q.stopped)
+	if err != nil {
+		return 0, err
+	}
 	e.release(q)
 	d := decide(queue, e.situation())
+	if left {
+		d.wakeWithin(settings.TakeoverInterval) // whoever is at their last batches may die
+	}
 	e.noteLock(queue)
 	if err := e.explain(bounded, queue, q.told(d.reasons)); err != nil {
 		return 0, err
@@ -117,22 +124,55 @@ func (e *Executor) tidy(ctx context.Context, queue []control.Candidate) (again b
 			}
 			again = again || finished
 		}
-		for _, owner := range c.Owners {
-			if slices.Contains(epochs, owner) {
-				continue
-			}
-			jobs, alive, err := e.opts.Store.TakeOver(ctx, e.opts.Pool, c.ID, owner)
-			if err != nil {
-				return false, err
-			}
-			if !alive && jobs > 0 {
-				e.log.InfoContext(ctx, "took over the jobs of a dead worker", "migration", c.Name, "owner", owner, "jobs", jobs)
-				e.opts.Observer.TookOver(c.Name, jobs)
-				again = true
-			}
+		took, err := e.takeOver(ctx, c, epochs)
+		if err != nil {
+			return false, err
 		}
+		again = again || took
 	}
 	return again, nil
+}
+
+// takeOver takes over the jobs of a migration's dead owners, and reports whether there were any. The epochs are this process's own.
+func (e *Executor) takeOver(ctx context.Context, c *control.Candidate, epochs []int32) (took bool, err error) {
+	for _, owner := range c.Owners {
+		if slices.Contains(epochs, owner) {
+			continue
+		}
+		jobs, alive, err := e.opts.Store.TakeOver(ctx, e.opts.Pool, c.ID, owner)
+		if err != nil {
+			return took, err
+		}
+		if !alive && jobs > 0 {
+			e.log.InfoContext(ctx, "took over the jobs of a dead worker", "migration", c.Name, "owner", owner, "jobs", jobs)
+			e.opts.Observer.TookOver(c.Name, jobs)
+			took = true
+		}
+	}
+	return took, nil
+}
+
+// settle takes over the jobs of dead owners in migrations that were stopped, so that nothing there stays running of nobody: whoever
+// pauses one may wait for that. It reports whether somebody's are left, who may die yet.
+func (e *Executor) settle(ctx context.Context, stopped []control.Candidate) (left bool, err error) {
+	epochs := e.epochs()
+	left = len(stopped) >= control.ScanLimit // and there may be more
+	for i := range stopped {
+		c := &stopped[i]
+		if _, err := e.takeOver(ctx, c, epochs); err != nil {
+			return false, err
+		}
+		if c.SlotsHeld > 0 { // a worker that has yet to hear of it, or is at its last batches
+			left = true
+			continue
+		}
+		settled, err := e.opts.Store.Settle(ctx, e.opts.Pool, c.ID)
+		if err != nil {
+			return false, err
+		}
+		left = left || !settled
+	}
+	return left, nil
 }
 
 // finish makes a migration finished if nothing of it is left, and reports whether this call did it.
