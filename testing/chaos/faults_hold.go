@@ -87,23 +87,27 @@ func (r *run) sessionsEnd(v *replica) {
 	})
 }
 
-// takenOver waits until no job is a dead worker's: while its migration is paused, nobody takes it over.
-func (r *run) takenOver() {
+// rest pauses the migration, waits until nobody is at it any more, and returns how far it is. Nothing is running then: what the dead have
+// left is taken over.
+func (r *run) rest() progress {
 	r.tb.Helper()
-	r.watch.until("the jobs of the dead are taken over", patience, func() (none bool, err error) {
-		err = r.watch.try([]any{&none}, `SELECT NOT EXISTS (SELECT FROM bbm.batched_background_migration_jobs j WHERE j.status = 'running'
-			AND NOT EXISTS (SELECT FROM pg_locks l WHERE l.classid = 7701 AND l.objid::bigint = j.owner AND `+mine+`))`)
-		return none, err
+	r.watch.exec("SELECT bbm.pause('m', 'by chaos')")
+	r.watch.until("nobody is at what was paused", patience, func() (settled bool, err error) {
+		err = r.watch.try([]any{&settled}, "SELECT NOT unsettled FROM bbm.batched_background_migrations WHERE name = 'm'")
+		return settled, err
 	})
+	p := r.watch.progress()
+	if p.Status != "paused" || p.Running > 0 {
+		r.tb.Errorf("jobs of a migration that was paused are running, and nobody is at it: %+v", p)
+	}
+	return p
 }
 
 // pause pauses the migration, looks that nothing moves, and resumes it. Every
 // third time a daemon dies meanwhile.
 func (r *run) pause(f Fault) injury {
 	r.tb.Helper()
-	r.takenOver()
-	r.watch.exec("SELECT bbm.pause('m', 'by chaos')")
-	before := r.watch.reaches("paused, and nothing runs", func(p progress) bool { return p.Status == "paused" && p.Running == 0 })
+	before := r.rest()
 	if f.Pick/2%3 == 0 {
 		v := r.victim(f)
 		v.kill()

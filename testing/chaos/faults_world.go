@@ -125,9 +125,7 @@ func (r *run) setBack(f Fault) injury {
 // stepBackPaused sets the clock back while the migration is paused: what was given back is due all the same.
 func (r *run) stepBackPaused(f Fault) injury {
 	r.tb.Helper()
-	r.takenOver()
-	r.watch.exec("SELECT bbm.pause('m', 'by chaos')")
-	r.watch.reaches("paused, and nothing runs", func(p progress) bool { return p.Status == "paused" && p.Running == 0 })
+	r.rest()
 	i := r.setBack(f)
 	r.watch.exec("SELECT bbm.resume('m')")
 	r.allDue()
