@@ -31,7 +31,7 @@ func (w *worker) run(ctx context.Context) error {
 		a.Backends(w.session.pid) // whoever waits for its locks counts
 	}
 	err = w.process(ctx, p)
-	w.session.sound = err == nil
+	w.session.failed = err != nil
 	return err
 }
 

@@ -31,7 +31,7 @@ type session struct {
 	trip      time.Duration // to the server and back, where it is long enough to matter
 	spares    *spares       // where it goes in the end, if it may be used again
 	lent      bool          // a Work has got the connection itself, and may have kept it
-	sound     bool          // all went well on it
+	failed    bool          // something went wrong on it
 	backend
 }
 
@@ -98,6 +98,7 @@ func openSession(ctx, connecting context.Context, opts *Options, spares *spares,
 		err = errNotDirect
 	}
 	if err != nil {
+		s.failed = !errors.Is(err, errNoSlot)
 		s.close(ctx)
 		return nil, err
 	}
@@ -136,7 +137,7 @@ func (s *session) work(took time.Duration) time.Duration {
 func (s *session) close(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
-	if s.sound && !s.lent && s.spares.put(ctx, s.conn) {
+	if !s.failed && !s.lent && s.spares.put(ctx, s.conn) {
 		return
 	}
 	if !s.conn.IsClosed() {
