@@ -67,7 +67,8 @@ func (s *spares) put(ctx context.Context, conn *pgx.Conn) bool {
 		return false
 	}
 	kept := &spare{conn: conn}
-	kept.timer = time.AfterFunc(s.patience, func() { s.end(kept) })
+	ctx = context.WithoutCancel(ctx) // its end may come after whoever puts it
+	kept.timer = time.AfterFunc(s.patience, func() { s.end(ctx, kept) })
 	s.idle = append(s.idle, kept)
 	return true
 }
@@ -93,9 +94,9 @@ func (s *spares) renew(ctx context.Context, conn *pgx.Conn) error {
 }
 
 // end closes a session that nobody has taken.
-func (s *spares) end(kept *spare) {
+func (s *spares) end(ctx context.Context, kept *spare) {
 	if s.remove(kept) {
-		closeConn(context.Background(), kept.conn)
+		closeConn(ctx, kept.conn)
 	}
 }
 
