@@ -106,11 +106,23 @@ WHERE id IN (SELECT id FROM bbm.batched_background_migration_jobs
   WHERE id = ANY (ARRAY(SELECT j.id FROM ` + openJobsOf + ` j WHERE j.status = 'running' AND j.owner = $2))
     AND owner = $2 AND status = 'running' FOR UPDATE SKIP LOCKED)`
 
+// eachAsOfNow runs f in a transaction whose statements have snapshots of their own, whatever the database's default is.
+// A transaction of the caller's stays as it is.
+func eachAsOfNow(ctx context.Context, db TxDB, f func(pgx.Tx) error) error {
+	type beginner interface {
+		BeginTx(ctx context.Context, options pgx.TxOptions) (pgx.Tx, error)
+	}
+	if b, ok := db.(beginner); ok {
+		return pgx.BeginTxFunc(ctx, b, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, f)
+	}
+	return pgx.BeginFunc(ctx, db, f)
+}
+
 // TakeOver makes the running jobs of a dead owner pending again and returns
 // how many, or alive when the owner's lock is held. The two statements have
 // snapshots of their own, so that the second sees all that the owner did.
 func (s Store) TakeOver(ctx context.Context, db TxDB, migration, owner int32) (jobs int64, alive bool, err error) {
-	err = pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
+	err = eachAsOfNow(ctx, db, func(tx pgx.Tx) error {
 		var dead bool
 		if err := tx.QueryRow(ctx, "SELECT pg_try_advisory_xact_lock(7701, $1)", owner).Scan(&dead); err != nil {
 			return err
@@ -142,7 +154,7 @@ const settleSQL = `UPDATE bbm.batched_background_migrations SET unsettled = fals
 // The statements have snapshots of their own. From the first on the status stays as it is; the second finds no claim under way, which
 // may have begun before the migration was stopped, and whoever claims later sees that it was; so the third sees all that there will be.
 func (s Store) Settle(ctx context.Context, db TxDB, migration int32) (settled bool, err error) {
-	err = pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
+	err = eachAsOfNow(ctx, db, func(tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx, s.sql(`SELECT FROM bbm.batched_background_migrations
 			WHERE id = $1 AND unsettled AND status NOT IN ('active', 'running') FOR NO KEY UPDATE SKIP LOCKED`), migration)
 		if err != nil || tag.RowsAffected() == 0 { // somebody is changing it, or has: the next scan tells

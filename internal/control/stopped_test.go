@@ -100,6 +100,32 @@ func TestAStoppedMigrationIsSettledOnce(t *testing.T) {
 	require.Empty(t, scanned(t, db))
 }
 
+// Both rest on a statement that sees what was committed since the one before it, whatever the database's default is.
+func TestWhatIsTakenOverIsSeenAsOfNow(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	startMigration(t, db, "m")
+	claimJobs(t, db, 2)
+	setStatus(t, db, "m", "paused")
+	for _, table := range []string{"batched_background_migrations", "batched_background_migration_jobs"} {
+		db.Exec(t, fmt.Sprintf(`CREATE OR REPLACE FUNCTION public.demand_level() RETURNS trigger LANGUAGE plpgsql AS $$
+			BEGIN
+			  IF current_setting('transaction_isolation') <> 'read committed' THEN RAISE 'it is %%', current_setting('transaction_isolation'); END IF;
+			  RETURN NEW;
+			END $$; CREATE TRIGGER demand_level BEFORE UPDATE ON bbm.%s FOR EACH ROW EXECUTE FUNCTION public.demand_level()`, table))
+	}
+	conn, store := db.Conn(t), control.Store{}
+	_, err := conn.Exec(t.Context(), "SET default_transaction_isolation = 'repeatable read'")
+	require.NoError(t, err)
+	jobs, alive, err := store.TakeOver(t.Context(), conn, 1, owner)
+	require.NoError(t, err)
+	require.False(t, alive)
+	require.EqualValues(t, 2, jobs)
+	settled, err := store.Settle(t.Context(), conn, 1)
+	require.NoError(t, err)
+	require.True(t, settled)
+}
+
 // An upgrade finds what was left before, and nothing else.
 func TestAnUpgradeMarksWhatADeadWorkerHasLeft(t *testing.T) {
 	t.Parallel()
