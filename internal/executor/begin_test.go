@@ -217,8 +217,8 @@ func TestABeginningThatBreaksOff(t *testing.T) {
 }
 
 // A session is opened while the table is looked up. When that finds that there is nothing to do
-// yet, the session is closed, and while that stays so no other is opened.
-func TestASessionOpenedInVainIsClosed(t *testing.T) {
+// yet, the session waits for who can go on, or is closed if it has not begun, and while that stays so no other is opened.
+func TestASessionOpenedInVainWaits(t *testing.T) {
 	t.Parallel()
 	t.Run("refused", func(t *testing.T) {
 		t.Parallel()
@@ -257,7 +257,7 @@ func TestASessionOpenedInVainIsClosed(t *testing.T) {
 
 		require.NoError(t, writer.Commit(t.Context()))
 		exactlyOnce(t, db)
-		require.Len(t, s.taps(), 2)
+		require.LessOrEqual(t, len(s.taps()), 2)
 	})
 }
 
