@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"errors"
 	"fmt"
 	"syscall"
 )
@@ -16,14 +17,20 @@ func mountDisk(dir string, uid, gid uint32) error {
 // roomy is more than any scenario writes.
 const roomy = 2 << 30
 
-// resizeDisk leaves the file system so much room beyond what it holds.
+// resizeDisk leaves the file system so much room beyond what it holds. What somebody writes meanwhile may be more than that:
+// then it is asked to hold less than it does, which it refuses.
 func resizeDisk(dir string, more uint64) error {
-	var stat syscall.Statfs_t
-	if err := syscall.Statfs(dir, &stat); err != nil {
-		return fmt.Errorf("look at tmpfs: %w", err)
+	const tries = 10
+	err := error(syscall.EINVAL)
+	for try := 0; try < tries && errors.Is(err, syscall.EINVAL); try++ {
+		var stat syscall.Statfs_t
+		if err := syscall.Statfs(dir, &stat); err != nil {
+			return fmt.Errorf("look at tmpfs: %w", err)
+		}
+		size := (stat.Blocks-stat.Bfree)*uint64(stat.Bsize) + more //nolint:gosec // a size of blocks is positive
+		err = syscall.Mount("none", dir, "tmpfs", syscall.MS_REMOUNT, fmt.Sprintf("size=%d", size))
 	}
-	size := (stat.Blocks-stat.Bfree)*uint64(stat.Bsize) + more //nolint:gosec // a size of blocks is positive
-	if err := syscall.Mount("none", dir, "tmpfs", syscall.MS_REMOUNT, fmt.Sprintf("size=%d", size)); err != nil {
+	if err != nil {
 		return fmt.Errorf("resize tmpfs: %w", err)
 	}
 	return nil

@@ -32,7 +32,7 @@ const beyondTimeouts = 40 * time.Second
 func (r *run) freezeLong(f Fault) injury {
 	r.tb.Helper()
 	v, i := r.freezeAtWork(f)
-	r.sessionsEnd(v)
+	r.sessionsEnd(v, i)
 	i.at = time.Now()
 	r.hold(beyondTimeouts)
 	return r.thaw(v, i)
@@ -62,7 +62,7 @@ func (r *run) thaw(v *replica, i injury) injury {
 	if len(r.replicas) > 1 {
 		r.overcome("loss of a daemon that is frozen", i)
 	}
-	r.sessionsEnd(v)
+	r.sessionsEnd(v, i)
 	asleep := r.lastEvent()
 	v.signal(syscall.SIGCONT)
 	i.at = time.Now()
@@ -79,11 +79,13 @@ func (r *run) thaw(v *replica, i injury) injury {
 	return i
 }
 
-// sessionsEnd waits until the server has ended a daemon's sessions that own jobs, by its own time-outs.
-func (r *run) sessionsEnd(v *replica) {
+// sessionsEnd waits until the server has ended the sessions of a daemon that owned jobs when it was frozen, by its own time-outs. That they own none any
+// more is not enough: the server may have done what was on its way, and whoever wakes up in time goes on.
+func (r *run) sessionsEnd(v *replica, i injury) {
 	r.tb.Helper()
-	r.watch.until("the server ends the sessions of "+v.name, 3*patience, func() (bool, error) {
-		return len(r.watch.owners(v.application())) == 0, nil
+	r.watch.until("the server ends the sessions of "+v.name, 3*patience, func() (ended bool, err error) {
+		err = r.watch.try([]any{&ended}, "SELECT NOT EXISTS (SELECT FROM pg_locks l WHERE l.classid = 7701 AND "+mine+" AND l.objid::int = ANY ($1))", i.dead)
+		return ended, err
 	})
 }
 
