@@ -170,10 +170,10 @@ func checkDeadPeers(ctx context.Context, p *patient) (string, error) {
 	return strings.Join(on, ", "), nil
 }
 
-// connectionsSQL returns how many connections there may be and are.
+// connectionsSQL returns how many connections there may be and are, without those that wait for the daemon's next migration.
 const connectionsSQL = `
 SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int,
-  (SELECT count(*)::int FROM pg_catalog.pg_stat_activity WHERE backend_type = 'client backend')`
+  (SELECT count(*)::int FROM pg_catalog.pg_stat_activity WHERE backend_type = 'client backend' AND application_name NOT LIKE 'bbmd/%/spare')`
 
 // checkConnections compares what the daemon would open with what is free: a
 // pool of 4, the listener, and at most two connections for each worker.

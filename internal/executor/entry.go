@@ -45,7 +45,8 @@ WHERE pg_backend_pid() = $3::int AND NOT pg_is_in_recovery() AND current_setting
 // comes before the first statement.
 func (e *entry) connect(ctx, connecting context.Context, migration string) (*pgx.Conn, error) {
 	application := "bbmd/" + e.opts.Database + "/" + migration
-	if spare := e.spares.take(); spare != nil {
+	defaults := e.spares.defaults(ctx, e.opts.Pool)
+	if spare := e.spares.take(ctx, defaults); spare != nil {
 		if e.goesOn(ctx, spare, application) {
 			return spare, nil
 		}
@@ -56,7 +57,7 @@ func (e *entry) connect(ctx, connecting context.Context, migration string) (*pgx
 	if err != nil {
 		return nil, fmt.Errorf("connect: %w", err)
 	}
-	noteAge(conn)
+	noteBirth(conn, defaults)
 	if err := e.begin(ctx, conn, application); err != nil {
 		closeConn(ctx, conn)
 		return nil, err
@@ -90,7 +91,8 @@ func (e *entry) begin(ctx context.Context, conn *pgx.Conn, application string) e
 	case err != nil:
 		return fmt.Errorf("set up the session: %w", err)
 	case number(e.backend.pid) != told:
-		// Nothing but the question was done so far.
+		// Nothing but the question was done so far. What a pooler has set for the session nobody could set again.
+		forgetBirth(conn)
 		if err := keepsBackend(ctx, e.opts, conn, e.backend.pid); err != nil {
 			return err
 		}

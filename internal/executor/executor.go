@@ -29,16 +29,17 @@ type Executor struct {
 	holding  atomic.Bool // the throttle keeps some migration back
 
 	// What follows belongs to the goroutine of Run.
-	workers  map[*running]struct{}
-	ended    chan *running
-	barriers barriers
-	again    map[int32]time.Time  // not before: after an error, or while something is waited for
-	errors   map[int32]int        // errors in a row, by migration
-	held     map[int32]*throttled // migrations that the throttle keeps back
-	failures int                  // reconciles that failed in a row
-	off      bool                 // the last reconcile found the executor switched off
-	counted  time.Time            // see open
-	count    map[string]int       // as of then
+	workers   map[*running]struct{}
+	ended     chan *running
+	barriers  barriers
+	again     map[int32]time.Time  // not before: after an error, or while something is waited for
+	errors    map[int32]int        // errors in a row, by migration
+	held      map[int32]*throttled // migrations that the throttle keeps back
+	unsettled map[int32]bool       // stopped migrations of which the log says that they could not be settled
+	failures  int                  // reconciles that failed in a row
+	off       bool                 // the last reconcile found the executor switched off
+	counted   time.Time            // see open
+	count     map[string]int       // as of then
 }
 
 // running is a worker and its goroutine.
@@ -59,7 +60,7 @@ func New(opts Options) *Executor {
 	e := &Executor{
 		opts: opts, log: opts.Logger.With("database", opts.Database), made: time.Now(), spares: newSpares(opts.Database),
 		wake: make(chan struct{}, 1), workers: make(map[*running]struct{}), ended: make(chan *running),
-		barriers: barriers{all: make(map[int32]*barrier)}, again: make(map[int32]time.Time), errors: make(map[int32]int), held: make(map[int32]*throttled),
+		barriers: barriers{all: make(map[int32]*barrier)}, again: make(map[int32]time.Time), errors: make(map[int32]int), held: make(map[int32]*throttled), unsettled: make(map[int32]bool),
 	}
 	off := throttle.Default()
 	off.Enabled = false

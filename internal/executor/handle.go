@@ -81,6 +81,7 @@ func (h *handle) Exec(ctx context.Context, sql string, args ...any) (pgconn.Comm
 	if h.over {
 		return pgconn.CommandTag{}, errHandedIn
 	}
+	h.passes(args)
 	if h.tracer == nil {
 		tag, err := h.conn.Exec(ctx, sql, args...)
 		h.see(tag)
@@ -98,13 +99,34 @@ func (h *handle) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, 
 	if h.over {
 		return nil, errHandedIn
 	}
+	h.passes(args)
 	if h.tracer == nil {
-		return h.conn.Query(ctx, sql, args...)
+		rows, err := h.conn.Query(ctx, sql, args...)
+		return lending{rows, h}, err
 	}
 	ctx, span := h.traceWork(ctx, sql)
 	rows, err := h.conn.Query(ctx, sql, args...)
 	endSpan(span, time.Now(), err) // rows are read outside of it
-	return rows, err
+	return lending{rows, h}, err
+}
+
+// lending are rows that note who asks them for their connection.
+type lending struct {
+	pgx.Rows
+	h *handle
+}
+
+func (l lending) Conn() *pgx.Conn { return l.h.Conn() }
+
+// passes notes that the connection goes to code of the Work's own, which writes its statement and gets it for that.
+func (h *handle) passes(args []any) {
+	for _, arg := range args {
+		switch arg.(type) {
+		case pgx.NamedArgs, pgx.StrictNamedArgs:
+		case pgx.QueryRewriter:
+			h.lent = true
+		}
+	}
 }
 
 // QueryRow runs a query in the batch's transaction.
@@ -112,6 +134,7 @@ func (h *handle) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row 
 	if h.over {
 		return errorRow{}
 	}
+	h.passes(args)
 	if h.tracer == nil {
 		return h.conn.QueryRow(ctx, sql, args...)
 	}
@@ -144,6 +167,7 @@ func (h *handle) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
 	if h.over {
 		return errorResults{}
 	}
+	h.lent = true // what it returns leads to the connection in many ways
 	return h.conn.SendBatch(ctx, b)
 }
 
@@ -174,7 +198,11 @@ func (h *handle) Prepare(ctx context.Context, name, sql string) (*pgconn.Stateme
 
 // Conn returns the batch's connection, for what only pgx.Conn can do. Ending
 // the transaction on it fails the migration.
+// It is nil once the Work has returned: by then it may be another migration's.
 func (h *handle) Conn() *pgx.Conn {
+	if h.over {
+		return nil
+	}
 	h.lent = true
 	return h.conn
 }

@@ -14,6 +14,9 @@ import (
 // which does not answer cannot hold the event loop.
 const reconcileTimeout = 15 * time.Second
 
+// settleTimeout bounds what is done about migrations that were stopped, before the event loop goes on.
+const settleTimeout = 5 * time.Second
+
 // reconcile compares the control schema with what this process does, and
 // returns when to do so again; 0: not before an event.
 func (e *Executor) reconcile(ctx, hard context.Context, tallies *counting) (time.Duration, error) {
@@ -40,15 +43,8 @@ func (e *Executor) reconcile(ctx, hard context.Context, tallies *counting) (time
 	if again, err := e.tidy(bounded, queue); err != nil || again {
 		return time.Millisecond, err
 	}
-	left, err := e.settle(bounded, q.stopped)
-	if err != nil {
-		return 0, err
-	}
 	e.release(q)
 	d := decide(queue, e.situation())
-	if left {
-		d.wakeWithin(settings.TakeoverInterval) // whoever is at their last batches may die
-	}
 	e.noteLock(queue)
 	if err := e.explain(bounded, queue, q.told(d.reasons)); err != nil {
 		return 0, err
@@ -58,6 +54,9 @@ func (e *Executor) reconcile(ctx, hard context.Context, tallies *counting) (time
 	}
 	e.staffed(nil)
 	e.began(len(d.begin), woken)
+	if e.settle(ctx, q.stopped) {
+		d.wakeWithin(settings.TakeoverInterval) // whoever is at their last batches may die
+	}
 	e.log.DebugContext(ctx, "looked for work", "migrations", len(queue), "workers", len(e.workers), "begun", len(d.begin), "took", took, "look_in", d.wake)
 	if e.opts.Tracer != nil {
 		e.traceReconcile(ctx, began, len(queue), len(d.begin), nil)
@@ -153,26 +152,35 @@ func (e *Executor) takeOver(ctx context.Context, c *control.Candidate, epochs []
 }
 
 // settle takes over the jobs of dead owners in migrations that were stopped, so that nothing there stays running of nobody: whoever
-// pauses one may wait for that. It reports whether somebody's are left, who may die yet.
-func (e *Executor) settle(ctx context.Context, stopped []control.Candidate) (left bool, err error) {
+// pauses one may wait for that. It reports whether somebody's are left, who may die yet. Where that cannot be done all others go on.
+func (e *Executor) settle(ctx context.Context, stopped []control.Candidate) (left bool) {
+	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
+	defer cancel()
 	epochs := e.epochs()
 	left = len(stopped) >= control.ScanLimit // and there may be more
 	for i := range stopped {
 		c := &stopped[i]
-		if _, err := e.takeOver(ctx, c, epochs); err != nil {
-			return false, err
+		settled, err := e.settleOne(ctx, c, epochs)
+		if err != nil && ctx.Err() == nil && !e.unsettled[c.ID] {
+			e.log.WarnContext(ctx, "stopped migration not settled", "migration", c.Name, "error", err)
+			e.unsettled[c.ID] = true // the first time says it all
 		}
-		if c.SlotsHeld > 0 { // a worker that has yet to hear of it, or is at its last batches
-			left = true
-			continue
-		}
-		settled, err := e.opts.Store.Settle(ctx, e.opts.Pool, c.ID)
-		if err != nil {
-			return false, err
+		if settled {
+			delete(e.unsettled, c.ID)
 		}
 		left = left || !settled
 	}
-	return left, nil
+	return left
+}
+
+func (e *Executor) settleOne(ctx context.Context, c *control.Candidate, epochs []int32) (settled bool, err error) {
+	if _, err := e.takeOver(ctx, c, epochs); err != nil {
+		return false, err
+	}
+	if c.SlotsHeld > 0 { // a worker that has yet to hear of it, or is at its last batches
+		return false, nil
+	}
+	return e.opts.Store.Settle(ctx, e.opts.Pool, c.ID)
 }
 
 // finish makes a migration finished if nothing of it is left, and reports whether this call did it.

@@ -98,7 +98,7 @@ func openSession(ctx, connecting context.Context, opts *Options, spares *spares,
 		err = errNotDirect
 	}
 	if err != nil {
-		s.failed = !errors.Is(err, errNoSlot)
+		s.failed = true
 		s.close(ctx)
 		return nil, err
 	}

@@ -2,21 +2,27 @@ package executor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/bbmd-dev/bbmd/internal/control"
 )
 
 const (
 	// spareTime is how long a session may wait for the next migration: long enough for a queue in which one follows
 	// the other, and for one that waits for the next release not to hold connections meanwhile.
 	spareTime = 30 * time.Second
-	// spareAge is how old a session may get: what the server keeps in memory for it grows with all that it has seen.
-	spareAge = 10 * time.Minute
-	// spareTimeout bounds what a spare session is asked to begin with. Who does not answer is not there any more.
+	// spareAge is how old a session may get. What the server keeps in memory for it grows with all that it has seen, and only who
+	// connects learns where the name of the server leads by now, and whether it has missed a promotion.
+	spareAge = time.Minute
+	// spareTimeout bounds what a spare session is asked to begin with, and renewTimeout what makes one. Who does not answer
+	// is not there any more.
 	spareTimeout = 5 * time.Second
+	renewTimeout = 2 * time.Second
 )
 
 // spares are sessions that wait for the next migration, made as new: to connect, and to fill a new session's
@@ -27,6 +33,7 @@ type spares struct {
 	mu          sync.Mutex
 	idle        []*spare // that came last, last
 	closed      bool
+	closing     sync.WaitGroup
 }
 
 type spare struct {
@@ -38,8 +45,57 @@ func newSpares(database string) *spares {
 	return &spares{application: "bbmd/" + database + "/spare", patience: spareTime}
 }
 
-// take returns the session that came last, or nil.
-func (s *spares) take() *pgx.Conn {
+// birth is what a session has from when it was opened, where it goes on to tell.
+type birth struct {
+	at       time.Time
+	defaults string // see [spares.defaults]
+}
+
+const keyBirth = "bbmd.birth"
+
+func noteBirth(conn *pgx.Conn, defaults string) {
+	conn.PgConn().CustomData()[keyBirth] = birth{time.Now(), defaults}
+}
+
+// forgetBirth keeps a session from ever being spare.
+func forgetBirth(conn *pgx.Conn) { delete(conn.PgConn().CustomData(), keyBirth) }
+
+func birthOf(conn *pgx.Conn) (b birth, known bool) {
+	b, known = conn.PgConn().CustomData()[keyBirth].(birth)
+	return b, known
+}
+
+// defaultsSQL returns the settings with which sessions of this role on this database begin, as somebody has altered these.
+const defaultsSQL = `SELECT coalesce(string_agg(format('%s %s %s', setdatabase, setrole, setconfig), E'\n' ORDER BY setdatabase, setrole), '')
+FROM pg_catalog.pg_db_role_setting
+WHERE setdatabase IN (0, (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()))
+  AND setrole IN (0, (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = session_user))`
+
+// defaults returns what new sessions begin with: one that is made as new has what it began with itself. It is empty where
+// that cannot be known.
+func (s *spares) defaults(ctx context.Context, pool control.DB) string {
+	if s == nil {
+		return ""
+	}
+	defaults := "unknown"
+	if err := pool.QueryRow(ctx, defaultsSQL).Scan(&defaults); err != nil {
+		return ""
+	}
+	return "known " + defaults
+}
+
+// take returns the session that came last and began with these defaults, or nil. Those that began with others are closed.
+func (s *spares) take(ctx context.Context, defaults string) *pgx.Conn {
+	for conn := s.pop(); conn != nil; conn = s.pop() {
+		if b, _ := birthOf(conn); b.defaults == defaults && defaults != "" {
+			return conn
+		}
+		closeConn(ctx, conn)
+	}
+	return nil
+}
+
+func (s *spares) pop() *pgx.Conn {
 	if s == nil {
 		return nil
 	}
@@ -58,7 +114,15 @@ func (s *spares) take() *pgx.Conn {
 // put makes a session as new and keeps it. It reports whether it did; otherwise the session is still the caller's. What
 // belongs to the session, its locks first of all, is gone when put has returned true.
 func (s *spares) put(ctx context.Context, conn *pgx.Conn) bool {
-	if s == nil || conn.IsClosed() || conn.PgConn().TxStatus() != 'I' || tooOld(conn) || s.renew(ctx, conn) != nil {
+	if s == nil || conn.IsClosed() || conn.PgConn().TxStatus() != 'I' {
+		return false
+	}
+	if b, known := birthOf(conn); !known || time.Since(b.at) > spareAge {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), renewTimeout)
+	defer cancel()
+	if s.renew(ctx, conn) != nil {
 		return false
 	}
 	s.mu.Lock()
@@ -67,35 +131,60 @@ func (s *spares) put(ctx context.Context, conn *pgx.Conn) bool {
 		return false
 	}
 	kept := &spare{conn: conn}
-	ctx = context.WithoutCancel(ctx) // its end may come after whoever puts it
-	kept.timer = time.AfterFunc(s.patience, func() { s.end(ctx, kept) })
+	rest := context.WithoutCancel(ctx) // its end may come after whoever puts it
+	kept.timer = time.AfterFunc(s.patience, func() { s.end(rest, kept) })
 	s.idle = append(s.idle, kept)
 	return true
 }
 
-// opened is where a connection says when it was.
-const opened = "bbmd.opened"
+// renewedSQL finishes what DISCARD ALL has begun, and asks whether the role may mark what it writes as another server's.
+const renewedSQL = `SELECT set_config('application_name', $1, false), pg_catalog.has_function_privilege('pg_catalog.pg_replication_origin_session_is_setup()', 'EXECUTE')`
 
-// noteAge remembers since when a connection is open.
-func noteAge(conn *pgx.Conn) { conn.PgConn().CustomData()[opened] = time.Now() }
-
-func tooOld(conn *pgx.Conn) bool {
-	since, known := conn.PgConn().CustomData()[opened].(time.Time)
-	return !known || time.Since(since) > spareAge
-}
+var errMarked = errors.New("what the session writes is marked as another server's")
 
 // renew takes all away from a session that somebody may have left there, on both sides of it.
 func (s *spares) renew(ctx context.Context, conn *pgx.Conn) error {
 	if err := conn.DeallocateAll(ctx); err != nil { // pgx has a list of its own
 		return fmt.Errorf("make a session as new: %w", err)
 	}
-	return converse(ctx, conn, []statement{{sql: "DISCARD ALL"}},
-		[]statement{{sql: "SELECT set_config('application_name', $1, false)", args: []string{s.application}}})
+	var marks, marked bool
+	err := converse(ctx, conn,
+		[]statement{{sql: "DISCARD ALL"}},
+		[]statement{
+			{sql: "RESET ROLE"}, // DISCARD ALL forgets the role that a session began with, before November 2024
+			{sql: renewedSQL, args: []string{s.application}, row: func(values [][]byte) { marks = string(values[1]) == "t" }},
+		})
+	if err == nil && marks {
+		err = converse(ctx, conn, []statement{{sql: "SELECT pg_catalog.pg_replication_origin_session_is_setup()", row: func(values [][]byte) { marked = string(values[0]) == "t" }}})
+	}
+	if err == nil && marked {
+		err = errMarked
+	}
+	if err != nil {
+		return err
+	}
+	return forgetNotifications(ctx, conn)
+}
+
+// forgetNotifications drops what a Work has listened for: pgx keeps it until somebody reads it.
+func forgetNotifications(ctx context.Context, conn *pgx.Conn) error {
+	ended, cancel := context.WithCancel(ctx)
+	cancel()
+	for {
+		if _, err := conn.WaitForNotification(ended); err != nil {
+			break
+		}
+	}
+	if conn.IsClosed() {
+		return errConnection
+	}
+	return nil
 }
 
 // end closes a session that nobody has taken.
 func (s *spares) end(ctx context.Context, kept *spare) {
 	if s.remove(kept) {
+		defer s.closing.Done()
 		closeConn(ctx, kept.conn)
 	}
 }
@@ -106,6 +195,7 @@ func (s *spares) remove(kept *spare) bool {
 	for i, other := range s.idle {
 		if other == kept {
 			s.idle = append(s.idle[:i], s.idle[i+1:]...)
+			s.closing.Add(1)
 			return true
 		}
 	}
@@ -114,7 +204,7 @@ func (s *spares) remove(kept *spare) bool {
 
 // drop closes all that are there: one of them has failed.
 func (s *spares) drop(ctx context.Context) {
-	for conn := s.take(); conn != nil; conn = s.take() {
+	for conn := s.pop(); conn != nil; conn = s.pop() {
 		closeConn(ctx, conn)
 	}
 }
@@ -125,4 +215,5 @@ func (s *spares) close(ctx context.Context) {
 	s.closed = true
 	s.mu.Unlock()
 	s.drop(ctx)
+	s.closing.Wait()
 }

@@ -2,7 +2,9 @@ package executor_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -52,13 +54,24 @@ func TestSessionsServeTheNextMigration(t *testing.T) {
 		"a savepoint":              {"nested", "bump", 1, 1},
 		"the connection":           {"connected", "bump", 1, 1},
 		"the server's own objects": {"large", "bump", 1, 1},
+		"the connection of rows":   {"queried", "bump", 1, 1},
+		"rows":                     {"read", "bump", 2, 0},
+		"a batch of statements":    {"queued", "bump", 1, 1},
+		"a statement of its own":   {"rewritten", "bump", 1, 1},
+		"Verify":                   {"verified", "bump", 1, 1},
+		"nothing to verify":        {"unverifiable", "bump", 2, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			db := database(t)
 			table(t, db, 1000)
 			s, connect := sessionsOf(t, db)
-			start(t, db, with(works(t, bump, bumpInGo,
+			verified, unverifiable := bump, bump
+			verified.Name, verified.Verify = "verified", func(context.Context, registry.Querier, registry.Batch) (int64, error) { return 0, nil }
+			unverifiable.Name, unverifiable.Verify = "unverifiable", func(context.Context, registry.Querier, registry.Batch) (int64, error) {
+				return 0, registry.ErrUnverifiable
+			}
+			start(t, db, with(works(t, bump, bumpInGo, verified, unverifiable,
 				asking("nested", func(ctx context.Context, tx pgx.Tx) error {
 					inner, err := tx.Begin(ctx)
 					if err != nil {
@@ -68,12 +81,45 @@ func TestSessionsServeTheNextMigration(t *testing.T) {
 				}),
 				asking("connected", func(_ context.Context, tx pgx.Tx) error { tx.Conn().TypeMap(); return nil }),
 				asking("large", func(_ context.Context, tx pgx.Tx) error { tx.LargeObjects(); return nil }),
+				asking("queried", func(ctx context.Context, tx pgx.Tx) error {
+					rows, err := tx.Query(ctx, "SELECT @n::int", pgx.NamedArgs{"n": 1})
+					if err != nil {
+						return err
+					}
+					defer rows.Close()
+					rows.Conn().TypeMap()
+					return nil
+				}),
+				asking("read", func(ctx context.Context, tx pgx.Tx) error {
+					rows, err := tx.Query(ctx, "SELECT @n::int", pgx.NamedArgs{"n": 1})
+					if err != nil {
+						return err
+					}
+					_, err = pgx.CollectExactlyOneRow(rows, pgx.RowTo[int])
+					return err
+				}),
+				asking("queued", func(ctx context.Context, tx pgx.Tx) error {
+					b := &pgx.Batch{}
+					b.Queue("SELECT 1")
+					return tx.SendBatch(ctx, b).Close()
+				}),
+				asking("rewritten", func(ctx context.Context, tx pgx.Tx) error {
+					_, err := tx.Exec(ctx, "", pgx.QueryExecModeExec, rewriter{})
+					return err
+				}),
 			), connect))
 			first, second := inTurn(t, db, s, c.first, c.second, func() { spare(t, db, c.kept) })
 			require.Equal(t, 2, first)
 			require.Equal(t, c.opened, second)
 		})
 	}
+}
+
+// rewriter writes a statement, as a library may, and gets the connection for that.
+type rewriter struct{}
+
+func (rewriter) RewriteQuery(context.Context, *pgx.Conn, string, []any) (string, []any, error) {
+	return "SELECT 1", nil, nil
 }
 
 // asking is bump_in_go, and asks for something of its transaction.
@@ -173,4 +219,59 @@ func TestSpareSessionsEnd(t *testing.T) {
 	spare(t, db, 2)
 	r.stop()
 	spare(t, db, 0)
+}
+
+// What a Work holds on to when it has returned is of no use to it, and what it has listened for is nobody's.
+func TestAWorkKeepsNothingOfItsSession(t *testing.T) {
+	t.Parallel()
+	db := database(t)
+	table(t, db, 1000)
+	s, connect := sessionsOf(t, db)
+	var kept pgx.Tx
+	var stale atomic.Int64
+	listens := asking("listens", func(ctx context.Context, tx pgx.Tx) error {
+		kept = tx
+		_, err := tx.Exec(ctx, "LISTEN leftover")
+		if err == nil {
+			_, err = tx.Exec(ctx, "NOTIFY leftover")
+		}
+		return err
+	})
+	start(t, db, with(works(t, listens, asking("hears", func(ctx context.Context, tx pgx.Tx) error {
+		ended, cancel := context.WithCancel(ctx)
+		cancel()
+		if _, err := tx.Conn().WaitForNotification(ended); err == nil {
+			stale.Add(1)
+		}
+		return nil
+	})), connect))
+	_, opened := inTurn(t, db, s, "listens", "hears", func() { require.Nil(t, kept.Conn()) })
+	require.Zero(t, opened)
+	require.Zero(t, stale.Load())
+}
+
+// What sessions begin with may be altered while some of them wait.
+func TestSessionsOfOtherDefaultsArePassedOver(t *testing.T) {
+	t.Parallel()
+	for name, alter := range map[string]string{
+		"database": "ALTER DATABASE %[1]s SET search_path = app, public",
+		"role":     "ALTER ROLE %[2]s IN DATABASE %[1]s SET search_path = app, public",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			db := database(t)
+			table(t, db, 1000)
+			db.Exec(t, "CREATE SCHEMA app; GRANT USAGE ON SCHEMA app TO public; CREATE FUNCTION app.one() RETURNS int LANGUAGE sql AS 'SELECT 1'")
+			finds := registry.Work{Name: "finds", SQL: func(registry.Migration) (registry.Statement, error) {
+				return registry.ParseStatement("UPDATE u SET n = n + one() WHERE :range")
+			}}
+			s, connect := sessionsOf(t, db)
+			start(t, db, with(works(t, bump, finds), connect))
+			_, opened := inTurn(t, db, s, "bump", "finds", func() {
+				spare(t, db, 2)
+				db.Superuser(t).Exec(t, fmt.Sprintf(alter, db.Name, pgtest.Worker))
+			})
+			require.Equal(t, 2, opened)
+		})
+	}
 }

@@ -183,3 +183,26 @@ func TestWhatTheDeadLeftInWhatWasStoppedIsFoundAtTheStart(t *testing.T) {
 		})
 	}
 }
+
+// Where a stopped migration cannot be settled, for want of a right or because of somebody's trigger, all others go on, and the log says it once.
+func TestWhatCannotBeSettledKeepsNobodyWaiting(t *testing.T) {
+	t.Parallel()
+	db := database(t)
+	m := running(t, db, 1000)
+	n, err := claim(t, db.Conn(t), m, 1000, 10, 4)
+	require.NoError(t, err)
+	require.EqualValues(t, 4, n)
+	setStatus(t, db, "paused")
+	db.Exec(t, `CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'not by you'; END $$;
+		CREATE TRIGGER refuse BEFORE UPDATE OF unsettled ON `+migrationsTable+` FOR EACH ROW EXECUTE FUNCTION refuse();
+		CREATE TABLE u (id bigint PRIMARY KEY, n int NOT NULL DEFAULT 0); INSERT INTO u SELECT generate_series(1, 100)`)
+	h, looks, _ := counts()
+	r := start(t, db, with(watch(soon), observe(h)))
+	db.Exec(t, "SELECT bbm.enqueue('bump', 'u', name => 'other')")
+	db.WaitFor(t, "SELECT status = 'finished' FROM "+migrationsTable+" WHERE name = 'other'")
+	db.WaitFor(t, nothingRuns)
+	looked(t, db, looks, 3)
+	require.Equal(t, 1, strings.Count(r.log.String(), "stopped migration not settled"))
+	db.Exec(t, "DROP TRIGGER refuse ON "+migrationsTable)
+	db.WaitFor(t, settled)
+}

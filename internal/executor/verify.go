@@ -28,7 +28,8 @@ func (w *worker) verify(ctx context.Context) error {
 			return err
 		}
 		wrong, err := w.wrong(ctx, &control.Job{After: span.After, First: w.candidate.MinValue, End: span.End})
-		if errors.Is(err, registry.ErrUnverifiable) {
+		if errors.Is(err, registry.ErrUnverifiable) { // so it has not used what it got
+			w.session.lent = false
 			return w.opts.Store.Verified(ctx, w.session.conn, w.candidate.ID, math.MaxInt64)
 		}
 		if err != nil {
@@ -47,6 +48,7 @@ func (w *worker) verify(ctx context.Context) error {
 
 // wrong asks the Work how many rows of a range are not as they should be.
 func (w *worker) wrong(ctx context.Context, j *control.Job) (int64, error) {
+	w.session.lent = true
 	n, err := guardedValue(ctx, w.log, func() (int64, error) { return w.work.Verify(ctx, w.session.conn, w.batch(j)) })
 	if err = orConnection(w.session.conn, err); err != nil {
 		return 0, &claimError{fmt.Errorf("verify %s: %w", rangeOf(j), err)}

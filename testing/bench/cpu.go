@@ -2,7 +2,6 @@ package bench
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -98,19 +97,4 @@ func ticks(stat []string, fields ...int) (time.Duration, bool) {
 func alive(pid uint32) bool {
 	_, err := os.Stat(fmt.Sprintf("/proc/%d", pid))
 	return err == nil
-}
-
-// gone waits until a server process has ended and its parent has its time, so that the
-// time is not seen as spent later.
-func gone(ctx context.Context, pid uint32) error {
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for alive(pid) {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
-	return nil
 }

@@ -10,8 +10,8 @@ import (
 )
 
 // plain is the floor: loops that send one prepared UPDATE after the other, each its
-// own transaction, and know the batches beforehand. Each slice has new sessions, as a migration has,
-// whose start is not measured.
+// own transaction, and know the batches beforehand. Each slice has sessions that were made as new, as a migration has,
+// which is not measured.
 type plain struct {
 	db    *database
 	keys  keys
@@ -20,20 +20,21 @@ type plain struct {
 
 const plainStatement = "bench_plain"
 
-// ready gives the loops new sessions, all of which meet the table for the first time.
+// ready gives the loops their sessions, as an executor keeps those of its workers: what they have done before is taken away, and
+// what the server knows of the tables stays.
 func (p *plain) ready(ctx context.Context) error {
-	for i, old := range p.conns {
-		if old != nil {
-			closeConn(ctx, old)
-			if err := gone(ctx, old.PgConn().PID()); err != nil {
-				return err
-			}
+	for i, conn := range p.conns {
+		var err error
+		if conn == nil {
+			conn, err = p.db.connect(ctx, "bench loop")
+			p.conns[i] = conn
+		} else {
+			_, err = conn.Exec(ctx, "DISCARD ALL")
+			err = errors.Join(conn.DeallocateAll(ctx), err)
 		}
-		conn, err := p.db.connect(ctx, "bench loop")
 		if err != nil {
 			return err
 		}
-		p.conns[i] = conn
 		sql := fmt.Sprintf("%sid BETWEEN $1::%s AND $2::%s", update, p.keys, p.keys)
 		if _, err := conn.Prepare(ctx, plainStatement, sql); err != nil {
 			return fmt.Errorf("prepare the bare loop: %w", err)
