@@ -137,8 +137,11 @@ func (s *spares) put(ctx context.Context, conn *pgx.Conn) bool {
 	return true
 }
 
-// renewedSQL finishes what DISCARD ALL has begun, and asks whether the role may mark what it writes as another server's.
-const renewedSQL = `SELECT set_config('application_name', $1, false), pg_catalog.has_function_privilege('pg_catalog.pg_replication_origin_session_is_setup()', 'EXECUTE')`
+// renewedSQL finishes what DISCARD ALL has begun, and asks whether the role may mark what it writes as another server's: before PostgreSQL 14 only
+// a superuser could, whatever the privileges say.
+const renewedSQL = `SELECT set_config('application_name', $1, false),
+  pg_catalog.has_function_privilege('pg_catalog.pg_replication_origin_session_is_setup()', 'EXECUTE')
+  AND (current_setting('server_version_num')::int >= 140000 OR current_setting('is_superuser') = 'on')`
 
 var errMarked = errors.New("what the session writes is marked as another server's")
 
