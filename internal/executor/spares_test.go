@@ -275,3 +275,26 @@ func TestSessionsOfOtherDefaultsArePassedOver(t *testing.T) {
 		})
 	}
 }
+
+// What a session marks as another server's it marks for as long as it lives: subscribers may pass over such rows.
+func TestASessionWithAReplicationOriginIsNotKept(t *testing.T) {
+	t.Parallel()
+	db := database(t)
+	table(t, db, 1000)
+	admin := db.Superuser(t)
+	admin.Exec(t, "SELECT pg_replication_origin_create(current_database())")
+	admin.Exec(t, `CREATE FUNCTION mark() RETURNS int LANGUAGE plpgsql AS $$ BEGIN
+		IF NOT pg_replication_origin_session_is_setup() THEN PERFORM pg_replication_origin_session_setup(current_database()); END IF;
+		RETURN 1;
+	END $$`)
+	marks := registry.Work{Name: "marks", SQL: func(registry.Migration) (registry.Statement, error) {
+		return registry.ParseStatement("UPDATE t SET n = n + mark() WHERE :range")
+	}}
+	s, connect := sessionsOf(t, db)
+	s.db = admin
+	r := start(t, db, with(works(t, marks, bump), connect))
+	_, opened := inTurn(t, db, s, "marks", "bump", func() { spare(t, db, 1) })
+	require.Equal(t, 1, opened)
+	r.stop()
+	admin.Exec(t, "SELECT pg_replication_origin_drop(current_database())") // it is the server's, and not the database's
+}
