@@ -154,19 +154,22 @@ func (e *Executor) takeOver(ctx context.Context, c *control.Candidate, epochs []
 // settle takes over the jobs of dead owners in migrations that were stopped, so that nothing there stays running of nobody: whoever
 // pauses one may wait for that. It reports whether somebody's are left, who may die yet. Where that cannot be done all others go on.
 func (e *Executor) settle(ctx context.Context, stopped []control.Candidate) (left bool) {
-	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
+	bounded, cancel := context.WithTimeout(ctx, settleTimeout)
 	defer cancel()
 	epochs := e.epochs()
 	left = len(stopped) >= control.ScanLimit // and there may be more
 	for i := range stopped {
 		c := &stopped[i]
-		settled, err := e.settleOne(ctx, c, epochs)
+		settled, err := e.settleOne(bounded, c, epochs)
 		if err != nil && ctx.Err() == nil && !e.unsettled[c.ID] {
 			e.log.WarnContext(ctx, "stopped migration not settled", "migration", c.Name, "error", err)
 			e.unsettled[c.ID] = true // the first time says it all
 		}
 		if settled {
 			delete(e.unsettled, c.ID)
+		}
+		if bounded.Err() != nil {
+			return true // the rest at the next look
 		}
 		left = left || !settled
 	}

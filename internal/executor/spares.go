@@ -77,11 +77,11 @@ func (s *spares) defaults(ctx context.Context, pool control.DB) string {
 	if s == nil {
 		return ""
 	}
-	defaults := "unknown"
+	var defaults string
 	if err := pool.QueryRow(ctx, defaultsSQL).Scan(&defaults); err != nil {
 		return ""
 	}
-	return "known " + defaults
+	return "known " + defaults // not empty, even where nobody has altered anything
 }
 
 // take returns the session that came last and began with these defaults, or nil. Those that began with others are closed.

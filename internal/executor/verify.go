@@ -28,7 +28,7 @@ func (w *worker) verify(ctx context.Context) error {
 			return err
 		}
 		wrong, err := w.wrong(ctx, &control.Job{After: span.After, First: w.candidate.MinValue, End: span.End})
-		if errors.Is(err, registry.ErrUnverifiable) { // so it has not used what it got
+		if errors.Is(err, registry.ErrUnverifiable) { // it had no use for the connection, then
 			w.session.lent = false
 			return w.opts.Store.Verified(ctx, w.session.conn, w.candidate.ID, math.MaxInt64)
 		}
